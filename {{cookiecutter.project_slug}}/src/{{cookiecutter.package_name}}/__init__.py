@@ -1,0 +1,1 @@
+"""Background tasks; the Celery app is in `celery.py`."""

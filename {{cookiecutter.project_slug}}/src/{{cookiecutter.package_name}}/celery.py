@@ -1,0 +1,45 @@
+"""The Celery app: `celery -A {{ cookiecutter.package_name }}` finds it here."""
+
+from celery import Celery
+
+from . import checks, config, lease, queues
+{% if cookiecutter.beat == "file" %}
+from .schedule import SCHEDULE
+{% endif %}
+
+#: Every module with tasks. A task in a module that is not listed does not exist for the worker.
+TASK_MODULES = (
+    f"{__package__}.tasks.heartbeat",
+{% if cookiecutter.examples %}
+    f"{__package__}.tasks.maintenance",
+    f"{__package__}.tasks.notifications",
+    f"{__package__}.tasks.reports",
+    f"{__package__}.tasks.webhooks",
+{% endif %}
+)
+
+
+def create_app(settings: config.Base | None = None) -> Celery:
+    """Return a Celery app.
+
+    Args:
+        settings: The configuration; without it, the one that `APP_ENV` names.
+
+    Raises:
+        ConfigurationError: The environment holds a wrong or unknown setting.
+    """
+    app = Celery(__package__, include=TASK_MODULES, set_as_current=settings is None)
+    app.conf.update((settings or config.load()).for_celery())
+    app.conf.update(
+        task_queues=queues.QUEUES,
+        task_routes=queues.ROUTES,
+{% if cookiecutter.beat == "file" %}
+        beat_schedule=SCHEDULE,
+{% endif %}
+    )
+    app.steps["worker"].add(checks.StartupChecks)
+    app.steps["consumer"].add(lease.VisibilityLease)
+    return app
+
+
+app = create_app()

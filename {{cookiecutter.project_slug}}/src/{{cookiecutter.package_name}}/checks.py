@@ -1,0 +1,56 @@
+"""What a worker checks before it starts: things that only it knows, such as its pool."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from celery import bootsteps
+from celery.utils.log import get_logger
+
+from . import limits
+from .config import ConfigurationError
+
+logger = get_logger(__name__)
+
+
+def pool_name(pool_class: type) -> str:
+    """Return the name of a pool as `--pool` takes it."""
+    name = pool_class.__module__.rpartition(".")[2]
+    return "threads" if name == "thread" else name
+
+
+def is_patched(pool: str) -> bool:
+    """Whether the standard library waits in the way of a greenlet pool."""
+    if pool == "gevent":
+        from gevent.monkey import is_module_patched
+
+        return bool(is_module_patched("socket"))
+    from eventlet.patcher import is_monkey_patched
+
+    return bool(is_monkey_patched("socket"))
+
+
+class StartupChecks(bootsteps.Step):
+    """Refuse to start a worker whose time budget or pool cannot work."""
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        pool = pool_name(parent.pool_cls)
+        conf = parent.app.conf
+        # Celery patches early enough only when it reads the pool from the command line:
+        # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
+        if pool in {"gevent", "eventlet"} and not is_patched(pool):
+            raise ConfigurationError(f"pool {pool} must be given on the command line: --pool {pool}")
+        timeout = conf.broker_transport_options.get("visibility_timeout", limits.VISIBILITY_TIMEOUT)
+        sentence = limits.broken(
+            parent.soft_time_limit or conf.task_soft_time_limit,
+            parent.time_limit or conf.task_time_limit,
+            limits.SHUTDOWN_GRACE,
+            timeout,
+            pool,
+        )
+        if sentence:
+            raise ConfigurationError(sentence)
+        if pool in limits.UNENFORCED and "pytest" not in sys.modules:
+            logger.info("The %s pool enforces %s", pool, limits.UNENFORCED[pool])
+        super().__init__(parent, **kwargs)

@@ -1,0 +1,1 @@
+"""Commands that hang into `celery`, by the entry point `celery.commands` in pyproject.toml."""

@@ -1,0 +1,125 @@
+"""`celery -A {{ cookiecutter.package_name }} demo`: send every example once and watch."""
+
+from __future__ import annotations
+
+import threading
+{% if cookiecutter.result_backend != "none" %}
+import time
+{% endif %}
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+{% if cookiecutter.result_backend != "none" %}
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+{% endif %}
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from celery.result import AsyncResult
+
+ROWS = 400_000
+{% if cookiecutter.result_backend != "none" %}
+
+#: Seconds to wait for the workers.
+PATIENCE = 60
+{% endif %}
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Take webhooks as a customer's server would."""
+
+    console: Console
+
+    def do_POST(self) -> None:
+        """Accept, and show the key that makes a repetition recognisable."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(202)
+        self.end_headers()
+        self.console.print(f"webhook received, Idempotency-Key {self.headers['Idempotency-Key']}")
+
+    def log_message(self, *_: object) -> None:
+        """Be quiet: do_POST says what matters."""
+
+
+@contextmanager
+def receiver(console: Console) -> Iterator[str]:
+    """Run a web server on a free port of this machine and yield its URL."""
+    handler = type("DemoReceiver", (Receiver,), {"console": console})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
+    """Send the examples; the report adds up a file that is made here."""
+    from .. import artifacts
+
+    rows = "".join(f"{('north', 'south', 'west')[n % 3]},{n % 97}.50\n" for n in range(ROWS))
+    source = artifacts.save("demo/sales.csv", f"region,amount\n{rows}".encode())
+    mail = {"to": "reader@example.com", "subject": "Hello", "text": "This mail was a task.\n"}
+    link = {"to": "reader@example.com", "link": "https://example.com/t/1"}
+    calls = [
+        ("reports.totals", {"source": source, "group_by": "region", "amount": "amount"}),
+        ("notifications.send_mail", mail),
+        ("notifications.send_verification", link),
+        ("notifications.send_password_reset", link),
+        ("webhooks.deliver", {"url": url, "event": "demo", "payload": {"answer": 42}}),
+        ("maintenance.check_disk", {}),
+        ("maintenance.purge_artifacts", {"older_than_days": 30}),
+        ("heartbeat.beat", {}),
+    ]
+    return {
+        name: app.tasks[name].apply_async(kwargs=kwargs, ignore_result=False)
+        for name, kwargs in calls
+    }
+{% if cookiecutter.result_backend != "none" %}
+
+
+def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
+    """Show a bar for each task until all have ended; return whether all succeeded."""
+    columns = (
+        TextColumn("{task.description:34}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[outcome]}"),
+    )
+    deadline = time.monotonic() + PATIENCE
+    with Progress(*columns, console=console) as bars:
+        waiting = {name: bars.add_task(name, total=100, outcome="waiting") for name in results}
+        while waiting and time.monotonic() < deadline:
+            for name, bar in list(waiting.items()):
+                state, info = results[name].state, results[name].info
+                if results[name].ready():
+                    bars.update(bar, completed=100, outcome=f"{state} {info}")
+                    bars.stop_task(bar)
+                    del waiting[name]
+                elif state == "PROGRESS" and isinstance(info, dict):
+                    bars.update(bar, completed=info["percent"], outcome=info["message"])
+            time.sleep(0.1)
+    if waiting:
+        console.print(f"No worker took {', '.join(waiting)}: is `make dev` running?")
+    return not waiting and all(result.successful() for result in results.values())
+{% endif %}
+
+
+@click.command()
+@click.pass_context
+def demo(context: click.Context) -> None:
+    """Send the example tasks to the running workers and show what happens."""
+    console = Console()
+    with receiver(console) as url:
+        results = send(context.obj.app, url)
+{% if cookiecutter.result_backend == "none" %}
+        for name, result in results.items():
+            console.print(f"sent {name:34} {result.id}")
+        click.pause("Results are off: see the log of the workers. Press a key to end.")
+{% else %}
+        if not watch(results, console):
+            context.exit(1)
+{% endif %}

@@ -1,0 +1,38 @@
+"""A developer's machine: works with no server at all."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from .base import Base
+
+LOCAL = Path.cwd() / ".celery"
+
+
+class Development(Base):
+    """Queues{{ " and results" if cookiecutter.result_backend != "none" }} are files under `.celery/` unless a broker is configured.
+
+    For a first look only: the file broker knows no priorities and loses the tasks of a dead worker.
+    """
+
+    broker_url: str = "filesystem://"
+{% if cookiecutter.result_backend != "none" %}
+    result_backend: str = f"file://{LOCAL / 'results'}"
+{% endif %}
+{% if cookiecutter.beat == "file" %}
+    beat_schedule_filename: str = str(LOCAL / "beat-schedule")
+{% endif %}
+
+    def for_celery(self) -> dict[str, Any]:
+        """Add the folders of the file broker."""
+        settings = super().for_celery()
+        for name in ("queues", "control", "results"):
+            (LOCAL / name).mkdir(parents=True, exist_ok=True)
+        if self.broker_url == "filesystem://":
+            print(f"No CELERY_BROKER_URL: queues are files under {LOCAL}", file=sys.stderr)
+            settings["broker_transport_options"] = {
+                "data_folder_in": str(LOCAL / "queues"),
+                "data_folder_out": str(LOCAL / "queues"),
+                "control_folder": str(LOCAL / "control"),
+            }
+        return settings

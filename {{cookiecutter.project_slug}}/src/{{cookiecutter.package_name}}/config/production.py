@@ -1,0 +1,38 @@
+"""Production: nothing is guessed, nothing is unsafe."""
+
+from typing import Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import model_validator
+
+from .base import Base
+
+DEFAULT_PASSWORDS = {"admin", "celery", "changeme", "example", "guest", "password", "redis", "secret"}
+
+
+def unsafe(url: str) -> str | None:
+    """Say what is unsafe about the URL of a server, or nothing."""
+    parts = urlsplit(url)
+    if unquote(parts.password or "").lower() in DEFAULT_PASSWORDS:
+        return "its password is a well-known default: set another one"
+    # Without ssl_cert_reqs kombu verifies nothing and says nothing:
+    # https://github.com/celery/kombu/blob/main/kombu/connection.py
+    requirement = parse_qs(parts.query).get("ssl_cert_reqs", [""])[0]
+    if parts.scheme == "rediss" and requirement not in {"required", "CERT_REQUIRED"}:
+        return "its certificate would not be verified: add ?ssl_cert_reqs=required"
+    if parts.scheme in {"filesystem", "memory", "file", "cache+memory"}:
+        return f"{parts.scheme}:// is for one machine only: use a server"
+    return None
+
+
+class Production(Base):
+    """Every URL must be given and be safe."""
+
+    @model_validator(mode="after")
+    def check_urls(self) -> Self:
+        """Refuse a URL that would leak or lose work."""
+        for name in ("broker_url", "result_backend", "broker_read_url", "broker_write_url"):
+            url = getattr(self, name, None)
+            if url and (reason := unsafe(url)):
+                raise ValueError(f"CELERY_{name.upper()} is refused: {reason}")
+        return self

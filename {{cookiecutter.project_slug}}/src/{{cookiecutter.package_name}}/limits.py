@@ -1,0 +1,64 @@
+"""The time budget: how long a task may take, and what follows from it.
+
+    soft limit < hard limit < shutdown grace
+
+A worker that is told to stop waits for its running tasks, so whatever stops it (systemd, Docker,
+Kubernetes) must wait longer than the longest task may run: `SHUTDOWN_GRACE` is that value.
+
+What each pool enforces (https://docs.celeryq.dev/en/stable/userguide/workers.html#time-limits):
+
+    prefork             soft limit (an exception in the task) and hard limit (the process is killed)
+    gevent, eventlet    hard limit only
+    threads, solo       none: bound every call that can block by its own timeout
+"""
+
+#: Seconds after which a task gets `SoftTimeLimitExceeded` and can clean up.
+SOFT_LIMIT = {{ cookiecutter._time_budget.soft_limit }}
+
+#: Seconds after which a task is killed.
+HARD_LIMIT = {{ cookiecutter._time_budget.hard_limit }}
+
+#: Seconds between SIGTERM and SIGKILL that a deployment must grant.
+SHUTDOWN_GRACE = {{ cookiecutter._time_budget.shutdown_grace }}
+
+#: Seconds after which the tasks of a dead worker go to another one (see `lease.py`).
+VISIBILITY_TIMEOUT = {{ cookiecutter._time_budget.visibility_timeout[cookiecutter.pool] }}
+
+#: What a pool does not enforce; told once when a worker starts.
+UNENFORCED = {
+    "gevent": "no soft time limit",
+    "eventlet": "no soft time limit",
+    "threads": "no time limits",
+    "solo": "no time limits",
+}
+
+
+def broken(
+    soft: float, hard: float, grace: float, visibility_timeout: float, pool: str = ""
+) -> str | None:
+    """Say in one sentence what is wrong with a time budget, or nothing.
+
+    Args:
+        soft: Soft time limit in seconds.
+        hard: Hard time limit in seconds.
+        grace: Time to shut down in seconds.
+        visibility_timeout: Time in seconds after which the broker gives a held task away.
+        pool: The worker's pool, where it is known.
+    """
+    if not 0 < soft < hard:
+        return (
+            f"the soft time limit ({soft:g} s) must be below the hard one ({hard:g} s):"
+            " change CELERY_TASK_SOFT_TIME_LIMIT or CELERY_TASK_TIME_LIMIT"
+        )
+    if hard >= grace:
+        return (
+            f"the hard time limit ({hard:g} s) must be below the shutdown grace ({grace:g} s):"
+            " lower CELERY_TASK_TIME_LIMIT or raise SHUTDOWN_GRACE in limits.py and in the deployment"
+        )
+    if pool == "solo" and visibility_timeout <= hard:
+        return (
+            f"under the solo pool the visibility timeout ({visibility_timeout:g} s) must exceed the"
+            f" hard time limit ({hard:g} s), since no lease is renewed while a task runs:"
+            " change CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT or CELERY_TASK_TIME_LIMIT"
+        )
+    return None

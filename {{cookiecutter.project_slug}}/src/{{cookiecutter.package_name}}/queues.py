@@ -1,0 +1,84 @@
+"""Queues, priorities and routes: the one table that config, tests and deployment read.
+
+A queue says how soon work must start, or what it waits for:
+
+    critical    a person is waiting: sign-in codes, password resets
+    default     everything else
+    bulk        may wait for hours: clean-up, mass mailings
+    io          waits for other servers: mail, webhooks, APIs
+    cpu         keeps a core busy: reports, images
+
+A new queue needs a row here and a worker that consumes it (Procfile and every deployment file).
+"""
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from kombu import Queue
+
+
+class QueueName(StrEnum):
+    """The names of all queues."""
+
+    CRITICAL = "critical"
+    DEFAULT = "default"
+    BULK = "bulk"
+    IO = "io"
+    CPU = "cpu"
+
+
+class Priority(IntEnum):
+    """Priority inside a queue. On Redis the smallest number comes first.
+
+    Use it seldom: urgency is a queue. kombu reads all queues of a worker in the order of priority
+    and only then in the order of `--queues`, so `ROUTES` gives every queue its own level.
+    """
+
+    HIGH = 0
+    NORMAL = 3
+    LOW = 6
+
+
+QUEUES = tuple(Queue(name, routing_key=name) for name in QueueName)
+
+
+def to(queue: QueueName, priority: Priority = Priority.NORMAL) -> dict[str, Any]:
+    """Return a destination in the form that Celery's router takes."""
+    return {"queue": queue.value, "priority": priority.value}
+
+
+CRITICAL = to(QueueName.CRITICAL, Priority.HIGH)
+
+#: Patterns of task names, the first that matches wins. What matches nothing goes to `default`.
+TASK_ROUTES: dict[str, dict[str, Any]] = {
+{% if cookiecutter.examples %}
+    "notifications.send_password_reset": CRITICAL,
+    "notifications.send_verification": CRITICAL,
+    "notifications.send_bulk": to(QueueName.BULK, Priority.LOW),
+    "notifications.*": to(QueueName.IO),
+    "webhooks.*": to(QueueName.IO),
+    "reports.*": to(QueueName.CPU),
+    "maintenance.*": to(QueueName.BULK, Priority.LOW),
+{% endif %}
+    "heartbeat.*": to(QueueName.DEFAULT),
+}
+
+
+def route_urgent(
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+    task: Any = None,
+    **extra: Any,
+) -> dict[str, Any] | None:
+    """Send any task that is called with `urgent=True` to the critical queue.
+
+    A dynamic router: it sees the arguments, the table above does not. A queue that the caller names
+    (`apply_async(queue=...)`) wins over both.
+    """
+    return CRITICAL if kwargs and kwargs.get("urgent") is True else None
+
+
+ROUTES = (route_urgent, TASK_ROUTES)

@@ -1,0 +1,51 @@
+"""The schedule of beat. Times are UTC.
+
+Every entry expires before its next run is due: a broker that was down for a day must not give a
+worker a day of stale work. Run one beat only; two would send everything twice.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from celery.schedules import crontab, schedule
+
+from .queues import QueueName
+
+
+def entry(
+    task: str, when: crontab | schedule, expires: timedelta, queue: QueueName, **kwargs: Any
+) -> dict[str, Any]:
+    """Return a row of the schedule.
+
+    Args:
+        task: Name of the task.
+        when: Its times. `{"hour": 2}` is none: it must be a `crontab` or a `schedule`.
+        expires: Time after which a worker drops the message unrun.
+        queue: Where it waits.
+        kwargs: Keyword arguments of the task.
+    """
+    options = {"expires": expires.total_seconds(), "queue": queue.value}
+    return {"task": task, "schedule": when, "kwargs": kwargs, "options": options}
+
+
+SCHEDULE: dict[str, dict[str, Any]] = {
+    "heartbeat": entry(
+        "heartbeat.beat", schedule(timedelta(minutes=1)), timedelta(seconds=50), QueueName.DEFAULT
+    ),
+{% if cookiecutter.examples %}
+    "check-disk": entry(
+        "maintenance.check_disk",
+        schedule(timedelta(minutes=5)),
+        timedelta(minutes=4),
+        QueueName.BULK,
+    ),
+    # A crontab, not an interval of a day: an interval starts anew when beat's state file is lost.
+    "purge-artifacts": entry(
+        "maintenance.purge_artifacts",
+        crontab(hour="3", minute="15"),
+        timedelta(hours=6),
+        QueueName.BULK,
+        older_than_days=30,
+    ),
+{% endif %}
+}

@@ -1,0 +1,1 @@
+"""Tasks, one module per kind of work; `TASK_MODULES` in `celery.py` lists them."""

@@ -1,0 +1,88 @@
+"""Mail."""
+
+from __future__ import annotations
+
+import smtplib
+from email.message import EmailMessage
+from email.utils import formatdate
+from pathlib import Path
+
+from celery import current_task
+from celery.utils.log import get_task_logger
+
+from .. import errors
+from ..celery import app
+from ..settings import settings
+from .base import BaseTask, PermanentError
+
+logger = get_task_logger(__name__)
+
+OUTBOX = Path(".celery/outbox")
+
+
+def compose(to: str, subject: str, text: str) -> EmailMessage:
+    """Return a message.
+
+    Its id is the task's, so a mail server can drop the copy of a task that ran twice.
+
+    Raises:
+        PermanentError: A header would break, for example by a newline in the subject.
+    """
+    message = EmailMessage()
+    try:
+        message["To"], message["Subject"] = to, subject
+        message["From"] = sender = settings().mail_from
+    except ValueError as error:
+        raise PermanentError(f"the mail cannot be written: {error}") from error
+    message["Date"] = formatdate()
+    message["Message-ID"] = f"<{current_task.request.id}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(text)
+    return message
+
+
+def deliver(message: EmailMessage) -> None:
+    """Hand a message to the SMTP server, or to a file where none is configured."""
+    config = settings()
+    if not config.smtp_host:
+        OUTBOX.mkdir(parents=True, exist_ok=True)
+        (OUTBOX / f"{current_task.request.id}.eml").write_bytes(bytes(message))
+        return
+    try:
+        with smtplib.SMTP(config.smtp_host, config.smtp_port, timeout=config.smtp_timeout) as smtp:
+            if config.smtp_starttls:
+                smtp.starttls()
+            if config.smtp_username:
+                smtp.login(config.smtp_username, config.smtp_password.get_secret_value())
+            smtp.send_message(message)
+    except smtplib.SMTPException as error:
+        raise errors.from_smtp(error) from error
+
+
+@app.task(base=BaseTask, name="notifications.send_mail")
+def send_mail(to: str, subject: str, text: str) -> None:
+    """Send one mail."""
+    deliver(compose(to, subject, text))
+    logger.info("mail sent")
+
+
+@app.task(base=BaseTask, name="notifications.send_verification")
+def send_verification(to: str, link: str) -> None:
+    """Ask a new user to confirm the address."""
+    deliver(compose(to, "Confirm your address", f"Open this link to confirm:\n\n{link}\n"))
+
+
+@app.task(base=BaseTask, name="notifications.send_password_reset")
+def send_password_reset(to: str, link: str) -> None:
+    """Send the link to choose a new password."""
+    text = f"Open this link to choose a new password:\n\n{link}\n\nNot you? Ignore this mail.\n"
+    deliver(compose(to, "Choose a new password", text))
+
+
+@app.task(base=BaseTask, name="notifications.send_bulk")
+def send_bulk(recipients: list[str], subject: str, text: str) -> int:
+    """Queue one mail for each recipient, so that one bad address holds up nobody."""
+    unique = list(dict.fromkeys(recipients))
+    for to in unique:
+        send_mail.delay(to, subject, text)
+    return len(unique)

@@ -1,0 +1,51 @@
+"""Tasks that tell how far they are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypedDict, TypeVar
+
+from .base import BaseTask
+
+T = TypeVar("T")
+
+PROGRESS = "PROGRESS"
+
+#: Seconds between two reports; the last one is always written.
+INTERVAL = 0.5
+
+
+class Progress(TypedDict):
+    """What `AsyncResult.info` holds while the state is `PROGRESS`."""
+
+    current: int
+    total: int
+    percent: float
+    message: str
+
+
+class ProgressTask(BaseTask):
+    """Keep a result, and write the progress into it while running.
+
+    `bind=True` gives the task its `self`; then `for row in self.track(rows): ...`.
+    """
+
+    ignore_result = False
+    track_started = True
+
+    def progress(self, current: int, total: int, message: str = "") -> None:
+        """Write a report: `current` of `total` is done."""
+        percent = round(100 * current / total, 1) if total else 100.0
+        meta = Progress(current=current, total=total, percent=percent, message=message)
+        self.update_state(state=PROGRESS, meta=meta)
+
+    def track(self, items: Iterable[T], total: int, message: str = "") -> Iterator[T]:
+        """Yield the items and report the progress at most every `INTERVAL` seconds."""
+        reported = float("-inf")
+        for done, item in enumerate(items):
+            if time.monotonic() - reported >= INTERVAL:
+                self.progress(done, total, message)
+                reported = time.monotonic()
+            yield item
+        self.progress(total, total, message)

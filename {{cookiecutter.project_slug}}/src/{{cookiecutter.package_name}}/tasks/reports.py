@@ -1,0 +1,54 @@
+{% set base = "BaseTask" if cookiecutter.result_backend == "none" else "ProgressTask" %}
+"""Reports from rows of data."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
+
+from .. import artifacts
+from ..celery import app
+from .base import {{ "BaseTask, PermanentError" if base == "BaseTask" else "PermanentError\nfrom .progress import ProgressTask" }}
+
+
+def add_up(rows: Iterable[dict[str, str]], group_by: str, amount: str) -> str:
+    """Return the sums of one column for each value of another one, as CSV.
+
+    Raises:
+        PermanentError: A row has no number in the column.
+    """
+    sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for line, row in enumerate(rows, start=2):
+        try:
+            sums[row[group_by]] += Decimal(row[amount])
+        except (InvalidOperation, KeyError, TypeError):
+            raise PermanentError(
+                f"line {line}: no value in {group_by!r} or no number in {amount!r}"
+            ) from None
+    report = io.StringIO(newline="")
+    csv.writer(report).writerows([(group_by, amount), *sorted(sums.items())])
+    return report.getvalue()
+
+
+@app.task(base={{ base }}, bind=True, name="reports.totals")
+def totals(self: {{ base }}, source: str, group_by: str, amount: str) -> str:
+    """Add up a CSV file and return the pointer to the report.
+
+    Args:
+        source: Pointer to the file with the rows.
+        group_by: Column to group by.
+        amount: Column to add up.
+    """
+    with artifacts.open_text(source) as file:
+{% if base == "BaseTask" %}
+        report = add_up(csv.DictReader(file), group_by, amount)
+{% else %}
+        total = sum(1 for _ in file) - 1
+        file.seek(0)
+        rows = self.track(csv.DictReader(file), total, "adding up")
+        report = add_up(rows, group_by, amount)
+{% endif %}
+    return artifacts.save(f"reports/{self.request.id}.csv", report.encode())

@@ -1,0 +1,43 @@
+"""Calls to the servers of others."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import httpx
+
+from .. import errors
+from ..celery import app
+from ..settings import settings
+from .base import BaseTask, PermanentError, TransientError
+
+
+@cache
+def client() -> httpx.Client:
+    """Return the client of this process; the first task makes it, so it never crosses a fork."""
+    return httpx.Client(timeout=settings().webhook_timeout, headers={"User-Agent": __package__})
+
+
+@app.task(base=BaseTask, bind=True, name="webhooks.deliver", ignore_result=False)
+def deliver(
+    self: BaseTask, url: str, event: str, payload: dict[str, Any], idempotency_key: str = ""
+) -> int:
+    """Post an event as JSON and return the status.
+
+    Args:
+        url: Where to.
+        event: Name of the event.
+        payload: Its data.
+        idempotency_key: What the receiver recognises a repetition by; by default the task's id,
+            which is the same in every retry.
+    """
+    headers = {"Idempotency-Key": idempotency_key or self.request.id}
+    try:
+        response = client().post(url, json={"event": event, "data": payload}, headers=headers)
+    except httpx.TransportError as error:
+        raise TransientError(f"POST {url}: {error}") from error
+    except httpx.InvalidURL as error:
+        raise PermanentError(f"POST {url}: {error}") from error
+    errors.raise_for_response(response)
+    return response.status_code
