@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from importlib import import_module
 from typing import Any
 
 from celery import bootsteps
@@ -22,13 +24,10 @@ def pool_name(pool_class: type) -> str:
 
 def is_patched(pool: str) -> bool:
     """Whether the standard library waits in the way of a greenlet pool."""
-    if pool == "gevent":
-        from gevent.monkey import is_module_patched
-
-        return bool(is_module_patched("socket"))
-    from eventlet.patcher import is_monkey_patched
-
-    return bool(is_monkey_patched("socket"))
+    name = "gevent.monkey" if pool == "gevent" else "eventlet.patcher"
+    patcher = import_module(name)
+    check = patcher.is_module_patched if pool == "gevent" else patcher.is_monkey_patched
+    return bool(check("socket"))
 
 
 class StartupChecks(bootsteps.Step):
@@ -40,8 +39,8 @@ class StartupChecks(bootsteps.Step):
         # Celery patches early enough only when it reads the pool from the command line:
         # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
         if pool in {"gevent", "eventlet"} and not is_patched(pool):
-            raise ConfigurationError(f"pool {pool} must be given on the command line: --pool {pool}")
-        timeout = conf.broker_transport_options.get("visibility_timeout", limits.VISIBILITY_TIMEOUT)
+            raise ConfigurationError(f"pool {pool} must be given by the option --pool {pool}")
+        timeout = conf.broker_transport_options.get("visibility_timeout", math.inf)
         sentence = limits.broken(
             parent.soft_time_limit or conf.task_soft_time_limit,
             parent.time_limit or conf.task_time_limit,

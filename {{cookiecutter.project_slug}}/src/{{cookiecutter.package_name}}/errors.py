@@ -15,7 +15,7 @@ TRANSIENT_STATUS = {408, 409, 425}
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for (RFC 9110, 10.2.3), if it is valid."""
+    """Return the seconds that a valid `Retry-After` header asks for (RFC 9110, 10.2.3)."""
     if not header:
         return None
     if header.strip().isdecimal():

@@ -13,13 +13,12 @@ Under the solo pool nothing renews while a task runs: `checks.py` asks for a lon
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import bootsteps
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.utils.log import get_logger
-
-if TYPE_CHECKING:
-    from celery.worker.consumer import Consumer
+from celery.utils.timer2 import Timer
 
 logger = get_logger(__name__)
 
@@ -31,39 +30,44 @@ class VisibilityLease(bootsteps.StartStopStep):
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
-    def __init__(self, parent: Consumer, **kwargs: Any) -> None:
-        self.timer: Any = None
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        # A stopping worker waits for its tasks and must hold on to them meanwhile. Its timer goes
+        # on for processes and greenlets; for threads it stops first, so they get one of their own.
+        self.timer = Timer() if isinstance(parent.pool, ThreadPool) else parent.timer
+        self.entry: Any = None
         super().__init__(parent, **kwargs)
 
-    def include_if(self, parent: Consumer) -> bool:
+    def include_if(self, parent: Any) -> bool:
         """Only a Redis broker needs it."""
         return bool(parent.conninfo.transport.driver_type == "redis")
 
-    def start(self, parent: Consumer) -> None:
-        """Renew from now on; a reconnect starts again with the new channel.
-
-        There is no `stop`: while a stopping worker waits for its running tasks it still holds them.
-        """
-        if self.timer is not None:
-            parent.timer.cancel(self.timer)
+    def start(self, parent: Any) -> None:
+        """Renew from now on, after a reconnect on the new channel. No `stop`: see above."""
+        if self.entry is not None:
+            self.timer.cancel(self.entry)
         timeout = parent.task_consumer.channel.qos.visibility_timeout
-        self.timer = parent.timer.call_repeatedly(
-            timeout / RENEWALS_PER_TIMEOUT, self.renew, args=(parent,)
-        )
+        interval = timeout / RENEWALS_PER_TIMEOUT
+        self.entry = self.timer.call_repeatedly(interval, self.tick, args=(parent,))
 
-    def renew(self, parent: Consumer) -> int:
-        """Renew all leases at once and return how many there are."""
+    def tick(self, parent: Any) -> None:
+        """Renew, and under greenlets look for the messages of dead workers."""
         if parent.task_consumer is None:  # between two connections
-            return 0
-        channel = parent.task_consumer.channel
+            return
+        self.renew(parent.task_consumer.channel)
+        if parent.hub is None:
+            # Without an event loop kombu only looks when a poll times out, which never happens:
+            # BRPOP answers "nothing" first, as an event (kombu/transport/redis.py, `get`).
+            parent.connection.transport.cycle.maybe_restore_messages()
+
+    def renew(self, channel: Any) -> int:
+        """Renew all leases of a channel at once and return how many there are."""
         held = list(channel.qos._delivered)
-        if not held:
-            return 0
-        now = time.time()
-        try:
-            with channel.conn_or_acquire() as client:
-                # XX: never bring back what was acknowledged meanwhile.
-                client.zadd(channel.unacked_index_key, dict.fromkeys(held, now), xx=True)
-        except channel.connection_errors as error:
-            logger.warning("Could not renew the lease of %d messages: %s", len(held), error)
+        if held:
+            try:
+                with channel.conn_or_acquire() as client:
+                    # XX: never bring back what was acknowledged meanwhile.
+                    leases = dict.fromkeys(held, time.time())
+                    client.zadd(channel.unacked_index_key, leases, xx=True)
+            except channel.connection_errors as error:
+                logger.warning("Could not renew the lease of %d messages: %s", len(held), error)
         return len(held)

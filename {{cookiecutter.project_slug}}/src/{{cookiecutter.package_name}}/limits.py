@@ -53,7 +53,7 @@ def broken(
     if hard >= grace:
         return (
             f"the hard time limit ({hard:g} s) must be below the shutdown grace ({grace:g} s):"
-            " lower CELERY_TASK_TIME_LIMIT or raise SHUTDOWN_GRACE in limits.py and in the deployment"
+            " lower CELERY_TASK_TIME_LIMIT, or raise SHUTDOWN_GRACE in limits.py and its deployment"
         )
     if pool == "solo" and visibility_timeout <= hard:
         return (

@@ -40,7 +40,7 @@ class Priority(IntEnum):
     LOW = 6
 
 
-QUEUES = tuple(Queue(name, routing_key=name) for name in QueueName)
+QUEUES = tuple(Queue(name.value, routing_key=name.value) for name in QueueName)
 
 
 def to(queue: QueueName, priority: Priority = Priority.NORMAL) -> dict[str, Any]:

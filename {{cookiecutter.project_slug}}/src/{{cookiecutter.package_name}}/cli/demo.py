@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -63,7 +63,7 @@ def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
     source = artifacts.save("demo/sales.csv", f"region,amount\n{rows}".encode())
     mail = {"to": "reader@example.com", "subject": "Hello", "text": "This mail was a task.\n"}
     link = {"to": "reader@example.com", "link": "https://example.com/t/1"}
-    calls = [
+    calls: list[tuple[str, dict[str, Any]]] = [
         ("reports.totals", {"source": source, "group_by": "region", "amount": "amount"}),
         ("notifications.send_mail", mail),
         ("notifications.send_verification", link),
@@ -94,7 +94,7 @@ def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
         waiting = {name: bars.add_task(name, total=100, outcome="waiting") for name in results}
         while waiting and time.monotonic() < deadline:
             for name, bar in list(waiting.items()):
-                state, info = results[name].state, results[name].info
+                state, info = str(results[name].state), results[name].info
                 if results[name].ready():
                     bars.update(bar, completed=100, outcome=f"{state} {info}")
                     bars.stop_task(bar)

@@ -11,7 +11,7 @@ import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dotenv import dotenv_values
 from pydantic import ValidationError
@@ -76,9 +76,9 @@ def load(env_file: Path = Path(".env")) -> Base:
         raise ConfigurationError("; ".join(explain(error, settings_class))) from None
 
 
-def secrets_from_files(settings_class: type[Base]) -> dict[str, str]:
+def secrets_from_files(settings_class: type[Base]) -> dict[str, Any]:
     """Read the settings whose variable ends in `_FILE`."""
-    secrets = {}
+    secrets: dict[str, Any] = {}
     for field in settings_class.model_fields:
         variable = f"{PREFIX}{field.upper()}"
         if path := os.environ.get(f"{variable}_FILE"):

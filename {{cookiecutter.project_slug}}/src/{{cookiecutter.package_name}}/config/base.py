@@ -54,8 +54,8 @@ class Base(BaseSettings):
 {% if cookiecutter.result_backend != "none" %}
     result_backend: str = Field(repr=False, description="give the URL of the result backend")
 {% endif %}
-    broker_read_url: str | None = Field(None, repr=False)
-    broker_write_url: str | None = Field(None, repr=False)
+    broker_read_url: str | None = Field(default=None, repr=False)
+    broker_write_url: str | None = Field(default=None, repr=False)
     broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
     # Wait for a broker that is down, at start-up too and for as long as it takes.
     broker_connection_retry_on_startup: bool = True
@@ -100,8 +100,6 @@ class Base(BaseSettings):
     # Replace a prefork process after so many tasks or kilobytes: leaks stay small.
     worker_max_tasks_per_child: PositiveInt = 1000
     worker_max_memory_per_child: PositiveInt = 500_000
-    # A connection lost while a task runs: with late acknowledgement the broker delivers it again.
-    worker_cancel_long_running_tasks_on_connection_loss: bool = False
 {% if cookiecutter.beat == "file" %}
 
     beat_schedule_filename: str = "celerybeat-schedule"

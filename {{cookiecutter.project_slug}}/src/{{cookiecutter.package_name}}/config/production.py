@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from .base import Base
 
-DEFAULT_PASSWORDS = {"admin", "celery", "changeme", "example", "guest", "password", "redis", "secret"}
+DEFAULT_PASSWORDS = {"admin", "celery", "changeme", "guest", "password", "redis", "secret"}
 
 
 def unsafe(url: str) -> str | None:

@@ -41,7 +41,7 @@ class PermanentError(Exception):
     """It will never work: fail at once. Any error that is not named transient is treated so."""
 
 
-class BaseTask(Task):  # type: ignore[misc]
+class BaseTask(Task[Any, Any]):
     """Retry transient errors; fail on all others, and when the budget of retries is spent."""
 
     autoretry_for = (TransientError, ConnectionError, TimeoutError)

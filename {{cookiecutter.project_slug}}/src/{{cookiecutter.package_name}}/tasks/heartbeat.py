@@ -11,6 +11,6 @@ logger = get_task_logger(__name__)
 @app.task(base=BaseTask, bind=True, name="heartbeat.beat")
 def beat(self: BaseTask) -> str:
     """Log a line and return the worker that wrote it. Watch for its absence."""
-    worker: str = self.request.hostname
+    worker = str(self.request.hostname)
     logger.info("heartbeat from %s", worker)
     return worker

@@ -37,8 +37,8 @@ class ProgressTask(BaseTask):
     def progress(self, current: int, total: int, message: str = "") -> None:
         """Write a report: `current` of `total` is done."""
         percent = round(100 * current / total, 1) if total else 100.0
-        meta = Progress(current=current, total=total, percent=percent, message=message)
-        self.update_state(state=PROGRESS, meta=meta)
+        report = Progress(current=current, total=total, percent=percent, message=message)
+        self.update_state(state=PROGRESS, meta=dict(report))
 
     def track(self, items: Iterable[T], total: int, message: str = "") -> Iterator[T]:
         """Yield the items and report the progress at most every `INTERVAL` seconds."""

@@ -19,7 +19,7 @@ def client() -> httpx.Client:
     return httpx.Client(timeout=settings().webhook_timeout, headers={"User-Agent": __package__})
 
 
-@app.task(base=BaseTask, bind=True, name="webhooks.deliver", ignore_result=False)
+@app.task(base=BaseTask, bind=True, name="webhooks.deliver")
 def deliver(
     self: BaseTask, url: str, event: str, payload: dict[str, Any], idempotency_key: str = ""
 ) -> int:
@@ -32,7 +32,7 @@ def deliver(
         idempotency_key: What the receiver recognises a repetition by; by default the task's id,
             which is the same in every retry.
     """
-    headers = {"Idempotency-Key": idempotency_key or self.request.id}
+    headers = {"Idempotency-Key": idempotency_key or str(self.request.id)}
     try:
         response = client().post(url, json={"event": event, "data": payload}, headers=headers)
     except httpx.TransportError as error:

@@ -1,0 +1,239 @@
+"""Bake projects for the tests, and look at what was baked."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
+from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
+from variants import PROJECT, TEMPLATE, Answers, Choice
+
+
+@dataclass(frozen=True)
+class Bakery:
+    """Bakes with a configuration of its own: nothing of the user's is read or written.
+
+    Args:
+        home: Folder for cookiecutter's configuration and for temporary files.
+    """
+
+    home: Path
+
+    def __post_init__(self) -> None:
+        folders = {name: str(self.home / name) for name in ("cookiecutters_dir", "replay_dir")}
+        self.config_file.write_text(json.dumps(folders), "utf-8")
+
+    @property
+    def config_file(self) -> Path:
+        """Return the configuration of cookiecutter; JSON is YAML."""
+        return self.home / "cookiecutter.yaml"
+
+    def bake(
+        self,
+        answers: Mapping[str, Choice],
+        out: Path,
+        template: Path = TEMPLATE,
+        typed: str | None = None,
+    ) -> Path:
+        """Bake in this process, which takes a fraction of the time of the command line.
+
+        Args:
+            answers: Answers that differ from the defaults.
+            out: Folder in which the project's folder is made.
+            template: The template.
+            typed: What is typed at the prompts; without it, nothing is asked.
+        """
+        stdin = sys.stdin
+        try:
+            if typed is not None:
+                sys.stdin = io.StringIO(typed)
+            with warnings.catch_warnings():
+                # cookiecutter 2.7.1 calls rmtree(onerror=), deprecated since Python 3.12.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                project = cookiecutter(
+                    str(template),
+                    no_input=typed is None,
+                    extra_context=dict(answers),
+                    output_dir=str(out),
+                    config_file=str(self.config_file),
+                )
+        finally:
+            sys.stdin = stdin
+        return Path(project)
+
+    def bake_cli(
+        self,
+        answers: Mapping[str, Choice],
+        out: Path,
+        env: Mapping[str, str] | None = None,
+        template: Path = TEMPLATE,
+        typed: str | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Bake with the command line of cookiecutter; the arguments are those of `bake`."""
+        given = [f"{name}={choice}" for name, choice in answers.items()]
+        quiet = ["--no-input"] if typed is None else []
+        return self.run(
+            "cookiecutter", *quiet, "-o", str(out), str(template), *given, env=env, typed=typed
+        )
+
+    def run(
+        self,
+        module: str,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        typed: str | None = None,
+        cwd: Path | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a module of Python as a command in its own process."""
+        settings = {
+            "COOKIECUTTER_CONFIG": str(self.config_file),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "HOME": str(self.home),
+            "TMPDIR": str(self.home),
+        }
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=cwd or self.home,
+            env={**os.environ, **settings, **(env or {})},
+            input=typed or "",
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def bakery(tmp_path_factory: pytest.TempPathFactory) -> Iterable[Bakery]:
+    """Return a bakery; the hooks that cookiecutter leaves in the temporary folder go with it."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(home))
+        yield Bakery(home)
+
+
+@pytest.fixture(scope="session")
+def baked(
+    bakery: Bakery, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Mapping[str, Choice]], Path]:
+    """Return a function that gives the project for answers: baked once, only to be read."""
+    projects: dict[tuple[tuple[str, Choice], ...], Path] = {}
+
+    def bake_once(answers: Mapping[str, Choice]) -> Path:
+        key = tuple(sorted(answers.items()))
+        if key not in projects:
+            projects[key] = bakery.bake(answers, tmp_path_factory.mktemp("baked"))
+        return projects[key]
+
+    return bake_once
+
+
+@pytest.fixture
+def refuse(bakery: Bakery, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Return a function that bakes what a hook must refuse, and gives the line that it wrote.
+
+    Neither the output folder nor the folder around it keeps anything.
+    """
+    out = tmp_path / "around" / "out"
+    out.mkdir(parents=True)
+
+    def bake_refused(answers: Answers, template: Path = TEMPLATE, typed: str | None = None) -> str:
+        capfd.readouterr()
+        with pytest.raises(FailedHookException):
+            bakery.bake(answers, out, template, typed)
+        assert list(out.parent.rglob("*")) == [out]
+        lines = capfd.readouterr().err.splitlines()
+        assert len(lines) == 1, lines
+        assert lines[0].startswith("celery-template: ")
+        return lines[0]
+
+    return bake_refused
+
+
+@pytest.fixture
+def template_copy(tmp_path: Path) -> Path:
+    """Return a copy of what cookiecutter reads of the template, for a test that changes it."""
+    copy = tmp_path / "template"
+    copy.mkdir()
+    shutil.copy(TEMPLATE / "cookiecutter.json", copy)
+    for folder in ("hooks", "templates", PROJECT):
+        if (TEMPLATE / folder).is_dir():
+            shutil.copytree(TEMPLATE / folder, copy / folder)
+    return copy
+
+
+def tree(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Return mode and content of everything in a folder, by path."""
+    return {
+        path.relative_to(folder).as_posix(): (
+            path.stat().st_mode,
+            path.read_bytes() if path.is_file() else b"",
+        )
+        for path in folder.rglob("*")
+    }
+
+
+def files(project: Path) -> list[Path]:
+    """Return all files of a project, sorted."""
+    return sorted(path for path in project.rglob("*") if path.is_file())
+
+
+def unparsable(project: Path) -> list[str]:
+    """Return path and reason of every file that the parser of its format refuses."""
+    parsers: dict[str, Callable[[str], object]] = {
+        ".json": json.loads,
+        ".py": lambda text: compile(text, "file", "exec", dont_inherit=True),
+        ".toml": tomllib.loads,
+        ".yaml": lambda text: list(yaml.safe_load_all(text)),
+        ".yml": lambda text: list(yaml.safe_load_all(text)),
+    }
+    broken = []
+    for path in files(project):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # such as a wrong escape in a Python string
+                parsers.get(path.suffix, str)(path.read_text("utf-8"))
+        except (ValueError, SyntaxError, yaml.YAMLError) as error:
+            broken.append(f"{path.relative_to(project)}: {error}")
+    return broken
+
+
+@pytest.fixture
+def tally(record_property: Callable[[str, object], None]) -> Callable[[str, int, int], None]:
+    """Return a function that adds to a figure of the summary: name, how many, out of how many."""
+    return lambda name, count, total: record_property("tally", [name, count, total])
+
+
+@pytest.fixture
+def summary(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Return a function that adds a text to the summary of the test run."""
+    return lambda text: record_property("summary", text)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what tests left by `summary` and `tally`; they may have run in other processes."""
+    counts: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
+    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
+        for name, value in report.user_properties:
+            if name == "summary":
+                terminalreporter.write_line(f"\n{value}")
+            elif name == "tally":
+                counts[value[0]] += value[1]
+                totals[value[0]] += value[2]
+    for label, total in totals.items():
+        terminalreporter.write_line(f"{label}: {counts[label]} of {total}")

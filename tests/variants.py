@@ -1,0 +1,125 @@
+"""What cookiecutter.json offers: options, choices, and the sets of variants that tests bake.
+
+Nothing here lists a choice by hand, so a new one is tested without editing a test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import combinations, product
+from pathlib import Path
+from typing import Any
+
+Choice = str | bool
+Answers = dict[str, Choice]
+
+#: The template: the root of this repository.
+TEMPLATE = Path(__file__).resolve().parent.parent
+
+#: The folder in it that becomes the project.
+PROJECT = "{{cookiecutter.project_slug}}"
+
+
+def load(template: Path = TEMPLATE) -> dict[str, Any]:
+    """Return the content of cookiecutter.json."""
+    config: dict[str, Any] = json.loads((template / "cookiecutter.json").read_text("utf-8"))
+    return config
+
+
+def prompted() -> list[str]:
+    """Return the names of everything that is asked, in the order of the questions."""
+    return [name for name in load() if not name.startswith("_")]
+
+
+def options() -> dict[str, list[Choice]]:
+    """Return every option with choices; the default comes first."""
+    config = load()
+    choices: dict[str, list[Choice]] = {}
+    for name in prompted():
+        if isinstance(config[name], list):
+            choices[name] = config[name]
+        elif isinstance(config[name], bool):
+            choices[name] = [config[name], not config[name]]
+    return choices
+
+
+def free_texts() -> list[str]:
+    """Return the questions that take any text: their default is a text that derives from nothing.
+
+    The e-mail address is none of them; it has rules of its own.
+    """
+    config = load()
+    return [
+        name
+        for name in prompted()
+        if isinstance(config[name], str) and "{" not in config[name] and "email" not in name
+    ]
+
+
+def all_variants(*names: str) -> Iterator[Answers]:
+    """Yield every combination of the choices of these options, or of all options."""
+    choices = options()
+    chosen = names or tuple(choices)
+    for values in product(*(choices[name] for name in chosen)):
+        yield dict(zip(chosen, values, strict=True))
+
+
+def matches(row: Mapping[str, Any], answers: Mapping[str, Choice]) -> bool:
+    """Say whether all conditions of a row of `_removals` or `_refusals` hold."""
+    return all(answers.get(name) in values for name, values in row["when"].items())
+
+
+def allowed(answers: Mapping[str, Choice]) -> bool:
+    """Say whether no row of `_refusals` forbids these answers, which may be incomplete."""
+    return not any(matches(row, answers) for row in load()["_refusals"].values())
+
+
+def complete(
+    answers: Answers, benefit: Callable[[Answers], int] = lambda answers: 0
+) -> Answers | None:
+    """Return allowed answers to every option, or nothing if there are none with `answers`.
+
+    Args:
+        answers: Answers that must stay.
+        benefit: Value of incomplete answers; of choices with the same value, the first is taken.
+    """
+    if not allowed(answers):
+        return None
+    missing = [name for name in options() if name not in answers]
+    if not missing:
+        return answers
+    longer = [{**answers, missing[0]: choice} for choice in options()[missing[0]]]
+    for candidate in sorted(longer, key=benefit, reverse=True):
+        if found := complete(candidate, benefit):
+            return found
+    return None
+
+
+def pairwise() -> list[Answers]:
+    """Return few variants that hold every allowed pair of choices, the default variant first."""
+
+    def pairs(answers: Answers) -> set[frozenset[tuple[str, Choice]]]:
+        return {frozenset(pair) for pair in combinations(answers.items(), 2)}
+
+    default = complete({})
+    assert default, "the defaults must be allowed"
+    variants = [default]
+    covered = pairs(default)
+
+    def new_pairs(answers: Answers) -> int:
+        return len(pairs(answers) - covered)
+
+    for names in combinations(options(), 2):
+        for pair in all_variants(*names):
+            if new_pairs(pair) and (variant := complete(pair, new_pairs)):
+                variants.append(variant)
+                covered |= pairs(variant)
+    return variants
+
+
+def variant_id(answers: Mapping[str, Choice]) -> str:
+    """Return a short name for a test: the answers that are no defaults."""
+    choices = options()
+    given = {name: choice for name, choice in answers.items() if choice != choices[name][0]}
+    return ",".join(f"{name}={choice}" for name, choice in given.items()) or "default"

@@ -1,0 +1,152 @@
+from pathlib import Path
+
+import pytest
+from celery.app.defaults import SETTING_KEYS
+
+from {{ cookiecutter.package_name }} import config, limits
+from {{ cookiecutter.package_name }}.celery import create_app
+
+REDIS = "redis://:s3cr3t@redis.internal:6379/0"
+
+
+@pytest.fixture(autouse=True)
+def development(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENV", "development")
+
+
+@pytest.mark.parametrize("environment", config.ENVIRONMENTS)
+def test_every_setting_is_one_that_celery_knows(
+    environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_ENV", environment)
+    monkeypatch.setenv("CELERY_BROKER_URL", REDIS)
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", REDIS)
+    assert set(config.load().for_celery()) <= SETTING_KEYS
+
+
+def test_the_string_false_is_false_and_numbers_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_TASK_ACKS_LATE", "false")
+    monkeypatch.setenv("CELERY_WORKER_MAX_TASKS_PER_CHILD", "100")
+    settings = config.load()
+    assert settings.task_acks_late is False
+    assert settings.worker_max_tasks_per_child == 100
+
+
+def test_a_part_of_the_transport_options_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", REDIS)
+    monkeypatch.setenv("CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT", "400")
+    options = config.load().for_celery()["broker_transport_options"]
+    assert options["visibility_timeout"] == 400
+    assert options["queue_order_strategy"] == "priority"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("APP_ENV", "prod", "use one of development"),
+        ("CELERY_TASK_ACKS_LATE", "maybe", "CELERY_TASK_ACKS_LATE='maybe' is wrong"),
+        ("CELERY_TASK_ACK_LATE", "true", "did you mean CELERY_TASK_ACKS_LATE"),
+        ("CELERY_NO_SUCH_THING_AT_ALL", "1", "CELERY_NO_SUCH_THING_AT_ALL is no known setting"),
+        ("CELERY_WORKER_CONCURENCY", "4", "did you mean CELERY_WORKER_CONCURRENCY"),
+        ("CELERY_TASK_SOFT_TIME_LIMIT", "1000", "soft time limit (1000 s) must be below"),
+        ("CELERY_TASK_TIME_LIMIT", "1000", "must be below the shutdown grace"),
+        ("CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMOUT", "5", "VISIBILITY_TIMOUT='5'"),
+        ("CELERY_BROKER_URL_FILE", "/no/such/file", "cannot be read"),
+    ],
+)
+def test_a_wrong_variable_ends_in_one_line(
+    name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(config.ConfigurationError) as error:
+        config.load()
+    assert expected in str(error.value)
+    assert "\n" not in str(error.value)
+    assert name in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["CELERY_WORKER_CONCURRENCY", "CELERY_LOADER", "CELERY_APP"])
+def test_variables_of_celery_itself_are_left_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "1")
+    config.load()
+
+
+def test_the_env_file_is_read_and_checked_like_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CELERY_TIMEZONE", "CELERY_TASK_ACKS_LAET"):  # restored after the test
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    env_file = tmp_path / "env"
+    env_file.write_text("CELERY_TIMEZONE=Europe/Oslo\n")
+    assert config.load(env_file).timezone == "Europe/Oslo"
+    env_file.write_text("CELERY_TASK_ACKS_LAET=true\n")
+    with pytest.raises(config.ConfigurationError, match="did you mean CELERY_TASK_ACKS_LATE"):
+        config.load(env_file)
+
+
+def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "broker_url"
+    secret.write_text(f"{REDIS}\n")
+    monkeypatch.setenv("CELERY_BROKER_URL_FILE", str(secret))
+    assert config.load().broker_url == REDIS
+    monkeypatch.setenv("CELERY_BROKER_URL", REDIS)
+    with pytest.raises(config.ConfigurationError, match="both set"):
+        config.load()
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("", "CELERY_BROKER_URL is not set"),
+        ("redis://:changeme@redis.internal/0", "well-known default"),
+        ("rediss://:s3cr3t@redis.internal/0", "ssl_cert_reqs=required"),
+        ("rediss://:s3cr3t@redis.internal/0?ssl_cert_reqs=none", "ssl_cert_reqs=required"),
+        ("filesystem://", "one machine only"),
+    ],
+)
+def test_production_refuses_an_unsafe_broker(
+    environment: str, url: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_ENV", environment)
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", REDIS)
+    monkeypatch.setenv("CELERY_BROKER_URL", url)
+    with pytest.raises(config.ConfigurationError, match=expected) as error:
+        config.load()
+    assert "s3cr3t" not in str(error.value)
+
+
+def test_production_takes_a_verified_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENV", "production")
+    for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"):
+        monkeypatch.setenv(name, "rediss://:s3cr3t@redis.internal/0?ssl_cert_reqs=required")
+    assert config.load().broker_url.startswith("rediss://")
+
+
+def test_development_needs_no_server(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = config.load().for_celery()
+    assert settings["broker_url"] == "filesystem://"
+    assert Path(settings["broker_transport_options"]["data_folder_in"]).is_dir()
+    assert "queues are files" in capsys.readouterr().err
+
+
+def test_no_variable_leads_a_test_to_a_real_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENV", "testing")
+    monkeypatch.setenv("CELERY_BROKER_URL", REDIS)
+    assert config.load().broker_url == "memory://"
+
+
+def test_an_app_can_be_made_from_other_settings() -> None:
+    app = create_app(config.Base(broker_url=REDIS{{ ", result_backend=REDIS" if cookiecutter.result_backend != "none" }}))
+    assert app.conf.task_time_limit == limits.HARD_LIMIT
+
+
+def test_the_example_env_file_names_every_setting(request: pytest.FixtureRequest) -> None:
+    text = (request.config.rootpath / ".env.example").read_text(encoding="utf-8")
+    for field, info in config.Base.model_fields.items():
+        parts = getattr(info.annotation, "model_fields", None)
+        for name in [f"{field}__{part}" for part in parts] if parts else [field]:
+            assert f"\n# CELERY_{name.upper()}=" in text
