@@ -18,8 +18,8 @@ FREE_TEXT = ("project_name", "description", "author_name", "author_email")
 JINJA = re.compile(r"\{[%#{]")
 SLUG = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 PACKAGE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-# The parts of an address that the standard library's parser gives back unchanged (RFC 5321);
-# importing it takes half as long as the rest of this hook.
+# The two parts of an address (RFC 5321). The standard library's parser also takes comments and
+# blanks, and importing it takes almost half as long as the rest of this hook.
 WORD = r"[\w!#$%&'*+/=?^`{|}~-]+"
 LOCAL_PART = re.compile(rf'{WORD}(\.{WORD})*|"([ !#-\[\]-~]|\\[ -~])+"', re.ASCII)
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"

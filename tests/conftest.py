@@ -76,6 +76,16 @@ class Bakery:
             sys.stdin = stdin
         return Path(project)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables that keep commands away from what is the user's."""
+        return {
+            "COOKIECUTTER_CONFIG": str(self.config_file),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "HOME": str(self.home),
+            "TMPDIR": str(self.home),
+        }
+
     def bake_cli(
         self,
         answers: Mapping[str, Choice],
@@ -84,32 +94,20 @@ class Bakery:
         template: Path = TEMPLATE,
         typed: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Bake with the command line of cookiecutter; the arguments are those of `bake`."""
-        given = [f"{name}={choice}" for name, choice in answers.items()]
-        quiet = ["--no-input"] if typed is None else []
-        return self.run(
-            "cookiecutter", *quiet, "-o", str(out), str(template), *given, env=env, typed=typed
-        )
+        """Bake with the command line of cookiecutter.
 
-    def run(
-        self,
-        module: str,
-        *arguments: str,
-        env: Mapping[str, str] | None = None,
-        typed: str | None = None,
-        cwd: Path | None = None,
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a module of Python as a command in its own process."""
-        settings = {
-            "COOKIECUTTER_CONFIG": str(self.config_file),
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "HOME": str(self.home),
-            "TMPDIR": str(self.home),
-        }
+        Args:
+            answers: Answers that differ from the defaults.
+            out: Folder in which the project's folder is made.
+            env: Variables besides those of this process.
+            template: The template.
+            typed: What is typed at the prompts; without it, nothing is asked.
+        """
+        quiet = ["--no-input"] if typed is None else []
+        given = [f"{name}={choice}" for name, choice in answers.items()]
         return subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            cwd=cwd or self.home,
-            env={**os.environ, **settings, **(env or {})},
+            [sys.executable, "-m", "cookiecutter", *quiet, "-o", str(out), str(template), *given],
+            env={**os.environ, **self.environment, **(env or {})},
             input=typed or "",
             capture_output=True,
             encoding="utf-8",

@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import cruft
 import pytest
 from conftest import Bakery, files, tree, unparsable
 from cookiecutter.generate import (  # type: ignore[import-untyped]
@@ -21,6 +22,7 @@ from cookiecutter.generate import (  # type: ignore[import-untyped]
 )
 from cookiecutter.prompt import prompt_for_config  # type: ignore[import-untyped]
 from cookiecutter.utils import create_env_with_context  # type: ignore[import-untyped]
+from jinja2 import Environment, FileSystemLoader
 from variants import (
     PROJECT,
     TEMPLATE,
@@ -109,9 +111,13 @@ def test_white_space_is_tidy(answers: Answers, baked: Baked) -> None:
     for path in files(project):
         text = path.read_text("utf-8")
         blank_lines = 3 if path.suffix == ".py" else 2
-        if not text.endswith("\n") or text.endswith("\n\n") or text.startswith("\n"):
-            wrong.append(f"{path.relative_to(project)}: starts or ends in blank lines, or in none")
-        if "\n" * (blank_lines + 1) in text and path.stem != "LICENSE":
+        if not re.search(r"[^\n]\n\Z", text):
+            wrong.append(f"{path.relative_to(project)}: does not end in one line end")
+        if path.stem == "LICENSE":
+            continue
+        if text.startswith("\n"):
+            wrong.append(f"{path.relative_to(project)}: starts with a blank line")
+        if "\n" * (blank_lines + 1) in text:
             wrong.append(f"{path.relative_to(project)}: {blank_lines} blank lines or more")
     assert not wrong, "\n".join(wrong)
 
@@ -266,34 +272,38 @@ HOSTILE_ANSWERS: Answers = {
 }
 
 
-@pytest.mark.parametrize("answers", [{}, {**EXTREMES[-1], **HOSTILE_ANSWERS}], ids=["default", ""])
+@pytest.mark.parametrize(
+    "answers", [{}, {**EXTREMES[-1], **HOSTILE_ANSWERS}], ids=["default", "hostile"]
+)
 def test_cruft_makes_and_keeps_the_same_project(
-    answers: Answers, bakery: Bakery, template_copy: Path, tmp_path: Path
+    answers: Answers,
+    bakery: Bakery,
+    template_copy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    for variable, value in bakery.environment.items():
+        monkeypatch.setenv(variable, value)
     git(template_copy, "init", "--quiet", "--initial-branch=main")
     git(template_copy, "add", "--all")
     git(template_copy, "commit", "--quiet", "--message=template")
-    extra = ["--extra-context", json.dumps(answers), "--output-dir", str(tmp_path / "cruft")]
-    creation = bakery.run("cruft", "create", "--no-input", *extra, str(template_copy))
-    assert creation.returncode == 0, creation.stderr
-    (project,) = (tmp_path / "cruft").iterdir()
-
-    def check_tree() -> None:
-        made = tree(project)
-        assert made.pop(".cruft.json")
-        assert made == expected
-
     expected = tree(bakery.bake(answers, tmp_path / "cookiecutter", template_copy))
-    check_tree()
-    check = bakery.run("cruft", "check", cwd=project)
-    assert (check.returncode, "up to date" in check.stdout) == (0, True), check.stdout
-    update = bakery.run("cruft", "update", "--skip-apply-ask", cwd=project)
-    assert (update.returncode, "up to date" in update.stdout) == (0, True), update.stdout
-    # Renders the stored answers again, twice.
-    refresh = ["--skip-apply-ask", "--refresh-private-variables"]
-    update = bakery.run("cruft", "update", *refresh, cwd=project)
-    assert update.returncode == 0, update.stderr
-    check_tree()
+    project = cruft.create(str(template_copy), tmp_path / "cruft", extra_context=answers)
+
+    def written_by_cruft() -> dict[str, tuple[int, bytes]]:
+        written = tree(project)
+        assert written.pop(".cruft.json")
+        return written
+
+    assert written_by_cruft() == expected
+    for command in (cruft.check, cruft.update):
+        capsys.readouterr()
+        assert command(project)
+        assert "up to date" in capsys.readouterr().out
+    # Render the stored answers again, twice; the hooks run each time.
+    assert cruft.update(project, refresh_private_variables=True)
+    assert written_by_cruft() == expected
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -379,32 +389,47 @@ def test_jinja_tags_are_rare(baked: Baked, summary: Callable[[str], None]) -> No
     assert overall <= 4
 
 
+class LoggingLoader(FileSystemLoader):
+    """Loads templates from the folders that cookiecutter looks into, and logs which."""
+
+    def __init__(self) -> None:
+        self.loaded: list[Path] = []
+        super().__init__([TEMPLATE / PROJECT, TEMPLATE / "templates"])
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool]]:
+        """Return the source of a template."""
+        source = super().get_source(environment, template)
+        self.loaded.append(Path(source[1]))
+        return source
+
+
 def jinja_density(project: Path) -> tuple[list[tuple[float, str]], int, int]:
     """Return tags per 100 rendered lines of every file, all tags, and all rendered lines.
 
-    What `{% extends %}` and `{% include %}` fetch from templates/ counts over all.
+    The tags of what a file includes from templates/ count over all.
     """
     context = generate_context(str(TEMPLATE / "cookiecutter.json"))
     context["cookiecutter"] = prompt_for_config(context, no_input=True)
     env = create_env_with_context(context)
+    env.loader = loader = LoggingLoader()
 
-    def count(path: Path) -> int:
+    def tags(path: Path) -> int:
         kinds = [kind for _, kind, _ in env.lex(path.read_text("utf-8"))]
         return sum(kind.endswith("_begin") or kind == "raw_end" for kind in kinds)
 
     rows = []
-    all_tags = sum(count(path) for path in files(TEMPLATE / "templates"))
     all_lines = 0
     for path in files(TEMPLATE / PROJECT):
         relative = path.relative_to(TEMPLATE / PROJECT).as_posix()
         rendered = project / env.from_string(relative).render(**context)
-        if rendered.is_file():
-            tags = 0 if is_copy_only_path(relative, context) else count(path)
+        if rendered.is_file() and not is_copy_only_path(relative, context):
+            env.get_template(relative).render(**context)
             lines = len(rendered.read_text("utf-8").splitlines())
-            rows.append((100 * tags / max(lines, 1), relative))
-            all_tags += tags
+            rows.append((100 * tags(path) / max(lines, 1), relative))
             all_lines += lines
-    return rows, all_tags, all_lines
+    return rows, sum(tags(path) for path in loader.loaded), all_lines
 
 
 def test_the_package_without_examples_is_small(

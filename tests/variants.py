@@ -121,5 +121,5 @@ def pairwise() -> list[Answers]:
 def variant_id(answers: Mapping[str, Choice]) -> str:
     """Return a short name for a test: the answers that are no defaults."""
     choices = options()
-    given = {name: choice for name, choice in answers.items() if choice != choices[name][0]}
+    given = {name: choice for name, choice in answers.items() if choice not in choices.get(name, [])[:1]}
     return ",".join(f"{name}={choice}" for name, choice in given.items()) or "default"

@@ -8,7 +8,7 @@ from .schedule import SCHEDULE
 {% endif %}
 
 #: Every module with tasks. A task in a module that is not listed does not exist for the worker.
-TASK_MODULES = (
+TASK_MODULES = [
     f"{__package__}.tasks.heartbeat",
 {% if cookiecutter.examples %}
     f"{__package__}.tasks.maintenance",
@@ -16,7 +16,7 @@ TASK_MODULES = (
     f"{__package__}.tasks.reports",
     f"{__package__}.tasks.webhooks",
 {% endif %}
-)
+]
 
 
 def create_app(settings: config.Base | None = None) -> Celery:

@@ -1,0 +1,71 @@
+"""All checks of the template: `nox` runs every session, `nox -s bake` one."""
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = False
+
+CODE = ("hooks", "tests", "benchmarks", "noxfile.py")
+#: Parallel test processes. Most tests wait for processes, so there are more of them than cores.
+WORKERS = "4"
+
+
+def pytest(session: nox.Session, *arguments: str, workers: str = WORKERS) -> None:
+    """Run tests of the template in parallel; tests in one group stay in one process."""
+    session.run("pytest", "-n", workers, "--dist", "loadgroup", *arguments, *session.posargs)
+
+
+def install(session: nox.Session) -> None:
+    """Install the tools at the versions that requirements.txt pins."""
+    session.install("--require-hashes", "-r", "requirements.txt")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the template's own code."""
+    install(session)
+    session.run("ruff", "check", *CODE)
+    session.run("ruff", "format", "--check", *CODE)
+    session.run("mypy", *CODE)
+    session.run("yamllint", "--strict", ".", silent=True)
+
+
+@nox.session
+def bake(session: nox.Session) -> None:
+    """Generate projects: every choice, every allowed pair, every refusal, hostile input."""
+    install(session)
+    pytest(session, "tests/test_bake.py", "tests/test_input.py", "tests/test_docs.py", workers="2")
+
+
+@nox.session
+def quality(session: nox.Session) -> None:
+    """Check every variant with the linters that its owner would run."""
+    install(session)
+    pytest(session, "tests/test_quality.py", workers="2")
+
+
+@nox.session
+def projects(session: nox.Session) -> None:
+    """Run the tests of generated projects, with uv and with pip, on the oldest and newest Python."""
+    install(session)
+    pytest(session, "tests/test_projects.py")
+
+
+@nox.session
+def servers(session: nox.Session) -> None:
+    """Run generated projects on real servers, which the tests start."""
+    install(session)
+    pytest(session, "tests/test_servers.py", workers="3")
+
+
+@nox.session(default=False)
+def requirements(session: nox.Session) -> None:
+    """Pin the versions of requirements.txt anew."""
+    command = ("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
+    groups = ("--group", "dev", "--no-emit-index-url", "--no-emit-find-links")
+    Path("requirements.txt").unlink(missing_ok=True)
+    session.run(*command, *groups, "-o", "requirements.txt", external=True)
