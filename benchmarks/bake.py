@@ -94,9 +94,7 @@ def main() -> None:
     print(f"{count} files, {pairs} pairs; medians, with quartiles")
     for index, measure in enumerate(("CPU", "wall")):
         values = {name: [row[index] for row in rows] for name, rows in seconds.items()}
-        ratios = [
-            one / other for one, other in zip(values["template"], values["bare"], strict=True)
-        ]
+        ratios = [one / other for one, other in zip(values["template"], values["bare"], strict=True)]
         print(f"{measure:5} template {quartiles(values['template'])} s")
         print(f"{measure:5} bare     {quartiles(values['bare'])} s")
         goal = f", goal at most {GOAL}" if measure == "CPU" else ""

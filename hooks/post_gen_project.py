@@ -7,12 +7,12 @@ from shutil import rmtree
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 
-def remove(path):
+def remove(path: Path) -> None:
     """Delete a file or a folder."""
     rmtree(path) if path.is_dir() else path.unlink()
 
 
-def main():
+def main() -> None:
     """Apply every row whose conditions all hold; then no empty folder stays."""
     project = Path.cwd()
     for row in ANSWERS["_removals"].values():

@@ -9,6 +9,7 @@ import keyword
 import re
 import sys
 import unicodedata
+from collections.abc import Iterator
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
 # What was typed or passed before Jinja rendered it. cruft does not have it.
@@ -27,28 +28,22 @@ DOMAIN = re.compile(rf"({LABEL}\.)+{LABEL}", re.IGNORECASE)
 NAME_LENGTH = 64
 
 
-def refused_text(option):
+def refused_text(option: str) -> Iterator[str]:
     """Yield why a free text cannot be written into every format unchanged."""
     for text in (str(RAW.get(option, "")), str(ANSWERS[option])):
         if found := JINJA.search(text):
-            yield (
-                f"{option} {text!r} contains {found.group()!r},"
-                " which a later update would render: leave it out"
-            )
+            yield f"{option} {text!r} contains {found.group()!r}, which a later update would render: leave it out"
         # Controls, surrogates, line and paragraph separators, and what is no character at all.
         for character in text:
             category = unicodedata.category(character)
             if category in {"Cc", "Cs", "Zl", "Zp"} or ord(character) & 0xFFFE == 0xFFFE:
-                yield (
-                    f"{option} {text!r} contains the control character {character!r}:"
-                    " use printable text on one line"
-                )
+                yield f"{option} {text!r} contains the control character {character!r}: use printable text on one line"
                 break
     if not str(ANSWERS[option]).strip():
         yield f"{option} is empty: give at least one printable character"
 
 
-def refused_email(option):
+def refused_email(option: str) -> Iterator[str]:
     """Yield why an address cannot be delivered to; a domain may be an international one."""
     text = str(ANSWERS[option])
     local_part, _, domain = text.rpartition("@")
@@ -60,16 +55,13 @@ def refused_email(option):
         yield f"{option} {text!r} is no e-mail address: use the form name@example.com"
 
 
-def refused_name(option, name, pattern, allowed):
+def refused_name(option: str, name: str, pattern: re.Pattern[str], allowed: str) -> Iterator[str]:
     """Yield why a slug or package name would break imports, packaging or a file system."""
     module = name.replace("-", "_")
     if len(name) > NAME_LENGTH:
         yield f"{option} {name!r} has {len(name)} characters: use at most {NAME_LENGTH}"
     elif not pattern.fullmatch(name):
-        yield (
-            f"{option} {name!r} is not allowed:"
-            f" start with a lower-case letter and use only {allowed}"
-        )
+        yield f"{option} {name!r} is not allowed: start with a lower-case letter and use only {allowed}"
     elif keyword.iskeyword(module) or keyword.issoftkeyword(module):
         yield f"{option} {name!r} is a Python keyword: choose another name"
     elif module in sys.stdlib_module_names:
@@ -78,7 +70,7 @@ def refused_name(option, name, pattern, allowed):
         yield f"{option} {name!r} would hide a dependency or a reserved name: choose another name"
 
 
-def refused_combination():
+def refused_combination() -> Iterator[str]:
     """Yield why answers that are allowed alone cannot work together."""
     for row in ANSWERS["_refusals"].values():
         if all(ANSWERS[option] in values for option, values in row["when"].items()):
@@ -86,7 +78,7 @@ def refused_combination():
             yield f"{given} is refused: {row['reason']}; {row['instead']}"
 
 
-def refusals():
+def refusals() -> Iterator[str]:
     """Yield one line for every answer that is refused."""
     for option in FREE_TEXT:
         yield from refused_text(option)
@@ -101,5 +93,5 @@ def refusals():
 if __name__ == "__main__":
     # The first one only: a bad project name would otherwise repeat itself in slug and package.
     if line := next(refusals(), None):
-        sys.stderr.reconfigure(encoding="utf-8", errors="backslashreplace")
-        sys.exit(f"celery-template: {line}")
+        sys.stderr.buffer.write(f"celery-template: {line}\n".encode())
+        sys.exit(1)

@@ -125,9 +125,7 @@ def bakery(tmp_path_factory: pytest.TempPathFactory) -> Iterable[Bakery]:
 
 
 @pytest.fixture(scope="session")
-def baked(
-    bakery: Bakery, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[Mapping[str, Choice]], Path]:
+def baked(bakery: Bakery, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Mapping[str, Choice]], Path]:
     """Return a function that gives the project for answers: baked once, only to be read."""
     projects: dict[tuple[tuple[str, Choice], ...], Path] = {}
 

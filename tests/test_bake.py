@@ -50,9 +50,7 @@ for_extremes = pytest.mark.parametrize("answers", EXTREMES, ids=variant_id)
 # What a rendered project looks like
 
 
-def lines_that(
-    project: Path, is_wrong: Callable[[Path, str], bool], skip: str = ""
-) -> Iterator[str]:
+def lines_that(project: Path, is_wrong: Callable[[Path, str], bool], skip: str = "") -> Iterator[str]:
     """Yield the place of every line that is wrong."""
     for path in files(project):
         if skip and path.match(skip):
@@ -161,9 +159,7 @@ def dangling_imports(project: Path) -> Iterator[str]:
                 known = init.read_text("utf-8") if init.is_file() else ""
                 for name in names or ["__init__"]:
                     found = (target / f"{name}.py", target / name / "__init__.py")
-                    if not any(file.is_file() for file in found) and not re.search(
-                        rf"\b{re.escape(name)}\b", known
-                    ):
+                    if not any(file.is_file() for file in found) and not re.search(rf"\b{re.escape(name)}\b", known):
                         yield f"{path.relative_to(project)}: {module} {name}"
 
 
@@ -172,9 +168,7 @@ def dangling_imports(project: Path) -> Iterator[str]:
 REMOVALS = load()["_removals"]
 
 
-@pytest.mark.parametrize(
-    "pattern", sorted({path for row in REMOVALS.values() for path in row["paths"]})
-)
+@pytest.mark.parametrize("pattern", sorted({path for row in REMOVALS.values() for path in row["paths"]}))
 def test_a_path_to_remove_exists_in_the_template(pattern: str) -> None:
     assert list((TEMPLATE / PROJECT).glob(pattern))
 
@@ -222,9 +216,7 @@ def mentions(path: str, package: str, project: Path) -> Iterator[str]:
 
 
 @for_extremes
-def test_two_processes_bake_the_same_bytes(
-    answers: Answers, bakery: Bakery, tmp_path: Path
-) -> None:
+def test_two_processes_bake_the_same_bytes(answers: Answers, bakery: Bakery, tmp_path: Path) -> None:
     for seed in ("1", "2"):
         baking = bakery.bake_cli(answers, tmp_path / seed, {"PYTHONHASHSEED": seed})
         assert baking.returncode == 0, baking.stderr
@@ -241,9 +233,7 @@ def test_answering_every_prompt_with_enter_is_the_same_as_no_prompts(
     assert tree(project) == tree(baked({}))
 
 
-def test_hooks_need_neither_a_network_nor_other_programs(
-    bakery: Bakery, baked: Baked, tmp_path: Path
-) -> None:
+def test_hooks_need_neither_a_network_nor_other_programs(bakery: Bakery, baked: Baked, tmp_path: Path) -> None:
     """An audit hook in every process refuses to connect, and leaves its trace."""
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
@@ -272,9 +262,7 @@ HOSTILE_ANSWERS: Answers = {
 }
 
 
-@pytest.mark.parametrize(
-    "answers", [{}, {**EXTREMES[-1], **HOSTILE_ANSWERS}], ids=["default", "hostile"]
-)
+@pytest.mark.parametrize("answers", [{}, {**EXTREMES[-1], **HOSTILE_ANSWERS}], ids=["default", "hostile"])
 def test_cruft_makes_and_keeps_the_same_project(
     answers: Answers,
     bakery: Bakery,
@@ -333,9 +321,7 @@ def test_a_combination_in_the_table_is_refused(
             answers = dict(zip(row["when"], values, strict=True))
             given = ", ".join(f"{name}={choice}" for name, choice in answers.items())
             line = refuse(answers, template_copy)
-            assert line == (
-                f"celery-template: {given} is refused: {row['reason']}; {row['instead']}"
-            )
+            assert line == f"celery-template: {given} is refused: {row['reason']}; {row['instead']}"
     neighbour: Answers = {first: choices[first][-1]}
     assert bakery.bake(neighbour, tmp_path / "neighbour", template_copy).is_dir()
 
@@ -396,9 +382,7 @@ class LoggingLoader(FileSystemLoader):
         self.loaded: list[Path] = []
         super().__init__([TEMPLATE / PROJECT, TEMPLATE / "templates"])
 
-    def get_source(
-        self, environment: Environment, template: str
-    ) -> tuple[str, str, Callable[[], bool]]:
+    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:
         """Return the source of a template."""
         source = super().get_source(environment, template)
         self.loaded.append(Path(source[1]))
@@ -432,9 +416,7 @@ def jinja_density(project: Path) -> tuple[list[tuple[float, str]], int, int]:
     return rows, sum(tags(path) for path in loader.loaded), all_lines
 
 
-def test_the_package_without_examples_is_small(
-    baked: Baked, summary: Callable[[str], None]
-) -> None:
+def test_the_package_without_examples_is_small(baked: Baked, summary: Callable[[str], None]) -> None:
     modules = [path for path in files(baked({"examples": False}) / "src") if path.suffix == ".py"]
     texts = [path.read_text("utf-8") for path in modules]
     all_lines = sum(len(text.splitlines()) for text in texts)

@@ -159,9 +159,7 @@ def test_a_hostile_text_arrives_unchanged(
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=HOSTILE)
-def test_a_hostile_name_typed_at_the_prompt_gives_a_usable_slug(
-    text: str, bakery: Bakery, tmp_path: Path
-) -> None:
+def test_a_hostile_name_typed_at_the_prompt_gives_a_usable_slug(text: str, bakery: Bakery, tmp_path: Path) -> None:
     typed = [text] + [""] * (len(prompted()) - 1)
     project = bakery.bake({}, tmp_path, typed="\n".join(typed) + "\n")
     assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", project.name)
@@ -290,12 +288,8 @@ def test_a_control_character_is_refused(control: str, field: str, refuse: Refuse
 
 
 @in_each_text
-@pytest.mark.parametrize(
-    "control", [text for text in CONTROLS.values() if text not in "\r\n"], ids=repr
-)
-def test_a_control_character_typed_at_the_prompt_is_refused(
-    control: str, field: str, refuse: Refuse
-) -> None:
+@pytest.mark.parametrize("control", [text for text in CONTROLS.values() if text not in "\r\n"], ids=repr)
+def test_a_control_character_typed_at_the_prompt_is_refused(control: str, field: str, refuse: Refuse) -> None:
     line = refuse({}, typed=typed_for(field, f"a{control}b"))
     assert line.startswith(f"celery-template: {field} {f'a{control}b'!r} contains the control")
 
@@ -310,9 +304,7 @@ def test_jinja_is_refused(text: str, field: str, refuse: Refuse) -> None:
 
 @in_each_text
 @pytest.mark.parametrize("text", ["{{ x", "{% x", "{# x", "{{ x }}", "{% x %}", "{{"])
-def test_broken_jinja_is_refused(
-    text: str, field: str, refuse: Refuse, bakery: Bakery, tmp_path: Path
-) -> None:
+def test_broken_jinja_is_refused(text: str, field: str, refuse: Refuse, bakery: Bakery, tmp_path: Path) -> None:
     """Passed as an argument, cookiecutter itself refuses it."""
     assert repr(text) in refuse({}, typed=typed_for(field, text))
     with pytest.raises((TemplateSyntaxError, UndefinedVariableInTemplate)):
@@ -323,9 +315,7 @@ def test_broken_jinja_is_refused(
 @in_each_text
 @pytest.mark.parametrize("text", ["", " ", "\u00a0\u3000"], ids=repr)
 def test_a_blank_text_is_refused(text: str, field: str, refuse: Refuse) -> None:
-    assert refuse({field: text}) == (
-        f"celery-template: {field} is empty: give at least one printable character"
-    )
+    assert refuse({field: text}) == f"celery-template: {field} is empty: give at least one printable character"
 
 
 # Names
@@ -406,12 +396,8 @@ BAD_NAMES = [(name, rule) for rule, names in RULES.items() for name in names]
 
 
 @pytest.mark.parametrize("option", ["project_slug", "package_name"])
-@pytest.mark.parametrize(
-    ("name", "rule"), BAD_NAMES, ids=[repr(name[:20]) for name, _ in BAD_NAMES]
-)
-def test_a_bad_name_is_refused(
-    name: str, rule: str, option: str, refuse: Refuse, tally: Tally
-) -> None:
+@pytest.mark.parametrize(("name", "rule"), BAD_NAMES, ids=[repr(name[:20]) for name, _ in BAD_NAMES])
+def test_a_bad_name_is_refused(name: str, rule: str, option: str, refuse: Refuse, tally: Tally) -> None:
     """The line names the option, the value as given, and the rule."""
     good = {"project_slug": "good", "package_name": "good"}
     tally("bad names accepted", 1, 1)
@@ -472,9 +458,7 @@ def test_a_project_cannot_be_named_like_what_it_depends_on(
     ],
     ids=str,
 )
-def test_the_command_line_fails_with_one_line(
-    answers: Answers, beginning: str, bakery: Bakery, tmp_path: Path
-) -> None:
+def test_the_command_line_fails_with_one_line(answers: Answers, beginning: str, bakery: Bakery, tmp_path: Path) -> None:
     baking = bakery.bake_cli(answers, tmp_path / "around" / "out")
     assert baking.returncode != 0
     assert baking.stderr.startswith(f"celery-template: {beginning}")

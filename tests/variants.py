@@ -51,9 +51,7 @@ def free_texts() -> list[str]:
     """
     config = load()
     return [
-        name
-        for name in prompted()
-        if isinstance(config[name], str) and "{" not in config[name] and "email" not in name
+        name for name in prompted() if isinstance(config[name], str) and "{" not in config[name] and "email" not in name
     ]
 
 
@@ -75,9 +73,7 @@ def allowed(answers: Mapping[str, Choice]) -> bool:
     return not any(matches(row, answers) for row in load()["_refusals"].values())
 
 
-def complete(
-    answers: Answers, benefit: Callable[[Answers], int] = lambda answers: 0
-) -> Answers | None:
+def complete(answers: Answers, benefit: Callable[[Answers], int] = lambda answers: 0) -> Answers | None:
     """Return allowed answers to every option, or nothing if there are none with `answers`.
 
     Args:

@@ -1,4 +1,4 @@
-"""The Celery app: `celery -A {{ cookiecutter.package_name }}` finds it here."""
+"""The Celery app: the option `-A` with the name of this package finds it here."""
 
 from celery import Celery
 

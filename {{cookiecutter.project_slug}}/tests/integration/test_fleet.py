@@ -19,9 +19,8 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from {{ cookiecutter.package_name }}.celery import create_app
-from {{ cookiecutter.package_name }}.config.base import Base, BrokerTransportOptions
-from {{ cookiecutter.package_name }}.queues import Priority, QueueName
+from {{ cookiecutter.package_name }} import celery, queues
+from {{ cookiecutter.package_name }}.config import base
 
 pytestmark = pytest.mark.integration
 
@@ -73,13 +72,13 @@ class Fleet:
 
     def __init__(self, broker_url: str, logs: Path) -> None:
         self.logs = logs
-        options = BrokerTransportOptions(
+        options = base.BrokerTransportOptions(
             visibility_timeout=VISIBILITY_TIMEOUT,
             unacked_restore_interval=0.5,
             global_keyprefix=f"test-{uuid.uuid4()}-",
         )
         urls: dict[str, Any] = {"broker_url": broker_url{{ ', "result_backend": broker_url' if cookiecutter.result_backend == "redis" }}}
-        self.app: Celery = create_app(Base(**urls, broker_transport_options=options))
+        self.app: Celery = celery.create_app(base.Base(**urls, broker_transport_options=options))
         self.environment = {
             **os.environ,
             "APP_ENV": "development",
@@ -104,7 +103,7 @@ class Fleet:
 
     def start_slow(self, name: str) -> None:
         """Start a worker that knows the slow task."""
-        self.start(name, PROCFILE["general"].replace("{{ cookiecutter.package_name }}", "slow"))
+        self.start(name, re.sub(r"-A \w+", "-A slow", PROCFILE["general"]))
 
     def log(self, *names: str) -> str:
         """Return what workers wrote, by default all of them."""
@@ -112,7 +111,9 @@ class Fleet:
             (self.logs / name).read_text(encoding="utf-8") for name in names or self.workers
         )
 
-    def send(self, queue: QueueName, priority: Priority = Priority.NORMAL) -> str:
+    def send(
+        self, queue: queues.QueueName, priority: queues.Priority = queues.Priority.NORMAL
+    ) -> str:
         """Queue a heartbeat and return its id."""
         result = self.app.send_task("heartbeat.beat", queue=queue.value, priority=priority.value)
         return str(result.id)
@@ -141,23 +142,23 @@ def test_a_worker_runs_the_tasks_of_its_queues_and_stops_cleanly(name: str, flee
     fleet.start(name, PROCFILE[name])
     words = PROCFILE[name].split()
     for queue in words[words.index("--queues") + 1].split(","):
-        task_id = fleet.send(QueueName(queue))
+        task_id = fleet.send(queues.QueueName(queue))
         wait_until(lambda: f"[{task_id}] succeeded" in fleet.log())  # noqa: B023
     fleet.workers[name].terminate()
     assert fleet.workers[name].wait(30) == 0
 
 
 def test_urgent_work_overtakes_a_backlog(fleet: Fleet) -> None:
-    bulk = [fleet.send(QueueName.BULK, Priority.LOW) for _ in range(200)]
-    urgent = fleet.send(QueueName.CRITICAL, Priority.HIGH)
+    bulk = [fleet.send(queues.QueueName.BULK, queues.Priority.LOW) for _ in range(200)]
+    urgent = fleet.send(queues.QueueName.CRITICAL, queues.Priority.HIGH)
     fleet.start("general", PROCFILE["general"], GENERAL_CONCURRENCY="1")
     wait_until(lambda: len(fleet.received("general")) == len(bulk) + 1)
     assert urgent in fleet.received("general")[:2]
 
 
 def test_a_high_priority_overtakes_in_its_queue(fleet: Fleet) -> None:
-    low = [fleet.send(QueueName.DEFAULT, Priority.LOW) for _ in range(100)]
-    high = fleet.send(QueueName.DEFAULT, Priority.HIGH)
+    low = [fleet.send(queues.QueueName.DEFAULT, queues.Priority.LOW) for _ in range(100)]
+    high = fleet.send(queues.QueueName.DEFAULT, queues.Priority.HIGH)
     fleet.start("general", PROCFILE["general"], GENERAL_CONCURRENCY="1")
     wait_until(lambda: len(fleet.received("general")) == len(low) + 1)
     assert fleet.received("general")[0] == high

@@ -128,7 +128,7 @@ def test_production_takes_a_verified_connection(monkeypatch: pytest.MonkeyPatch)
 
 def test_development_needs_no_server(capsys: pytest.CaptureFixture[str]) -> None:
     settings = config.load().for_celery()
-    assert settings["broker_url"] == "filesystem://"
+    assert settings["broker_url"].startswith("filesystem://")
     assert Path(settings["broker_transport_options"]["data_folder_in"]).is_dir()
     assert "queues are files" in capsys.readouterr().err
 

@@ -4,8 +4,7 @@ import pytest
 from celery import Celery
 from celery.concurrency import get_implementation
 
-from {{ cookiecutter.package_name }} import checks, limits
-from {{ cookiecutter.package_name }}.config import ConfigurationError
+from {{ cookiecutter.package_name }} import checks, config, limits
 
 
 def worker(pool: str, visibility_timeout: float) -> SimpleNamespace:
@@ -24,14 +23,14 @@ def test_the_shipped_time_budget_holds(pool: str) -> None:
 
 
 def test_a_solo_worker_refuses_a_short_visibility_timeout() -> None:
-    with pytest.raises(ConfigurationError, match="must exceed the hard time limit"):
+    with pytest.raises(config.ConfigurationError, match="must exceed the hard time limit"):
         checks.StartupChecks(worker("solo", limits.HARD_LIMIT))
 
 
 @pytest.mark.parametrize("pool", ["gevent", "eventlet"])
 def test_a_greenlet_pool_must_be_named_on_the_command_line(pool: str) -> None:
     pytest.importorskip(pool)
-    with pytest.raises(ConfigurationError, match=f"--pool {pool}"):
+    with pytest.raises(config.ConfigurationError, match=f"--pool {pool}"):
         checks.StartupChecks(worker(pool, limits.VISIBILITY_TIMEOUT))
 
 

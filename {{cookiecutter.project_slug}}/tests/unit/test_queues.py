@@ -3,22 +3,21 @@ from pathlib import Path
 import pytest
 from celery.exceptions import QueueNotFound
 
-from {{ cookiecutter.package_name }} import tasks
-from {{ cookiecutter.package_name }}.celery import TASK_MODULES, app
-from {{ cookiecutter.package_name }}.queues import Priority, QueueName
+from {{ cookiecutter.package_name }} import celery, queues, tasks
+from {{ cookiecutter.package_name }}.celery import app
 
 #: Names that callers and waiting messages rely on, and where each task goes.
 TASKS = {
-    "heartbeat.beat": (QueueName.DEFAULT, Priority.NORMAL),
+    "heartbeat.beat": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
 {% if cookiecutter.examples %}
-    "maintenance.check_disk": (QueueName.BULK, Priority.LOW),
-    "maintenance.purge_artifacts": (QueueName.BULK, Priority.LOW),
-    "notifications.send_bulk": (QueueName.BULK, Priority.LOW),
-    "notifications.send_mail": (QueueName.IO, Priority.NORMAL),
-    "notifications.send_password_reset": (QueueName.CRITICAL, Priority.HIGH),
-    "notifications.send_verification": (QueueName.CRITICAL, Priority.HIGH),
-    "reports.totals": (QueueName.CPU, Priority.NORMAL),
-    "webhooks.deliver": (QueueName.IO, Priority.NORMAL),
+    "maintenance.check_disk": (queues.QueueName.BULK, queues.Priority.LOW),
+    "maintenance.purge_artifacts": (queues.QueueName.BULK, queues.Priority.LOW),
+    "notifications.send_bulk": (queues.QueueName.BULK, queues.Priority.LOW),
+    "notifications.send_mail": (queues.QueueName.IO, queues.Priority.NORMAL),
+    "notifications.send_password_reset": (queues.QueueName.CRITICAL, queues.Priority.HIGH),
+    "notifications.send_verification": (queues.QueueName.CRITICAL, queues.Priority.HIGH),
+    "reports.totals": (queues.QueueName.CPU, queues.Priority.NORMAL),
+    "webhooks.deliver": (queues.QueueName.IO, queues.Priority.NORMAL),
 {% endif %}
 }
 
@@ -35,7 +34,7 @@ def test_every_module_with_tasks_is_listed_and_every_task_is_known() -> None:
     assert own == set(TASKS)
     files = Path(tasks.__path__[0]).glob("*.py")
     modules = {path.stem for path in files} - {"__init__", "base", "progress"}
-    assert {name.rpartition(".")[2] for name in TASK_MODULES} == modules
+    assert {name.rpartition(".")[2] for name in celery.TASK_MODULES} == modules
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -44,12 +43,12 @@ def test_a_task_goes_to_its_queue(name: str) -> None:
 
 
 def test_an_unknown_task_goes_to_the_default_queue() -> None:
-    assert route("new.task") == (QueueName.DEFAULT, Priority.NORMAL)
+    assert route("new.task") == (queues.QueueName.DEFAULT, queues.Priority.NORMAL)
 
 
 def test_an_urgent_call_goes_to_the_critical_queue() -> None:
-    assert route("new.task", urgent=True) == (QueueName.CRITICAL, Priority.HIGH)
-    assert route("new.task", urgent="no") == (QueueName.DEFAULT, Priority.NORMAL)
+    assert route("new.task", urgent=True) == (queues.QueueName.CRITICAL, queues.Priority.HIGH)
+    assert route("new.task", urgent="no") == (queues.QueueName.DEFAULT, queues.Priority.NORMAL)
 
 
 def test_a_misspelt_queue_is_refused() -> None:
@@ -61,4 +60,4 @@ def test_every_queue_has_a_worker_in_the_procfile(request: pytest.FixtureRequest
     procfile = (request.config.rootpath / "Procfile").read_text(encoding="utf-8")
     words = [line.split() for line in procfile.splitlines() if "--queues" in line]
     consumed = [name for line in words for name in line[line.index("--queues") + 1].split(",")]
-    assert sorted(consumed) == sorted(QueueName)
+    assert sorted(consumed) == sorted(queues.QueueName)

@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import artifacts
-from {{ cookiecutter.package_name }}.config import ConfigurationError
+from {{ cookiecutter.package_name }} import artifacts, config
 from {{ cookiecutter.package_name }}.settings import settings
-from {{ cookiecutter.package_name }}.tasks import maintenance
-from {{ cookiecutter.package_name }}.tasks.base import PermanentError
+from {{ cookiecutter.package_name }}.tasks import base, maintenance
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +34,7 @@ def test_a_full_disk_is_an_error(run: Callable[..., Any], monkeypatch: pytest.Mo
     assert 0 < free <= 100
     monkeypatch.setenv("APP_MIN_FREE_DISK_PERCENT", "100")
     settings.cache_clear()
-    assert isinstance(run(maintenance.check_disk).value, PermanentError)
+    assert isinstance(run(maintenance.check_disk).value, base.PermanentError)
     settings.cache_clear()
 
 
@@ -51,6 +49,6 @@ def test_wrong_settings_end_in_one_line(
     name: str, value: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError, match=expected) as error:
+    with pytest.raises(config.ConfigurationError, match=expected) as error:
         settings()
     assert "\n" not in str(error.value)

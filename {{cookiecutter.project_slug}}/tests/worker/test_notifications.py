@@ -16,7 +16,6 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from {{ cookiecutter.package_name }} import errors
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import notifications
-from {{ cookiecutter.package_name }}.tasks.base import PermanentError, TransientError
 
 
 class Inbox:
@@ -75,13 +74,13 @@ def test_bulk_mail_goes_to_each_address_once(run: Callable[..., Any], inbox: Inb
 
 def test_a_refused_address_fails_at_once(run: Callable[..., Any], inbox: Inbox) -> None:
     state, error = run(notifications.send_mail, "ann@refused.example", "Hello", "...")
-    assert state == "FAILURE"
-    assert isinstance(error, PermanentError)
+    assert (state, type(error).__name__) == ("FAILURE", "PermanentError")
 
 
 def test_a_newline_in_a_header_fails_at_once(run: Callable[..., Any], inbox: Inbox) -> None:
     state, error = run(notifications.send_mail, "ann@example.com", "a\nBcc: all@example.com", "")
-    assert (state, type(error), inbox.mails) == ("FAILURE", PermanentError, [])
+    assert (state, type(error).__name__) == ("FAILURE", "PermanentError")
+    assert inbox.mails == []
 
 
 def test_without_a_server_mail_is_a_file(run: Callable[..., Any]) -> None:
@@ -93,13 +92,11 @@ def test_without_a_server_mail_is_a_file(run: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (smtplib.SMTPDataError(451, b"later"), TransientError),
-        (smtplib.SMTPDataError(554, b"spam"), PermanentError),
-        (smtplib.SMTPRecipientsRefused({"a@b.example": (450, b"greylisted")}), TransientError),
-        (smtplib.SMTPServerDisconnected("gone"), TransientError),
+        (smtplib.SMTPDataError(451, b"later"), "TransientError"),
+        (smtplib.SMTPDataError(554, b"spam"), "PermanentError"),
+        (smtplib.SMTPRecipientsRefused({"a@b.example": (450, b"greylisted")}), "TransientError"),
+        (smtplib.SMTPServerDisconnected("gone"), "TransientError"),
     ],
 )
-def test_smtp_says_whether_to_try_again(
-    error: smtplib.SMTPException, expected: type[Exception]
-) -> None:
-    assert type(errors.from_smtp(error)) is expected
+def test_smtp_says_whether_to_try_again(error: smtplib.SMTPException, expected: str) -> None:
+    assert type(errors.from_smtp(error)).__name__ == expected

@@ -1,4 +1,4 @@
-"""`celery -A {{ cookiecutter.package_name }} demo`: send every example once and watch."""
+"""The command `celery demo`: send every example once and watch."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
     """Send the examples; the report adds up a file that is made here."""
     from .. import artifacts
 
+    app.loader.import_default_modules()
     rows = "".join(f"{('north', 'south', 'west')[n % 3]},{n % 97}.50\n" for n in range(ROWS))
     source = artifacts.save("demo/sales.csv", f"region,amount\n{rows}".encode())
     mail = {"to": "reader@example.com", "subject": "Hello", "text": "This mail was a task.\n"}

@@ -15,7 +15,7 @@ class Development(Base):
     For a first look only: the file broker knows no priorities and loses the tasks of a dead worker.
     """
 
-    broker_url: str = "filesystem://"
+    broker_url: str = "filesystem://localhost"
 {% if cookiecutter.result_backend != "none" %}
     result_backend: str = f"file://{LOCAL / 'results'}"
 {% endif %}
@@ -28,8 +28,9 @@ class Development(Base):
         settings = super().for_celery()
         for name in ("queues", "control", "results"):
             (LOCAL / name).mkdir(parents=True, exist_ok=True)
-        if self.broker_url == "filesystem://":
+        if self.broker_url.startswith("filesystem://"):
             print(f"No CELERY_BROKER_URL: queues are files under {LOCAL}", file=sys.stderr)
+            settings["worker_disable_prefetch"] = False  # only Redis can
             settings["broker_transport_options"] = {
                 "data_folder_in": str(LOCAL / "queues"),
                 "data_folder_out": str(LOCAL / "queues"),

@@ -1,0 +1,45 @@
+"""Use the app of a project from its own environment, as another process of its owner would.
+
+`python -m publisher <package>` reads a line of JSON, a command and its arguments, and writes one
+with the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from typing import Any
+
+
+def send(app: Any, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> str:
+    """Send a task and return its id."""
+    publish = app.tasks[name].apply_async if name in app.tasks else lambda *a, **o: app.send_task(name, *a, **o)
+    return str(publish(args, kwargs, **options).id)
+
+
+def send_many(app: Any, times: int, *call: Any) -> list[str]:
+    """Send a task several times and return the ids."""
+    return [send(app, *call) for _ in range(times)]
+
+
+def look(app: Any, task_id: str) -> tuple[str, Any]:
+    """Return state and result of a task, or what it tells about its progress."""
+    result = app.AsyncResult(task_id)
+    meta = result.backend.get_task_meta(task_id)  # both from one look
+    return meta["status"], meta["result"] if isinstance(meta["result"], dict) else str(meta["result"])
+
+
+def names(app: Any) -> list[str]:
+    """Return the names of the project's tasks."""
+    return [name for name in app.tasks if not name.startswith("celery.")]
+
+
+COMMANDS = {function.__name__: function for function in (send, send_many, look, names)}
+
+if __name__ == "__main__":
+    APP = import_module(f"{sys.argv[1]}.celery").app
+    APP.loader.import_default_modules()
+    for line in sys.stdin:
+        command, *arguments = json.loads(line)
+        print(json.dumps(COMMANDS[command](APP, *arguments)), flush=True)

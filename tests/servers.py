@@ -1,0 +1,332 @@
+"""Real servers, and the processes of generated projects that run on them.
+
+Every process leads a group of its own, so that ending the group ends its children too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import Message
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+
+#: Modules that the processes of a project load beside its own.
+PROBE = Path(__file__).parent / "probe"
+
+#: Seconds; generous, since other tests keep the processors busy.
+PATIENCE = 90
+
+#: Seconds in which a process without work ends after SIGTERM.
+STOP_TIME = 20
+
+
+def wait_until(
+    condition: Callable[[], object], what: str, timeout: float = PATIENCE, explain: Callable[[], str] = str
+) -> None:
+    """Wait for a condition, or fail with the name of what did not happen, and an explanation."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout:g} s: {what}\n{explain()}"
+        time.sleep(0.05)
+
+
+def needed(program: str) -> str:
+    """Return the path of a program; without it, skip the test, or fail it in CI."""
+    path = shutil.which(program)
+    if path is None:
+        reason = f"{program} is not installed"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def free_port() -> int:
+    """Return a port of this machine on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Whether a server listens on a port of this machine."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """Run a Redis of this test's own and yield its URL, without a database."""
+    binary, port = needed("redis-server"), free_port()
+    options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": ""}
+    arguments = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    with subprocess.Popen([binary, *arguments], stdout=subprocess.DEVNULL, start_new_session=True) as server:
+        try:
+            wait_until(lambda: accepts(port), "Redis accepts connections")
+            yield f"redis://127.0.0.1:{port}"
+        finally:
+            server.kill()
+
+
+class Canary:
+    """A server that nobody should call: it counts connections and answers nothing."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self.socket.getsockname()[1]
+        threading.Thread(target=self.count, daemon=True).start()
+
+    def count(self) -> None:
+        """Count until the socket is closed."""
+        while True:
+            try:
+                self.socket.accept()[0].close()
+            except OSError:
+                return
+            self.connections += 1
+
+
+class Inbox:
+    """Keep the mail that arrives: a handler of aiosmtpd."""
+
+    def __init__(self) -> None:
+        self.mails: list[Message] = []
+
+    async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802
+        """Keep a mail."""
+        self.mails.append(message_from_bytes(envelope.original_content))
+        return "250 OK"
+
+    def to(self, address: str) -> list[Message]:
+        """Return the mails to an address."""
+        return [mail for mail in list(self.mails) if mail["To"] == address]
+
+
+def processes(needle: str) -> list[str]:
+    """Return the processes in whose line of `ps` a text stands: group, state, command."""
+    listing = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,pgid=,stat=,args="], capture_output=True, encoding="utf-8", check=True
+    )
+    rows = [line.split(maxsplit=3) for line in listing.stdout.splitlines()]
+    return [" ".join(row) for row in rows if len(row) == 4 and not row[2].startswith("Z") and needle in " ".join(row)]
+
+
+def members(group: int) -> list[str]:
+    """Return the processes of a group that still run."""
+    return [line for line in processes(f" {group} ") if line.split()[1] == str(group)]
+
+
+def kill_group(group: int) -> None:
+    """End a group of processes without warning."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project and the environment into which it is installed."""
+
+    folder: Path
+    environment: Path
+
+    @property
+    def package(self) -> str:
+        """Return the name of its package."""
+        return next((self.folder / "src").iterdir()).name
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """Return the lines of its Procfile."""
+        return dict(re.findall(r"(?m)^(\w+): (.+)$", (self.folder / "Procfile").read_text("utf-8")))
+
+    @property
+    def workers(self) -> dict[str, list[str]]:
+        """Return its workers and the queues that each consumes."""
+        found = {name: re.search(r"--queues (\S+)", line) for name, line in self.lines.items()}
+        return {name: match[1].split(",") for name, match in found.items() if match}
+
+    def variables(self, cwd: Path) -> dict[str, str]:
+        """Return the variables of a process of this project: nothing comes from the caller's shell."""
+        return {
+            "APP_ENV": "development",
+            "HOME": str(cwd),
+            "PATH": f"{self.environment / 'bin'}:{os.defpath}",
+            "PYTHONPATH": str(PROBE),
+            "PYTHONPYCACHEPREFIX": f"{self.environment}-bytecode",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+class Publisher:
+    """The app of a project in a process of its own, which sends tasks and looks at results."""
+
+    def __init__(self, project: Project, cwd: Path, variables: Mapping[str, str]) -> None:
+        self.errors = cwd / "publisher.log"
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [project.environment / "bin" / "python", "-m", "publisher", project.package],
+                cwd=cwd,
+                env=dict(variables),
+                encoding="utf-8",
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+
+    def __call__(self, command: str, *arguments: object) -> Any:
+        """Return the answer to a command of `publisher.py`."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps([command, *arguments]) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, f"the publisher ended:\n{self.errors.read_text('utf-8')}"
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End it."""
+        kill_group(self.process.pid)
+        self.process.communicate()
+
+
+class Fleet:
+    """Processes of a project, on a Redis of their own, with the probe loaded.
+
+    Args:
+        project: The project.
+        cwd: Folder in which they run, and where their logs are.
+        redis_url: URL of the Redis, without a database.
+        variables: Variables of all processes besides the URLs.
+    """
+
+    def __init__(self, project: Project, cwd: Path, redis_url: str, **variables: str) -> None:
+        self.project = project
+        self.cwd = cwd
+        self.variables = {
+            **project.variables(cwd),
+            "CELERY_BROKER_URL": f"{redis_url}/0",
+            "CELERY_RESULT_BACKEND": f"{redis_url}/1",
+            "CELERY_WORKER_INCLUDE": "probe",
+            "PROBE_URL": f"{redis_url}/2",
+            **variables,
+        }
+        self.records = Redis.from_url(f"{redis_url}/2")
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.ask = Publisher(project, cwd, self.variables)
+
+    def start(self, *names: str, line: str = "", **variables: str) -> None:
+        """Start processes by their lines of the Procfile and wait until they are ready.
+
+        Args:
+            names: Their names, in the Procfile if no line is given.
+            line: A command in place of that of the Procfile.
+            variables: Variables for them alone.
+        """
+        for name in names:
+            with (self.cwd / f"{name}.log").open("wb") as log:
+                self.processes[name] = subprocess.Popen(
+                    ["/bin/sh", "-c", f"exec {line or self.project.lines[name]}"],
+                    cwd=self.cwd,
+                    env=self.variables | variables,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        for name in names:
+            self.wait(lambda name=name: re.search(r" ready\.|beat: Starting", self.log(name)), f"{name} is ready")
+
+    def start_named(self, name: str, **variables: str) -> None:
+        """Start another general worker under a name of its own."""
+        line = self.project.lines["general"]
+        assert "--hostname general@%h" in line
+        self.start(name, line=line.replace("--hostname general@", f"--hostname {name}@"), **variables)
+
+    def log(self, name: str) -> str:
+        """Return what a process wrote."""
+        return (self.cwd / f"{name}.log").read_text("utf-8", "replace")
+
+    def tails(self) -> str:
+        """Return how each process is, and the end of its log."""
+        codes = {name: process.poll() for name, process in self.processes.items()}
+        return "\n".join(
+            f"--- {name}, {'running' if code is None else f'ended with {code}'}:\n{self.log(name)[-3000:]}"
+            for name, code in codes.items()
+        )
+
+    def wait(self, condition: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
+        """Wait for a condition, or fail with the ends of the logs."""
+        wait_until(condition, what, timeout, self.tails)
+
+    def send(self, name: str, *args: object, options: Mapping[str, object] | None = None, **kwargs: object) -> str:
+        """Send a task and return its id."""
+        return str(self.ask("send", name, args, kwargs, options or {}))
+
+    def seen(self, **wanted: object) -> list[dict[str, Any]]:
+        """Return the records of the probe that have these values, in their order."""
+        entries = [json.loads(entry) for entry in self.records.lrange("records", 0, -1)]  # type: ignore[union-attr]
+        return [entry for entry in entries if wanted.items() <= entry.items()]
+
+    def ends(self, *task_ids: str, timeout: float = PATIENCE) -> None:
+        """Wait until tasks have ended, other than for a retry."""
+        for task_id in task_ids:
+            self.wait(
+                lambda task_id=task_id: any(entry["state"] != "RETRY" for entry in self.seen(event="end", id=task_id)),
+                f"task {task_id} ends: {self.seen(id=task_id)}",
+                timeout,
+            )
+
+    def stop(self, name: str, timeout: float = STOP_TIME) -> None:
+        """End a process by SIGTERM: it exits with 0 in time and leaves no child behind."""
+        process = self.processes[name]
+        process.terminate()
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            left = "\n".join(members(process.pid))
+            pytest.fail(f"{name} did not stop within {timeout:g} s:\n{left}\n{self.tails()}")
+        assert code == 0, f"{name} ended with {code}:\n{self.tails()}"
+        wait_until(lambda: not members(process.pid), f"no child of {name} is left", 5, lambda: self.tails())
+
+    def kill(self, name: str) -> None:
+        """End a process and its children without warning."""
+        kill_group(self.processes[name].pid)
+        self.processes[name].wait()
+
+    def close(self) -> None:
+        """End everything."""
+        for name in self.processes:
+            self.kill(name)
+        self.ask.close()
+        self.records.close()
+
+
+def entries(log: str) -> list[str]:
+    """Split a log into its entries: a line with a time and what follows it without one."""
+    return re.split(r"(?m)^(?=\[\d{4}-)", log)
+
+
+def without_shell(**variables: str) -> dict[str, str]:
+    """Return this process's variables without those that lead a project or an interpreter astray."""
+    astray = re.compile(r"CELERY_|APP_|PYTHON|VIRTUAL_ENV|TEST_BROKER_URL|PYTEST_|GENERAL_|IO_|CPU_")
+    inherited = {name: value for name, value in os.environ.items() if not astray.match(name)}
+    quiet = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
+    return {**inherited, **quiet, **variables}
