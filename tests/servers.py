@@ -252,7 +252,12 @@ class Fleet:
                     start_new_session=True,
                 )
         for name in names:
-            self.wait(lambda name=name: re.search(r" ready\.|beat: Starting", self.log(name)), f"{name} is ready")
+            self.wait(lambda name=name: self.is_ready(name), f"{name} is ready")
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a process works; fail if it has ended."""
+        assert self.processes[name].poll() is None, f"{name} did not start:\n{self.tails()}"
+        return re.search(r" ready\.|beat: Starting", self.log(name)) is not None
 
     def start_named(self, name: str, **variables: str) -> None:
         """Start another general worker under a name of its own."""

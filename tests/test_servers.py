@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -148,20 +149,9 @@ def fleet(
 def destinations(project: Project) -> dict[str, str]:
     """Return task and queue of each row of the table in the project's own tests."""
     tree = ast.parse((project.folder / "tests" / "unit" / "test_queues.py").read_text("utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TASKS":
-            table: dict[str, str] = eval(  # noqa: S307  names and constants only
-                ast.unparse(node.value), {"QueueName": Lower(), "Priority": Lower()}
-            )
-            return {name: row[0] for name, row in table.items()}
-    raise AssertionError("no table TASKS in test_queues.py")
-
-
-class Lower:
-    """Stand for an enumeration whose values are its names in lower case."""
-
-    def __getattr__(self, name: str) -> str:
-        return name.lower()
+    (table,) = (node.value for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict))
+    rows = ((ast.unparse(name), ast.unparse(row)) for name, row in zip(table.keys, table.values, strict=True) if name)
+    return {ast.literal_eval(name): re.findall(r"QueueName\.(\w+)", row)[0].lower() for name, row in rows}
 
 
 def write_sales(fleet: Fleet) -> str:
@@ -191,8 +181,9 @@ def test_every_task_runs_once_on_the_queue_and_the_worker_of_the_table(
         assert start["queue"] == queue, name
         assert queue in workers[start["worker"]], name
     for address in ("b1", "b2", "mail", "new", "reset"):
-        fleet.wait(lambda address=address: inbox[0].to(f"{address}@example.com"), f"mail to {address} arrives")
-        (mail,) = inbox[0].to(f"{address}@example.com")
+        to = f"{address}@example.com"
+        fleet.wait(lambda to=to: inbox[0].to(to), f"mail to {to} arrives")
+        assert len(inbox[0].to(to)) == 1
     assert str(inbox[0].to("mail@example.com")[0]["Message-ID"]).startswith(f"<{ids['notifications.send_mail']}@")
 
 
@@ -224,6 +215,7 @@ class Receiver:
         self.keys: list[str] = []
 
     def __call__(self, request: Request) -> Response:
+        """Answer."""
         self.times.append(time.monotonic())
         self.keys.append(request.headers["Idempotency-Key"])
         return self.answers.pop(0)

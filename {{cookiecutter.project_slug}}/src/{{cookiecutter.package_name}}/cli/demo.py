@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 {% if cookiecutter.result_backend != "none" %}
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 {% endif %}
 
 if TYPE_CHECKING:
@@ -84,11 +85,10 @@ def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
 def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
     """Show a bar for each task until all have ended; return whether all succeeded."""
     columns = (
-        TextColumn("{task.description:34}"),
-        BarColumn(),
+        TextColumn("{task.description:33}"),
+        BarColumn(bar_width=12),
         TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[outcome]}"),
+        TextColumn("{task.fields[outcome]}", table_column=Column(no_wrap=True)),
     )
     deadline = time.monotonic() + PATIENCE
     with Progress(*columns, console=console) as bars:

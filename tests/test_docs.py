@@ -1,0 +1,76 @@
+"""Documents say what is so, and their commands work."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from conftest import Bakery
+from variants import TEMPLATE, Choice, options, prompted
+
+README = (TEMPLATE / "README.md").read_text("utf-8")
+
+
+def block(text: str, language: str, number: int = 0) -> str:
+    """Return a fenced block of a document."""
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return found[number]
+
+
+def table() -> Mapping[str, list[str]]:
+    """Return the options table of the README: the choices of each option."""
+    section = README.partition("## Options\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `")]
+    return {name.strip(" `"): re.findall(r"`([^`]+)`", choices) for name, choices in rows}
+
+
+def test_the_options_table_names_every_question_and_choice() -> None:
+    assert list(table()) == prompted()
+    for name, choices in options().items():
+        assert table()[name] == [str(choice).lower() if isinstance(choice, bool) else choice for choice in choices]
+
+
+def test_the_queue_diagram_is_the_one_of_the_default_project(
+    baked: Callable[[Mapping[str, Choice]], Path],
+) -> None:
+    assert block(README, "mermaid") == block((baked({}) / "README.md").read_text("utf-8"), "mermaid")
+
+
+def test_the_first_command_gives_a_project_on_a_machine_with_only_python(tmp_path: Path, bakery: Bakery) -> None:
+    clone = tmp_path / "celery-template"
+    ignored = shutil.ignore_patterns(".git", ".nox", ".venv", ".*_cache")
+    shutil.copytree(TEMPLATE, clone, ignore=ignored)
+    result = subprocess.run(
+        ["/bin/bash", "-c", block(README, "sh")],
+        cwd=clone,
+        env={**os.environ, **bakery.environment},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "my-celery-project" / "pyproject.toml").is_file()
+
+
+def test_ci_calls_the_test_command_of_the_readme() -> None:
+    script = (TEMPLATE / ".ci" / "run").read_text("utf-8")
+    (extraction,) = re.findall(r"^command=\$\((.*)\)$", script, re.MULTILINE)
+    result = subprocess.run(["/bin/bash", "-c", extraction], cwd=TEMPLATE, capture_output=True, text=True, check=True)
+    assert result.stdout == block(README.partition("<!-- test command -->")[2], "sh")
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/why-these-defaults.md"])
+def test_links_and_paths_in_documents_exist(document: str) -> None:
+    text = (TEMPLATE / document).read_text("utf-8")
+    paths = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    if document == "CONTRIBUTING.md":
+        paths += re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+        assert paths
+    for path in paths:
+        assert (TEMPLATE / document).parent.joinpath(path).exists(), path
