@@ -29,7 +29,7 @@ class Development(Base):
         for name in ("queues", "control", "results"):
             (LOCAL / name).mkdir(parents=True, exist_ok=True)
         if self.broker_url.startswith("filesystem://"):
-            print(f"No CELERY_BROKER_URL: queues are files under {LOCAL}", file=sys.stderr)
+            print("No CELERY_BROKER_URL: queues are files under .celery/", file=sys.stderr)
             settings["worker_disable_prefetch"] = False  # only Redis can
             settings["broker_transport_options"] = {
                 "data_folder_in": str(LOCAL / "queues"),
