@@ -39,8 +39,9 @@ def refused_text(option: str) -> Iterator[str]:
             if category in {"Cc", "Cs", "Zl", "Zp"} or ord(character) & 0xFFFE == 0xFFFE:
                 yield f"{option} {text!r} contains the control character {character!r}: use printable text on one line"
                 break
-    if not str(ANSWERS[option]).strip():
-        yield f"{option} is empty: give at least one printable character"
+    text = str(ANSWERS[option])
+    if text != text.strip() or not text:
+        yield f"{option} {text!r} is empty or has blanks around it: give printable text without them"
 
 
 def refused_email(option: str) -> Iterator[str]:

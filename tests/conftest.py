@@ -21,6 +21,7 @@ import pytest
 import yaml
 from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
 from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
+
 from variants import PROJECT, TEMPLATE, Answers, Choice
 
 

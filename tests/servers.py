@@ -20,11 +20,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import Message
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
+from uv import find_uv_bin
 
 #: Modules that the processes of a project load beside its own.
 PROBE = Path(__file__).parent / "probe"
@@ -141,10 +143,15 @@ def kill_group(group: int) -> None:
 
 @dataclass(frozen=True)
 class Project:
-    """A generated project and the environment into which it is installed."""
+    """A generated project and the environment into which it is installed.
+
+    Args:
+        folder: Its folder.
+        environment: Folder of the virtual environment.
+    """
 
     folder: Path
-    environment: Path
+    environment: Path = Path()
 
     @property
     def package(self) -> str:
@@ -171,6 +178,7 @@ class Project:
             "PYTHONPATH": str(PROBE),
             "PYTHONPYCACHEPREFIX": f"{self.environment}-bytecode",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONWARNINGS": "default",
         }
 
 
@@ -245,25 +253,25 @@ class Fleet:
                 self.processes[name] = subprocess.Popen(
                     ["/bin/sh", "-c", f"exec {line or self.project.lines[name]}"],
                     cwd=self.cwd,
-                    env=self.variables | variables,
+                    env={**self.variables, "NAME": name, **variables},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
                 )
         for name in names:
-            self.wait(lambda name=name: self.is_ready(name), f"{name} is ready")
+            self.wait(partial(self.is_ready, name), f"{name} is ready")
 
     def is_ready(self, name: str) -> bool:
         """Whether a process works; fail if it has ended."""
         assert self.processes[name].poll() is None, f"{name} did not start:\n{self.tails()}"
         return re.search(r" ready\.|beat: Starting", self.log(name)) is not None
 
-    def start_named(self, name: str, **variables: str) -> None:
-        """Start another general worker under a name of its own."""
+    def start_general(self, *names: str) -> None:
+        """Start general workers under names of their own."""
         line = self.project.lines["general"]
         assert "--hostname general@%h" in line
-        self.start(name, line=line.replace("--hostname general@", f"--hostname {name}@"), **variables)
+        self.start(*names, line=line.replace("--hostname general@", "--hostname $NAME@"))
 
     def log(self, name: str) -> str:
         """Return what a process wrote."""
@@ -281,23 +289,23 @@ class Fleet:
         """Wait for a condition, or fail with the ends of the logs."""
         wait_until(condition, what, timeout, self.tails)
 
-    def send(self, name: str, *args: object, options: Mapping[str, object] | None = None, **kwargs: object) -> str:
+    def send(self, name: str, *args: object, options: Mapping[str, object] | None = None, **kwargs: Any) -> str:
         """Send a task and return its id."""
         return str(self.ask("send", name, args, kwargs, options or {}))
 
     def seen(self, **wanted: object) -> list[dict[str, Any]]:
         """Return the records of the probe that have these values, in their order."""
-        entries = [json.loads(entry) for entry in self.records.lrange("records", 0, -1)]  # type: ignore[union-attr]
+        entries = [json.loads(entry) for entry in self.records.lrange("records", 0, -1)]
         return [entry for entry in entries if wanted.items() <= entry.items()]
 
-    def ends(self, *task_ids: str, timeout: float = PATIENCE) -> None:
-        """Wait until tasks have ended, other than for a retry."""
+    def has_ended(self, task_id: str) -> bool:
+        """Whether a task has ended, other than for a retry."""
+        return any(entry["state"] != "RETRY" for entry in self.seen(event="end", id=task_id))
+
+    def ends(self, *task_ids: str) -> None:
+        """Wait until tasks have ended."""
         for task_id in task_ids:
-            self.wait(
-                lambda task_id=task_id: any(entry["state"] != "RETRY" for entry in self.seen(event="end", id=task_id)),
-                f"task {task_id} ends: {self.seen(id=task_id)}",
-                timeout,
-            )
+            self.wait(partial(self.has_ended, task_id), f"task {task_id} ends")
 
     def stop(self, name: str, timeout: float = STOP_TIME) -> None:
         """End a process by SIGTERM: it exits with 0 in time and leaves no child behind."""
@@ -329,9 +337,86 @@ def entries(log: str) -> list[str]:
     return re.split(r"(?m)^(?=\[\d{4}-)", log)
 
 
-def without_shell(**variables: str) -> dict[str, str]:
-    """Return this process's variables without those that lead a project or an interpreter astray."""
-    astray = re.compile(r"CELERY_|APP_|PYTHON|VIRTUAL_ENV|TEST_BROKER_URL|PYTEST_|GENERAL_|IO_|CPU_")
-    inherited = {name: value for name, value in os.environ.items() if not astray.match(name)}
-    quiet = {"UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
-    return {**inherited, **quiet, **variables}
+class Checkout:
+    """A project in which its developers run commands; processes that stay are ended with it.
+
+    Args:
+        project: The project, which has no environment yet.
+        tools: Folder for the programs that a developer has besides those of the system.
+    """
+
+    def __init__(self, project: Project, tools: Path) -> None:
+        self.project = project
+        self.output = tools.parent / "dev.log"
+        tools.mkdir()
+        (tools / "uv").symlink_to(find_uv_bin())
+        astray = re.compile(r"CELERY_|APP_|PYTHON|PYTEST_|UV_PROJECT|VIRTUAL_ENV|TEST_BROKER_URL|MAKE|MFLAGS")
+        inherited = {name: value for name, value in os.environ.items() if not astray.match(name)}
+        self.variables = {
+            **inherited,
+            "PATH": f"{tools}:{os.defpath}",
+            "UV_PYTHON": sys.executable,
+            "UV_PYTHON_DOWNLOADS": "never",
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def run(self, *command: str, **variables: str) -> str:
+        """Run a command that must succeed, with an empty line as input, and return what it wrote."""
+        result = subprocess.run(
+            command,
+            cwd=self.project.folder,
+            env=self.variables | variables,
+            input="\n",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            timeout=5 * PATIENCE,
+            check=False,
+        )
+        assert result.returncode == 0, f"{' '.join(command)}:\n{result.stdout}\n{self.log()[-5000:]}"
+        return result.stdout
+
+    def start(self, *command: str) -> None:
+        """Start a command in a terminal of its own."""
+        with self.output.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=self.project.folder,
+                env=self.variables,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def log(self) -> str:
+        """Return what the started command wrote."""
+        return self.output.read_text("utf-8", "replace") if self.output.exists() else ""
+
+    def wait(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for a condition, or fail with the end of the log."""
+        wait_until(condition, what, 2 * PATIENCE, lambda: self.log()[-5000:])
+
+    def left(self) -> list[str]:
+        """Return the processes of this checkout."""
+        group = members(self.process.pid) if self.process else []
+        return group + processes(f"{self.project.folder}{os.sep}")
+
+    def stop(self) -> None:
+        """Press Ctrl-C in the terminal of the started command: nothing of it is left."""
+        assert self.process
+        os.killpg(self.process.pid, signal.SIGINT)
+        wait_until(
+            lambda: self.process and self.process.poll() is not None and not self.left(),
+            "everything stops",
+            STOP_TIME,
+            lambda: "\n".join([*self.left(), self.log()[-5000:]]),
+        )
+
+    def close(self) -> None:
+        """End everything that is left."""
+        for line in self.left():
+            with suppress(ProcessLookupError):
+                os.kill(int(line.split()[0]), signal.SIGKILL)
+        if self.process:
+            self.process.wait()

@@ -15,7 +15,6 @@ from typing import Any
 
 import cruft
 import pytest
-from conftest import Bakery, files, tree, unparsable
 from cookiecutter.generate import (  # type: ignore[import-untyped]
     generate_context,
     is_copy_only_path,
@@ -23,6 +22,9 @@ from cookiecutter.generate import (  # type: ignore[import-untyped]
 from cookiecutter.prompt import prompt_for_config  # type: ignore[import-untyped]
 from cookiecutter.utils import create_env_with_context  # type: ignore[import-untyped]
 from jinja2 import Environment, FileSystemLoader
+from pytest_cookies.plugin import Cookies  # type: ignore[import-untyped]
+
+from conftest import Bakery, files, tree, unparsable
 from variants import (
     PROJECT,
     TEMPLATE,
@@ -41,7 +43,7 @@ Refuse = Callable[..., str]
 
 PAIRWISE = pairwise()
 #: The default variant has every part; the last one differs from it in as much as can be.
-EXTREMES = [PAIRWISE[0], max(PAIRWISE, key=lambda answers: len(variant_id(answers)))]
+EXTREMES = [PAIRWISE[0], max(PAIRWISE, key=lambda answers: variant_id(answers).count("="))]
 
 for_every_pair = pytest.mark.parametrize("answers", PAIRWISE, ids=variant_id)
 for_extremes = pytest.mark.parametrize("answers", EXTREMES, ids=variant_id)
@@ -189,8 +191,13 @@ def test_a_part_that_is_off_leaves_no_trace(row: dict[str, Any], baked: Baked) -
         assert not [path for path in gone if (project / path).exists()]
         patterns = [pattern for path in gone for pattern in mentions(path, package, project)]
         trace = re.compile("|".join(patterns))
-        found = list(lines_that(project, lambda _, line, trace=trace: bool(trace.search(line))))  # type: ignore[misc]
+        found = list(lines_that(project, mentioning(trace)))
         assert not found, "\n".join(found)
+
+
+def mentioning(trace: re.Pattern[str]) -> Callable[[Path, str], bool]:
+    """Return a function that says whether a line has a match."""
+    return lambda _, line: bool(trace.search(line))
 
 
 def mentions(path: str, package: str, project: Path) -> Iterator[str]:
@@ -360,6 +367,12 @@ def test_the_template_uses_nothing_that_cruft_cannot_update() -> None:
 # How much of the template is Jinja
 
 
+def test_a_team_can_bake_it_in_its_own_tests_with_pytest_cookies(cookies: Cookies) -> None:
+    result = cookies.bake(extra_context={"pool": "threads"}, template=str(TEMPLATE))
+    assert (result.exit_code, result.exception) == (0, None)
+    assert (result.project_path / "Procfile").is_file()
+
+
 def test_jinja_tags_are_rare(baked: Baked, summary: Callable[[str], None]) -> None:
     rows, tags, lines = jinja_density(baked({}))
     table = [f"{density:8.1f} {file}" for density, file in sorted(rows, reverse=True) if density]
@@ -372,7 +385,7 @@ def test_jinja_tags_are_rare(baked: Baked, summary: Callable[[str], None]) -> No
         f"{clean:8} files have none",
     ]
     summary("\n".join(table))
-    assert overall <= 4
+    assert overall <= 6
 
 
 class LoggingLoader(FileSystemLoader):

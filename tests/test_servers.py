@@ -5,47 +5,47 @@ from __future__ import annotations
 import ast
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from conftest import Bakery
 from filelock import FileLock
 from pytest_httpserver import HTTPServer
+from redis import Redis
+from werkzeug import Request, Response
+
+from conftest import Bakery
 from servers import (
+    PATIENCE,
     STOP_TIME,
     Canary,
+    Checkout,
     Fleet,
     Inbox,
     Project,
     entries,
     free_port,
-    kill_group,
     needed,
-    processes,
     redis_server,
-    wait_until,
-    without_shell,
 )
 from support import UV, python_of, run
 from variants import Answers, Choice, options, variant_id
-from werkzeug import Request, Response
 
 POOLS = options()["pool"]
 #: Pools whose workers renew their leases while a task runs.
 RENEWING = [pool for pool in POOLS if pool != "solo"]
 
-#: Seconds: a visibility timeout for tests, and tasks that are much longer.
+#: Seconds: a visibility timeout for tests, and tasks that are longer.
 TIMEOUT = 5
-LONG = 4 * TIMEOUT
+MEDIUM = 12
+LONG = 20
 SHORT_LEASE = {"CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": str(TIMEOUT)}
 
 ROWS = 600_000
@@ -172,8 +172,10 @@ def test_every_task_runs_once_on_the_queue_and_the_worker_of_the_table(
     write_sales(fleet)
     ids = {}
     for name in table:
-        url = {"url": httpserver.url_for("/ok")} if name == "webhooks.deliver" else {}
-        ids[name] = fleet.send(name, **ARGUMENTS[name], **url)
+        arguments = dict(ARGUMENTS[name])
+        if name == "webhooks.deliver":
+            arguments["url"] = httpserver.url_for("/ok")
+        ids[name] = fleet.send(name, **arguments)
     fleet.ends(*ids.values())
     for name, queue in table.items():
         start, end = fleet.seen(id=ids[name])
@@ -182,7 +184,7 @@ def test_every_task_runs_once_on_the_queue_and_the_worker_of_the_table(
         assert queue in workers[start["worker"]], name
     for address in ("b1", "b2", "mail", "new", "reset"):
         to = f"{address}@example.com"
-        fleet.wait(lambda to=to: inbox[0].to(to), f"mail to {to} arrives")
+        fleet.wait(partial(inbox[0].to, to), f"mail to {to} arrives")
         assert len(inbox[0].to(to)) == 1
     assert str(inbox[0].to("mail@example.com")[0]["Message-ID"]).startswith(f"<{ids['notifications.send_mail']}@")
 
@@ -284,3 +286,243 @@ def test_the_processes_stop_cleanly_and_logged_no_unexpected_error(fleet: Fleet)
             if not any(task_id in entry for task_id in failed):
                 assert "Traceback" not in entry, f"{name}: {entry}"
                 assert "DeprecationWarning" not in entry, f"{name}: {entry}"
+
+
+# Urgency and leases, with workers of the Procfile's line
+
+
+@for_every_pool
+def test_urgent_work_overtakes_a_backlog_within_one_task(
+    pool: Choice, installed: Callable[[Choice], Project], tmp_path: Path
+) -> None:
+    with running(installed(pool), tmp_path) as fleet:
+        fleet.ask("send_many", 200, "probe.sleep", [0.05], {}, {"queue": "bulk"})
+        fleet.start("general", GENERAL_CONCURRENCY="1")
+        fleet.wait(lambda: len(fleet.seen(event="start", queue="bulk")) >= 5, "the worker is busy")
+        urgent = fleet.send("probe.sleep", 0, options={"queue": "critical"})
+        sent = time.time()
+        fleet.ends(urgent)
+        (start,) = fleet.seen(event="start", id=urgent)
+        between = [entry for entry in fleet.seen(event="start", queue="bulk") if sent < entry["time"] < start["time"]]
+        assert len(between) <= 2
+        assert len(fleet.seen(event="start", queue="bulk")) < 100, "the backlog was gone too soon to prove anything"
+
+
+@for_every_pool
+def test_high_priority_overtakes_in_its_queue(
+    pool: Choice, installed: Callable[[Choice], Project], tmp_path: Path
+) -> None:
+    with running(installed(pool), tmp_path) as fleet:
+        low, high = ({"queue": "default", "priority": fleet.ask("priority", name)} for name in ("LOW", "HIGH"))
+        fleet.ask("send_many", 100, "probe.sleep", [0], {}, low)
+        urgent = fleet.send("probe.sleep", 0, options=high)
+        fleet.start("general", GENERAL_CONCURRENCY="1")
+        fleet.wait(lambda: len(fleet.seen(event="end")) == 101, "all tasks end")
+        assert fleet.seen(event="start")[0]["id"] == urgent
+        assert len({entry["id"] for entry in fleet.seen(event="start")}) == 101
+
+
+@pytest.mark.parametrize("pool", RENEWING)
+def test_what_outlasts_the_visibility_timeout_starts_once(
+    pool: Choice, installed: Callable[[Choice], Project], tmp_path: Path
+) -> None:
+    with running(installed(pool), tmp_path, **SHORT_LEASE) as fleet:
+        fleet.start_general("one", "two")
+        sent = time.time()
+        running_long = fleet.send("probe.sleep", LONG)
+        waiting_long = fleet.send("probe.sleep", 0, options={"countdown": LONG})
+        fleet.ends(running_long, waiting_long)
+        time.sleep(TIMEOUT + 3)  # a second run would start by now
+        assert len(fleet.seen(event="start", id=running_long)) == 1
+        (start,) = fleet.seen(event="start", id=waiting_long)
+        assert start["time"] - sent >= LONG
+
+
+@pytest.mark.parametrize("pool", RENEWING)
+def test_a_stopping_worker_ends_its_task_and_gives_back_what_waits(
+    pool: Choice, installed: Callable[[Choice], Project], tmp_path: Path
+) -> None:
+    with running(installed(pool), tmp_path, **SHORT_LEASE) as fleet:
+        fleet.start_general("one")
+        sent = time.time()
+        held = fleet.send("probe.sleep", MEDIUM)
+        waiting = fleet.send("probe.sleep", 0, options={"countdown": MEDIUM})
+        fleet.wait(lambda: fleet.seen(event="start", id=held), "the task starts")
+        fleet.wait(lambda: f"[{waiting}] received" in fleet.log("one"), "the worker holds the countdown")
+        fleet.start_general("two")
+        fleet.stop("one", MEDIUM + STOP_TIME)
+        (end,) = fleet.seen(event="end", id=held)
+        assert (end["worker"], end["state"]) == ("one", "SUCCESS")
+        fleet.ends(waiting)
+        time.sleep(TIMEOUT + 3)
+        assert len(fleet.seen(event="start", id=held)) == 1
+        (start,) = fleet.seen(event="start", id=waiting)
+        assert start["worker"] == "two"
+        assert start["time"] - sent >= MEDIUM
+
+
+@pytest.mark.parametrize("pool", RENEWING)
+def test_the_tasks_of_a_killed_worker_run_elsewhere_soon(
+    pool: Choice, installed: Callable[[Choice], Project], tmp_path: Path
+) -> None:
+    with running(installed(pool), tmp_path, **SHORT_LEASE) as fleet:
+        fleet.start_general("one")
+        held = fleet.send("probe.sleep", 600)
+        fleet.wait(lambda: fleet.seen(event="start", id=held), "the task starts")
+        sent = time.time()
+        waiting = fleet.send("probe.sleep", 0, options={"countdown": LONG})
+        fleet.wait(lambda: f"[{waiting}] received" in fleet.log("one"), "the worker holds the countdown")
+        fleet.start_general("two")
+        fleet.kill("one")
+        fleet.wait(lambda: fleet.seen(event="start", id=held, worker="two"), "the task starts elsewhere", 3 * TIMEOUT)
+        fleet.ends(waiting)
+        (start,) = fleet.seen(event="start", id=waiting)
+        assert start["worker"] == "two"
+        assert start["time"] - sent >= LONG
+
+
+def test_a_solo_worker_refuses_a_visibility_timeout_that_its_tasks_may_outlast(
+    installed: Callable[[Choice], Project], tmp_path: Path
+) -> None:
+    project = installed("solo")
+    for line in (project.lines[name] for name in project.workers):
+        assert "visibility timeout (5 s) must exceed" in refusal(project, line, tmp_path, **SHORT_LEASE)
+
+
+# Wrong settings
+
+
+def refusal(project: Project, line: str, cwd: Path, **variables: str) -> str:
+    """Run a command that must end at once and return the one line that it writes."""
+    urls = dict.fromkeys(("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), f"redis://127.0.0.1:{free_port()}/0")
+    hide_root = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+    result = subprocess.run(
+        ["/bin/sh", "-c", f"exec {line}"],
+        cwd=cwd,
+        env={**project.variables(cwd), **hide_root, **urls, **variables},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert result.returncode != 0, result.stdout
+    assert re.fullmatch(r"Configuration error: .+\n", result.stderr)
+    assert "Traceback" not in result.stdout
+    return result.stderr
+
+
+WRONG = {
+    "maybe": ({"CELERY_TASK_ACKS_LATE": "maybe"}, "CELERY_TASK_ACKS_LATE='maybe'"),
+    "misspelt": ({"CELERY_TASK_ACK_LATE": "true"}, "did you mean CELERY_TASK_ACKS_LATE"),
+    "soft limit": ({"CELERY_TASK_SOFT_TIME_LIMIT": "1000"}, "must be below the hard one"),
+    "no broker": ({"APP_ENV": "production", "CELERY_BROKER_URL": ""}, "CELERY_BROKER_URL is not set"),
+    "no verification": (
+        {"APP_ENV": "production", "CELERY_BROKER_URL": "rediss://:x9@redis.internal/0"},
+        "add ?ssl_cert_reqs=required",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", ["worker", "beat", "report"])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_setting_ends_a_command_in_one_line(
+    wrong: str, command: str, installed: Callable[[Choice], Project], tmp_path: Path
+) -> None:
+    project = installed(POOLS[0])
+    variables, sentence = WRONG[wrong]
+    assert sentence in refusal(project, f"celery -A {project.package} {command}", tmp_path, **variables)
+
+
+def test_a_misspelt_setting_in_the_env_file_ends_a_worker_in_one_line(
+    installed: Callable[[Choice], Project], tmp_path: Path
+) -> None:
+    project = installed(POOLS[0])
+    (tmp_path / ".env").write_text("CELERY_TASK_ACK_LATE=true\n", "utf-8")
+    assert "did you mean CELERY_TASK_ACKS_LATE" in refusal(project, project.lines["general"], tmp_path)
+
+
+# A checkout, as the developers of a project have it
+
+
+@pytest.fixture(scope="module")
+def checkout(
+    request: pytest.FixtureRequest, bakery: Bakery, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Checkout]:
+    """Yield a new project, in which `make` installs everything; end what was started in it."""
+    needed("make")
+    folder = tmp_path_factory.mktemp("checkout")
+    checkout = Checkout(Project(bakery.bake(request.param, folder)), folder / "bin")
+    yield checkout
+    checkout.close()
+
+
+def in_checkouts(*variants: Answers) -> pytest.MarkDecorator:
+    """Run a test in a checkout of each variant; the tests of one variant share it."""
+    parameters = [
+        pytest.param(answers, id=variant_id(answers), marks=pytest.mark.xdist_group(f"checkout-{variant_id(answers)}"))
+        for answers in variants
+    ]
+    return pytest.mark.parametrize("checkout", parameters, indirect=True)
+
+
+DEFAULT: Answers = {"pool": POOLS[0]}
+EVERY_POOL: list[Answers] = [{"pool": pool} for pool in POOLS]
+NO_RESULTS: Answers = {"result_backend": "none"}
+
+
+@in_checkouts(*EVERY_POOL, NO_RESULTS)
+def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
+    project, before = checkout.project, set(os.listdir(checkout.project.folder))
+    checkout.start("make", "dev")
+    checkout.wait(lambda: checkout.log().count(" ready.") == len(project.workers), "the workers are ready")
+    checkout.wait(lambda: "beat: Starting" in checkout.log(), "beat is ready")
+    shown = checkout.run("make", "demo", COLUMNS="160")
+    assert re.search(r"Idempotency-Key [-0-9a-f]{36}", shown)
+    if "sent" in shown:  # results are off
+        checkout.wait(lambda: checkout.log().count("] succeeded in ") >= len(re.findall("(?m)^sent ", shown)), shown)
+    else:
+        succeeded = re.findall(r"(?m)^(\w+\.\w+) .*100 %.* SUCCESS ", shown)
+        assert set(destinations(project)) - set(succeeded) == {"notifications.send_bulk"}, shown
+    local = project.folder / ".celery"
+    assert len(list((local / "outbox").glob("*.eml"))) == 3
+    assert len(list((local / "artifacts" / "reports").glob("*.csv"))) == 1
+    assert "Traceback" not in checkout.log()
+    assert "Warning" not in re.sub("SecurityWarning", "", checkout.log())
+    checkout.stop()
+    assert set(os.listdir(project.folder)) - before == {".celery", ".venv", "uv.lock"}
+
+
+@in_checkouts(*EVERY_POOL)
+def test_the_integration_tests_of_a_project_pass(checkout: Checkout) -> None:
+    needed("redis-server")
+    output = checkout.run("make", "integration", CI="true")
+    assert re.search(r"= \d+ passed, \d+ deselected in", output), output
+
+
+@in_checkouts(DEFAULT)
+def test_the_integration_tests_of_a_project_use_the_given_broker(checkout: Checkout, tmp_path: Path) -> None:
+    with redis_server(tmp_path) as url, Redis.from_url(url) as redis:
+        output = checkout.run("make", "integration", CI="true", TEST_BROKER_URL=f"{url}/0", REDIS="none")
+        assert re.search(r"= \d+ passed, \d+ deselected in", output), output
+        assert redis.info("stats")["total_commands_processed"] > 1000
+
+
+@in_checkouts(DEFAULT)
+def test_no_test_of_a_project_reaches_the_broker_of_its_shell(checkout: Checkout) -> None:
+    needed("redis-server")
+    canary = Canary()
+    url = f"redis://127.0.0.1:{canary.port}/0"
+    names = ("BROKER_URL", "BROKER_READ_URL", "BROKER_WRITE_URL", "RESULT_BACKEND")
+    variables = {f"{prefix}{name}": url for name in names for prefix in ("", "CELERY_")}
+    env_file = checkout.project.folder / ".env"
+    env_file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()), "utf-8")
+    try:
+        for target in ("test", "integration"):
+            assert " passed" in checkout.run("make", target, CI="true", **variables)
+            assert canary.connections == 0, target
+        with pytest.raises(AssertionError):
+            checkout.run(".venv/bin/celery", "-A", checkout.project.package, "call", "heartbeat.beat", **variables)
+        assert canary.connections > 0, "the canary is deaf"
+    finally:
+        env_file.unlink()
+        canary.socket.close()

@@ -35,7 +35,12 @@ def names(app: Any) -> list[str]:
     return [name for name in app.tasks if not name.startswith("celery.")]
 
 
-COMMANDS = {function.__name__: function for function in (send, send_many, look, names)}
+def priority(app: Any, name: str) -> int:
+    """Return the number of a priority."""
+    return int(import_module(f"{app.main}.queues").Priority[name])
+
+
+COMMANDS = {function.__name__: function for function in (send, send_many, look, names, priority)}
 
 if __name__ == "__main__":
     APP = import_module(f"{sys.argv[1]}.celery").app
