@@ -51,7 +51,7 @@ class VisibilityLease(bootsteps.StartStopStep):
 
     def tick(self, parent: Any) -> None:
         """Renew, and under greenlets look for the messages of dead workers."""
-        if parent.task_consumer is None:  # between two connections
+        if parent.connection is None or parent.task_consumer is None:  # stopping
             return
         self.renew(parent.task_consumer.channel)
         if parent.hub is None:
