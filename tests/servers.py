@@ -106,9 +106,10 @@ class Canary:
 
 
 class Inbox:
-    """Keep the mail that arrives: a handler of aiosmtpd."""
+    """Keep the mail that arrives at a port: a handler of aiosmtpd."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        self.port = port
         self.mails: list[Message] = []
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:  # noqa: N802
@@ -133,6 +134,11 @@ def processes(needle: str) -> list[str]:
 def members(group: int) -> list[str]:
     """Return the processes of a group that still run."""
     return [line for line in processes(f" {group} ") if line.split()[1] == str(group)]
+
+
+def is_gone(group: int) -> bool:
+    """Whether nothing of a group runs."""
+    return not members(group)
 
 
 def kill_group(group: int) -> None:
@@ -238,6 +244,7 @@ class Fleet:
         }
         self.records = Redis.from_url(f"{redis_url}/2")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.sent: set[str] = set()
         self.ask = Publisher(project, cwd, self.variables)
 
     def start(self, *names: str, line: str = "", **variables: str) -> None:
@@ -291,7 +298,9 @@ class Fleet:
 
     def send(self, name: str, *args: object, options: Mapping[str, object] | None = None, **kwargs: Any) -> str:
         """Send a task and return its id."""
-        return str(self.ask("send", name, args, kwargs, options or {}))
+        task_id = str(self.ask("send", name, args, kwargs, options or {}))
+        self.sent.add(task_id)
+        return task_id
 
     def seen(self, **wanted: object) -> list[dict[str, Any]]:
         """Return the records of the probe that have these values, in their order."""
@@ -307,17 +316,20 @@ class Fleet:
         for task_id in task_ids:
             self.wait(partial(self.has_ended, task_id), f"task {task_id} ends")
 
-    def stop(self, name: str, timeout: float = STOP_TIME) -> None:
-        """End a process by SIGTERM: it exits with 0 in time and leaves no child behind."""
-        process = self.processes[name]
-        process.terminate()
-        try:
-            code = process.wait(timeout)
-        except subprocess.TimeoutExpired:
+    def stop(self, *names: str, timeout: float = STOP_TIME) -> None:
+        """End processes by one SIGTERM each: they exit with 0 in time and leave no child behind."""
+        for name in names:
+            self.processes[name].terminate()
+        deadline = time.monotonic() + timeout
+        for name in names:
+            process = self.processes[name]
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
             left = "\n".join(members(process.pid))
-            pytest.fail(f"{name} did not stop within {timeout:g} s:\n{left}\n{self.tails()}")
-        assert code == 0, f"{name} ended with {code}:\n{self.tails()}"
-        wait_until(lambda: not members(process.pid), f"no child of {name} is left", 5, lambda: self.tails())
+            assert process.poll() == 0, (
+                f"{name} ended with {process.poll()} within {timeout:g} s:\n{left}\n{self.tails()}"
+            )
+            wait_until(partial(is_gone, process.pid), f"no child of {name} is left", 5, self.tails)
 
     def kill(self, name: str) -> None:
         """End a process and its children without warning."""

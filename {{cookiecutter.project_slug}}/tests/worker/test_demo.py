@@ -15,5 +15,5 @@ def test_the_demo_shows_every_example(worker: None, monkeypatch: pytest.MonkeyPa
     assert result.exit_code == 0, result.output
     assert "Idempotency-Key" in result.output
 {% if cookiecutter.result_backend != "none" %}
-    assert result.output.count("SUCCESS") == 8
+    assert result.output.count("SUCCESS") == 9
 {% endif %}

@@ -12,6 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import click
+{% if cookiecutter.result_backend != "none" %}
+from celery.states import READY_STATES
+{% endif %}
 from rich.console import Console
 {% if cookiecutter.result_backend != "none" %}
 from rich.progress import BarColumn, Progress, TextColumn
@@ -63,11 +66,13 @@ def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
     app.loader.import_default_modules()
     rows = "".join(f"{('north', 'south', 'west')[n % 3]},{n % 97}.50\n" for n in range(ROWS))
     source = artifacts.save("demo/sales.csv", f"region,amount\n{rows}".encode())
-    mail = {"to": "reader@example.com", "subject": "Hello", "text": "This mail was a task.\n"}
+    news = {"subject": "Hello", "text": "This mail was a task.\n"}
+    mail = {**news, "to": "reader@example.com"}
     link = {"to": "reader@example.com", "link": "https://example.com/t/1"}
     calls: list[tuple[str, dict[str, Any]]] = [
         ("reports.totals", {"source": source, "group_by": "region", "amount": "amount"}),
         ("notifications.send_mail", mail),
+        ("notifications.send_bulk", {**news, "recipients": ["a@example.com", "b@example.com"]}),
         ("notifications.send_verification", link),
         ("notifications.send_password_reset", link),
         ("webhooks.deliver", {"url": url, "event": "demo", "payload": {"answer": 42}}),
@@ -85,7 +90,7 @@ def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
 def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
     """Show a bar for each task until all have ended; return whether all succeeded."""
     columns = (
-        TextColumn("{task.description:33}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=33)),
         BarColumn(bar_width=12),
         TextColumn("{task.percentage:>3.0f} %"),
         TextColumn("{task.fields[outcome]}", table_column=Column(no_wrap=True)),
@@ -96,7 +101,7 @@ def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
         while waiting and time.monotonic() < deadline:
             for name, bar in list(waiting.items()):
                 state, info = str(results[name].state), results[name].info
-                if results[name].ready():
+                if state in READY_STATES:
                     bars.update(bar, completed=100, outcome=f"{state} {info}")
                     bars.stop_task(bar)
                     del waiting[name]
