@@ -1,4 +1,4 @@
-"""What a worker checks before it starts: things that only it knows, such as its pool."""
+"""What a worker checks and sets before it starts: what depends on its pool, which only it knows."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from . import limits
 from .config import ConfigurationError
 
 logger = get_logger(__name__)
+
+GREENLET_POOLS = {"gevent", "eventlet"}
 
 
 def pool_name(pool_class: type) -> str:
@@ -31,15 +33,20 @@ def is_patched(pool: str) -> bool:
 
 
 class StartupChecks(bootsteps.Step):
-    """Refuse to start a worker whose time budget or pool cannot work."""
+    """Refuse to start when the time budget or the pool cannot work; fit prefetching to the pool."""
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         pool = pool_name(parent.pool_cls)
         conf = parent.app.conf
         # Celery patches early enough only when it reads the pool from the command line:
         # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
-        if pool in {"gevent", "eventlet"} and not is_patched(pool):
-            raise ConfigurationError(f"pool {pool} must be given by the option --pool {pool}")
+        if pool in GREENLET_POOLS:
+            if not is_patched(pool):
+                raise ConfigurationError(f"pool {pool} must be given by the option --pool {pool}")
+            # Without an event loop a full worker looks for work every 2 seconds only
+            # (celery/worker/loops.py, `synloop`), so it takes a second round ahead.
+            conf.worker_disable_prefetch = False
+            parent.prefetch_multiplier = max(parent.prefetch_multiplier, 2)
         timeout = conf.broker_transport_options.get("visibility_timeout", math.inf)
         sentence = limits.broken(
             parent.soft_time_limit or conf.task_soft_time_limit,
