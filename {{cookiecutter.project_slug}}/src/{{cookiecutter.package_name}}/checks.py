@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from importlib import import_module
 from typing import Any
 
@@ -38,9 +37,9 @@ class StartupChecks(bootsteps.Step):
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         pool = pool_name(parent.pool_cls)
         conf = parent.app.conf
-        # Celery patches early enough only when it reads the pool from the command line:
-        # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
         if pool in GREENLET_POOLS:
+            # Celery patches early enough only when it reads the pool from the command line:
+            # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
             if not is_patched(pool):
                 raise ConfigurationError(f"pool {pool} must be given by the option --pool {pool}")
             # Without an event loop a full worker looks for work every 2 seconds only
@@ -57,6 +56,6 @@ class StartupChecks(bootsteps.Step):
         )
         if sentence:
             raise ConfigurationError(sentence)
-        if pool in limits.UNENFORCED and "pytest" not in sys.modules:
+        if pool in limits.UNENFORCED:
             logger.info("The %s pool enforces %s", pool, limits.UNENFORCED[pool])
         super().__init__(parent, **kwargs)

@@ -3,10 +3,14 @@
 import sys
 from pathlib import Path
 from typing import Any
+{% if cookiecutter.result_backend != "none" %}
+
+from pydantic import Field
+{% endif %}
 
 from .base import Base
 
-LOCAL = Path.cwd() / ".celery"
+LOCAL = Path(".celery")
 
 
 class Development(Base):
@@ -17,7 +21,7 @@ class Development(Base):
 
     broker_url: str = "filesystem://localhost"
 {% if cookiecutter.result_backend != "none" %}
-    result_backend: str = f"file://{LOCAL / 'results'}"
+    result_backend: str = Field(default_factory=lambda: f"file://{LOCAL.absolute() / 'results'}")
 {% endif %}
 {% if cookiecutter.beat == "file" %}
     beat_schedule_filename: str = str(LOCAL / "beat-schedule")
@@ -32,8 +36,8 @@ class Development(Base):
             print("No CELERY_BROKER_URL: queues are files under .celery/", file=sys.stderr)
             settings["worker_disable_prefetch"] = False  # only Redis can
             settings["broker_transport_options"] = {
-                "data_folder_in": str(LOCAL / "queues"),
-                "data_folder_out": str(LOCAL / "queues"),
-                "control_folder": str(LOCAL / "control"),
+                "data_folder_in": str(LOCAL.absolute() / "queues"),
+                "data_folder_out": str(LOCAL.absolute() / "queues"),
+                "control_folder": str(LOCAL.absolute() / "control"),
             }
         return settings
