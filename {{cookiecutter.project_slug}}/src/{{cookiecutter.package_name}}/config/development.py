@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 {% endif %}
 
+from . import local_broker
 from .base import Base
 
 LOCAL = Path(".celery")
@@ -34,6 +35,7 @@ class Development(Base):
             (LOCAL / name).mkdir(parents=True, exist_ok=True)
         if self.broker_url.startswith("filesystem://"):
             print("No CELERY_BROKER_URL: queues are files under .celery/", file=sys.stderr)
+            local_broker.use()
             settings["worker_disable_prefetch"] = False  # only Redis can
             settings["broker_transport_options"] = {
                 "data_folder_in": str(LOCAL.absolute() / "queues"),
