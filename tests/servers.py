@@ -406,8 +406,13 @@ class Checkout:
         return self.output.read_text("utf-8", "replace") if self.output.exists() else ""
 
     def wait(self, condition: Callable[[], object], what: str) -> None:
-        """Wait for a condition, or fail with the end of the log."""
-        wait_until(condition, what, 2 * PATIENCE, lambda: self.log()[-5000:])
+        """Wait for a condition, or fail with the end of the log, at once if that has a traceback."""
+
+        def holds() -> object:
+            assert "Traceback" not in self.log(), self.log()[-5000:]
+            return condition()
+
+        wait_until(holds, what, 2 * PATIENCE, lambda: self.log()[-5000:])
 
     def left(self) -> list[str]:
         """Return the processes of this checkout."""

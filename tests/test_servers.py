@@ -397,7 +397,7 @@ def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
     checkout.wait(lambda: "beat: Starting" in checkout.log(), "beat is ready")
     shown = checkout.run("make", "demo")
     sent = re.findall(r"(?m)^sent (\S+)", shown)  # that is all, where results are off
-    assert set(sent or re.findall(r"(?m)^(\w+\.\w+) .*100 %.* SUCCESS", shown)) == set(destinations(project)), shown
+    assert set(sent or re.findall(r"(?m)^(\w+\.\w+) .*SUCCESS", shown)) == set(destinations(project)), shown
     local = project.folder / ".celery"
     checkout.wait(lambda: not list((local / "queues").iterdir()), "every task is taken")
     checkout.wait(lambda: checkout.log().count("] received") == checkout.log().count("] succeeded in"), "they succeed")
@@ -405,8 +405,8 @@ def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
     assert sorted(path.stem for path in (local / "outbox").glob("*.eml")) == sorted(mailed) != []
     assert len(list((local / "artifacts" / "reports").glob("*.csv"))) == 1
     assert re.search(r"Idempotency-Key [-0-9a-f]{36}", shown), shown
-    assert "Traceback" not in checkout.log()
     checkout.stop()
+    assert "Traceback" not in checkout.log()
     assert set(os.listdir(project.folder)) - before == {".celery", ".venv", "uv.lock"}
 
 
