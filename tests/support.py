@@ -21,7 +21,8 @@ def run(command: list[str], cwd: Path, **environment: str) -> str:
 
     No virtual environment of the caller leaks in, and no shim stands for an interpreter.
     """
-    inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    ours = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT"}  # nox sets both
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
     result = subprocess.run(
         command,
         cwd=cwd,

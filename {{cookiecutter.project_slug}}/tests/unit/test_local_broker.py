@@ -1,5 +1,4 @@
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,9 +6,6 @@ import pytest
 from kombu import Connection, Exchange, Queue
 
 from {{ cookiecutter.package_name }}.config import local_broker
-
-MESSAGES = 200
-EXCHANGE = Exchange("work", type="direct")
 
 
 @pytest.fixture
@@ -23,35 +19,21 @@ def connect(tmp_path: Path) -> Callable[[], Connection]:
     return lambda: Connection("filesystem://", transport_options=options)
 
 
-def test_no_half_message_is_read(connect: Callable[[], Connection]) -> None:
-    def publish() -> None:
-        with connect() as connection, connection.SimpleQueue("work") as queue:
-            for number in range(MESSAGES):
-                queue.put(number)
-
-    publisher = threading.Thread(target=publish)
-    publisher.start()
+def test_messages_are_moved_into_place(connect: Callable[[], Connection], tmp_path: Path) -> None:
     with connect() as connection, connection.SimpleQueue("work") as queue:
-        read = [queue.get(timeout=10).payload for _ in range(MESSAGES)]
-    publisher.join()
-    assert sorted(read) == list(range(MESSAGES))
+        for number in range(3):
+            queue.put(number)
+        assert len(list(tmp_path.glob("*.work.msg"))) == 3
+        assert list(tmp_path.glob("*.part")) == []
+        assert sorted(queue.get(timeout=10).payload for _ in range(3)) == [0, 1, 2]
 
 
-def test_queues_that_are_bound_at_the_same_moment_are_all_bound(
+def test_every_connection_adds_its_binding(
     connect: Callable[[], Connection], tmp_path: Path
 ) -> None:
-    names = {f"queue{number}" for number in range(8)}
-    start = threading.Barrier(len(names))
-
-    def bind(name: str) -> None:
+    names = {f"queue{number}" for number in range(4)}
+    for name in names:
         with connect() as connection, connection.channel() as channel:
-            start.wait()
-            Queue(name, EXCHANGE, routing_key=name)(channel).declare()
-
-    threads = [threading.Thread(target=bind, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+            Queue(name, Exchange("work", type="direct"), routing_key=name)(channel).declare()
     bindings = json.loads((tmp_path / "control" / "work.exchange").read_text(encoding="utf-8"))
     assert {queue for _key, _pattern, queue in bindings} == names
