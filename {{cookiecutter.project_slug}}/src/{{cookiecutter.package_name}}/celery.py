@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from . import checks, config, lease, queues
+from . import {{ cookiecutter._brokers[cookiecutter.broker].imports }}
 {% if cookiecutter.beat == "file" %}
 from .schedule import SCHEDULE
 {% endif %}
@@ -28,7 +28,7 @@ def create_app(settings: config.Base | None = None) -> Celery:
     Raises:
         ConfigurationError: The environment holds a wrong or unknown setting.
     """
-    app = Celery(__package__, include=TASK_MODULES, set_as_current=settings is None)
+    app = {{ cookiecutter._brokers[cookiecutter.broker].app }}(__package__, include=TASK_MODULES, set_as_current=settings is None)
     app.conf.update((settings or config.load()).for_celery())
     app.conf.update(
         task_queues=queues.QUEUES,
@@ -38,7 +38,7 @@ def create_app(settings: config.Base | None = None) -> Celery:
 {% endif %}
     )
     app.steps["worker"].add(checks.StartupChecks)
-    app.steps["consumer"].add(lease.VisibilityLease)
+    app.steps["consumer"].add({{ cookiecutter._brokers[cookiecutter.broker].step }})
     return app
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from importlib import import_module
 from typing import Any
 
@@ -46,12 +45,12 @@ class StartupChecks(bootsteps.Step):
             # (celery/worker/loops.py, `synloop`), so it takes a second round ahead.
             conf.worker_disable_prefetch = False
             parent.prefetch_multiplier = max(parent.prefetch_multiplier, 2)
-        timeout = conf.broker_transport_options.get("visibility_timeout", math.inf)
+        lease = {{ cookiecutter._brokers[cookiecutter.broker].lease_value }}
         sentence = limits.broken(
             parent.soft_time_limit or conf.task_soft_time_limit,
             parent.time_limit or conf.task_time_limit,
             limits.SHUTDOWN_GRACE,
-            timeout,
+            lease,
             pool,
         )
         if sentence:

@@ -21,8 +21,9 @@ HARD_LIMIT = {{ cookiecutter._time_budget.hard_limit }}
 #: Seconds between SIGTERM and SIGKILL that a deployment must grant.
 SHUTDOWN_GRACE = {{ cookiecutter._time_budget.shutdown_grace }}
 
-#: Seconds after which the tasks of a dead worker go to another one (see `lease.py`).
-VISIBILITY_TIMEOUT = {{ cookiecutter._time_budget.visibility_timeout[cookiecutter.pool] }}
+#: Seconds without a sign of life after which the broker gives the tasks of a worker to another one:
+#: the {{ cookiecutter._brokers[cookiecutter.broker].lease }}.
+LEASE = {{ cookiecutter._time_budget.lease[cookiecutter.pool] }}
 
 #: What a pool does not enforce; told once when a worker starts.
 UNENFORCED = {
@@ -33,16 +34,14 @@ UNENFORCED = {
 }
 
 
-def broken(
-    soft: float, hard: float, grace: float, visibility_timeout: float, pool: str = ""
-) -> str | None:
+def broken(soft: float, hard: float, grace: float, lease: float, pool: str = "") -> str | None:
     """Say in one sentence what is wrong with a time budget, or nothing.
 
     Args:
         soft: Soft time limit in seconds.
         hard: Hard time limit in seconds.
         grace: Time to shut down in seconds.
-        visibility_timeout: Time in seconds after which the broker gives a held task away.
+        lease: Time in seconds after which the broker gives the tasks of a silent worker away.
         pool: The worker's pool, where it is known.
     """
     if not 0 < soft < hard:
@@ -55,10 +54,10 @@ def broken(
             f"the hard time limit ({hard:g} s) must be below the shutdown grace ({grace:g} s):"
             " lower CELERY_TASK_TIME_LIMIT, or raise SHUTDOWN_GRACE in limits.py and its deployment"
         )
-    if pool == "solo" and visibility_timeout <= hard:
+    if pool == "solo" and lease <= hard:
         return (
-            f"under the solo pool the visibility timeout ({visibility_timeout:g} s) must exceed the"
-            f" hard time limit ({hard:g} s), since no lease is renewed while a task runs:"
-            " change CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT or CELERY_TASK_TIME_LIMIT"
+            f"under the solo pool the {{ cookiecutter._brokers[cookiecutter.broker].lease }} ({lease:g} s) must exceed the hard time"
+            f" limit ({hard:g} s), since a worker gives no sign of life while a task runs: change"
+            " {{ cookiecutter._brokers[cookiecutter.broker].lease_setting }} or CELERY_TASK_TIME_LIMIT"
         )
     return None

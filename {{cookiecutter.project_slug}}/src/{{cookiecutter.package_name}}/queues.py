@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from kombu import Queue
+from kombu import {{ "Exchange, " if cookiecutter.broker == "rabbitmq" }}Queue
 
 
 class QueueName(StrEnum):
@@ -28,19 +28,7 @@ class QueueName(StrEnum):
     CPU = "cpu"
 
 
-class Priority(IntEnum):
-    """Priority inside a queue. On Redis the smallest number comes first.
-
-    Use it seldom: urgency is a queue. kombu reads all queues of a worker in the order of priority
-    and only then in the order of `--queues`, so `ROUTES` gives every queue its own level.
-    """
-
-    HIGH = 0
-    NORMAL = 3
-    LOW = 6
-
-
-QUEUES = tuple(Queue(name.value, routing_key=name.value) for name in QueueName)
+{% include "brokers/" ~ cookiecutter.broker ~ "/queues.py" %}
 
 
 def to(queue: QueueName, priority: Priority = Priority.NORMAL) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from celery import Celery
 from {{ cookiecutter.package_name }} import checks, config, limits
 
 
-def worker(pool: str, visibility_timeout: float) -> SimpleNamespace:
+def worker(pool: str, lease: float) -> SimpleNamespace:
     """Stand for the worker at the moment when it checks itself."""
-    app = Celery(broker_url="redis://", set_as_current=False)
+    app = Celery(set_as_current=False)
     app.conf.task_soft_time_limit, app.conf.task_time_limit = limits.SOFT_LIMIT, limits.HARD_LIMIT
-    app.conf.broker_transport_options = {"visibility_timeout": visibility_timeout}
+    {{ cookiecutter._brokers[cookiecutter.broker].set_lease }}
     # Only the name of its module counts; the library of a greenlet pool may not be installed.
     pool_class = type("TaskPool", (), {"__module__": f"celery.concurrency.{pool}"})
     return SimpleNamespace(
@@ -20,11 +20,11 @@ def worker(pool: str, visibility_timeout: float) -> SimpleNamespace:
 
 @pytest.mark.parametrize("pool", ["prefork", "thread", "solo"])
 def test_the_shipped_time_budget_holds(pool: str) -> None:
-    timeout = limits.HARD_LIMIT + 1 if pool == "solo" else limits.VISIBILITY_TIMEOUT
-    checks.StartupChecks(worker(pool, timeout))
+    lease = limits.HARD_LIMIT + 1 if pool == "solo" else limits.LEASE
+    checks.StartupChecks(worker(pool, lease))
 
 
-def test_a_solo_worker_refuses_a_short_visibility_timeout() -> None:
+def test_a_solo_worker_refuses_a_short_lease() -> None:
     with pytest.raises(config.ConfigurationError, match="must exceed the hard time limit"):
         checks.StartupChecks(worker("solo", limits.HARD_LIMIT))
 
@@ -35,7 +35,7 @@ def test_a_greenlet_pool_must_be_named_on_the_command_line(
 ) -> None:
     monkeypatch.setattr(checks, "is_patched", lambda pool: False)
     with pytest.raises(config.ConfigurationError, match=f"--pool {pool}"):
-        checks.StartupChecks(worker(pool, limits.VISIBILITY_TIMEOUT))
+        checks.StartupChecks(worker(pool, limits.LEASE))
 
 
 @pytest.mark.parametrize(("pool", "rounds"), [("gevent", 2), ("eventlet", 2), ("prefork", 1)])
@@ -43,7 +43,7 @@ def test_a_greenlet_worker_takes_a_second_round_ahead(
     pool: str, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "is_patched", lambda pool: True)
-    starting = worker(pool, limits.VISIBILITY_TIMEOUT)
+    starting = worker(pool, limits.LEASE)
     checks.StartupChecks(starting)
     assert starting.prefetch_multiplier == rounds
 
@@ -52,4 +52,4 @@ def test_a_greenlet_worker_takes_a_second_round_ahead(
     ("soft", "hard", "grace"), [(10, 10, 20), (20, 10, 30), (0, 10, 20), (5, 10, 10)]
 )
 def test_a_broken_time_budget_is_named(soft: float, hard: float, grace: float) -> None:
-    assert "must be below" in str(limits.broken(soft, hard, grace, visibility_timeout=30))
+    assert "must be below" in str(limits.broken(soft, hard, grace, lease=30))

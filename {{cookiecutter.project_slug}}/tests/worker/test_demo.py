@@ -14,6 +14,6 @@ def test_the_demo_shows_every_example(worker: None, monkeypatch: pytest.MonkeyPa
     result = CliRunner().invoke(demo.demo, obj=SimpleNamespace(app=app), input="\n")
     assert result.exit_code == 0, result.output
     assert "Idempotency-Key" in result.output
-{% if cookiecutter.result_backend != "none" %}
+{% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
     assert result.output.count("SUCCESS") == 9
 {% endif %}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-{% if cookiecutter.result_backend != "none" %}
+{% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
 import time
 {% endif %}
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import click
-{% if cookiecutter.result_backend != "none" %}
+{% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
 from celery.states import READY_STATES
 {% endif %}
 from rich.console import Console
-{% if cookiecutter.result_backend != "none" %}
+{% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 {% endif %}
@@ -84,7 +84,7 @@ def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
         name: app.tasks[name].apply_async(kwargs=kwargs, ignore_result=False)
         for name, kwargs in calls
     }
-{% if cookiecutter.result_backend != "none" %}
+{% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
 
 
 def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
@@ -121,10 +121,10 @@ def demo(context: click.Context) -> None:
     console, received = Console(), threading.Event()
     with receiver(console, received) as url:
         results = send(context.obj.app, url)
-{% if cookiecutter.result_backend == "none" %}
+{% if not cookiecutter._keeps_results[cookiecutter.result_backend] %}
         for name, result in results.items():
             console.print(f"sent {name:33} {result.id}")
-        # Results are off: only the webhook tells that a worker runs.
+        # No results that this process could read: only the webhook tells that a worker runs.
         if not received.wait(PATIENCE):
             console.print("No worker sent the webhook: is `make dev` running?")
             context.exit(1)

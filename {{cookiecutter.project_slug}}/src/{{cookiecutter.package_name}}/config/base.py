@@ -5,40 +5,17 @@ All settings: https://docs.celeryq.dev/en/stable/userguide/configuration.html
 
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from .. import limits
 from ..queues import Priority, QueueName
+from .broker import Broker
 
 PREFIX = "CELERY_"
 
 
-class BrokerTransportOptions(BaseModel):
-    """Options of kombu's Redis transport.
-
-    https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.redis.html
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    # How long a dead worker's tasks stay hidden. A live one renews its own: see lease.py.
-    visibility_timeout: PositiveFloat = limits.VISIBILITY_TIMEOUT
-    # Look for such tasks every 2 seconds; the defaults add more than a minute to the timeout.
-    unacked_restore_interval: PositiveFloat = 2
-    unacked_restore_throttle: PositiveInt = 1
-    # Read the queues of a worker in the order of --queues, the urgent one first.
-    queue_order_strategy: str = "priority"
-    # Without timeouts a lost network blocks a publisher for as long as the kernel retries.
-    socket_timeout: PositiveFloat = 15
-    socket_connect_timeout: PositiveFloat = 5
-    socket_keepalive: bool = True
-    health_check_interval: PositiveInt = 25
-    # Prefix of all keys, for several projects in one database.
-    global_keyprefix: str = ""
-
-
-class Base(BaseSettings):
+class Base(Broker):
     """Celery's settings as fields; the environment overrides them."""
 
     model_config = SettingsConfigDict(
@@ -49,14 +26,14 @@ class Base(BaseSettings):
         frozen=True,
     )
 
-    # Where the queues are; for Redis use another database than for results.
-    broker_url: str = Field(repr=False, description="give the URL of the broker")
-{% if cookiecutter.result_backend != "none" %}
+{% if cookiecutter.result_backend == "redis" %}
     result_backend: str = Field(repr=False, description="give the URL of the result backend")
+{% elif cookiecutter.result_backend == "rpc" %}
+    # Results are messages to the caller; no other process can read them.
+    result_backend: str = "rpc://"
 {% endif %}
     broker_read_url: str | None = Field(default=None, repr=False)
     broker_write_url: str | None = Field(default=None, repr=False)
-    broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
     # Wait for a broker that is down, at start-up too and for as long as it takes.
     broker_connection_retry_on_startup: bool = True
     broker_connection_max_retries: int = 0
@@ -80,12 +57,14 @@ class Base(BaseSettings):
     # Results cost a write each; a task that has one to give sets ignore_result=False.
     task_ignore_result: bool = True
     # Give up after about a second when the broker is down, with an error for the caller.
-    task_publish_retry_policy: dict[str, float] = {
-        "max_retries": 2,
-        "interval_start": 0.1,
-        "interval_step": 0.2,
-        "interval_max": 0.5,
-    }
+    task_publish_retry_policy: dict[str, float] = Field(
+        default={
+            "max_retries": 2,
+            "interval_start": 0.1,
+            "interval_step": 0.2,
+            "interval_max": 0.5,
+        }
+    )
 {% if cookiecutter.result_backend == "redis" %}
 
     result_expires: PositiveFloat = 24 * 3600
@@ -94,9 +73,8 @@ class Base(BaseSettings):
     redis_socket_keepalive: bool = True
 {% endif %}
 
-    # Take a task when a process is free for it, so that none waits behind a long one.
+    # No more than a worker can run, so that little waits behind a long task.
     worker_prefetch_multiplier: PositiveInt = 1
-    worker_disable_prefetch: bool = True
     # Replace a prefork process after so many tasks or kilobytes: leaks stay small.
     worker_max_tasks_per_child: PositiveInt = 1000
     worker_max_memory_per_child: PositiveInt = 500_000
@@ -112,7 +90,7 @@ class Base(BaseSettings):
             self.task_soft_time_limit,
             self.task_time_limit,
             limits.SHUTDOWN_GRACE,
-            self.broker_transport_options.visibility_timeout,
+            self.lease,
         )
         if sentence:
             raise ValueError(sentence)

@@ -1,4 +1,4 @@
-{% set base = "BaseTask" if cookiecutter.result_backend == "none" else "ProgressTask" %}
+{% set base = "ProgressTask" if cookiecutter._keeps_results[cookiecutter.result_backend] else "BaseTask" %}
 """Reports from rows of data."""
 
 from __future__ import annotations

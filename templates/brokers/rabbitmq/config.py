@@ -1,0 +1,48 @@
+"""How to reach the broker, a RabbitMQ."""
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic_settings import BaseSettings
+
+from .. import limits
+
+
+class BrokerTransportOptions(BaseModel):
+    """Options of kombu's AMQP transport.
+
+    https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.pyamqp.html
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Wait until the broker has the message; otherwise what it refuses is lost without an error.
+    confirm_publish: bool = True
+
+
+#: Development and tests use these in place of a server; production refuses them.
+LOCAL = ("filesystem://", "memory://")
+
+SCHEMES = ("amqp://", "amqps://", "pyamqp://")
+
+
+class Broker(BaseSettings):
+    """Settings that depend on the broker."""
+
+    # Where the queues are: amqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST
+    broker_url: str = Field(repr=False, description="give the URL of the broker")
+    broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
+    # The tasks of a worker whose host is gone run elsewhere after about twice as long; those of a
+    # killed process, whose connection the kernel closes, at once.
+    broker_heartbeat: PositiveInt = limits.LEASE
+
+    @field_validator("broker_url")
+    @classmethod
+    def check_scheme(cls, url: str) -> str:
+        """Refuse another kind of broker: queues and priorities are made for this one."""
+        if not url.startswith(SCHEMES + LOCAL):
+            raise ValueError("this project is made for RabbitMQ: use amqp:// or amqps://")
+        return url
+
+    @property
+    def lease(self) -> float:
+        """Seconds without a sign of life after which a worker's tasks go elsewhere."""
+        return self.broker_heartbeat

@@ -1,0 +1,59 @@
+"""How to reach the broker, a Redis."""
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic_settings import BaseSettings
+
+from .. import limits
+
+
+class BrokerTransportOptions(BaseModel):
+    """Options of kombu's Redis transport.
+
+    https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.redis.html
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # How long a dead worker's tasks stay hidden. A live one renews its own: see lease.py.
+    visibility_timeout: PositiveFloat = limits.LEASE
+    # Look for such tasks every 2 seconds; the defaults add more than a minute to the timeout.
+    unacked_restore_interval: PositiveFloat = 2
+    unacked_restore_throttle: PositiveInt = 1
+    # Read the queues of a worker in the order of --queues, the urgent one first.
+    queue_order_strategy: str = "priority"
+    # Without timeouts a lost network blocks a publisher for as long as the kernel retries.
+    socket_timeout: PositiveFloat = 15
+    socket_connect_timeout: PositiveFloat = 5
+    socket_keepalive: bool = True
+    health_check_interval: PositiveInt = 25
+    # Prefix of all keys, for several projects in one database.
+    global_keyprefix: str = ""
+
+
+#: Development and tests use these in place of a server; production refuses them.
+LOCAL = ("filesystem://", "memory://")
+
+SCHEMES = ("redis://", "rediss://", "sentinel://")
+
+
+class Broker(BaseSettings):
+    """Settings that depend on the broker."""
+
+    # Where the queues are; use another database than for results.
+    broker_url: str = Field(repr=False, description="give the URL of the broker")
+    broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
+    # Take a task when a process is free for it, so that none waits behind a long one.
+    worker_disable_prefetch: bool = True
+
+    @field_validator("broker_url")
+    @classmethod
+    def check_scheme(cls, url: str) -> str:
+        """Refuse another kind of broker: queues and priorities are made for this one."""
+        if not url.startswith(SCHEMES + LOCAL):
+            raise ValueError("this project is made for Redis: use redis:// or rediss://")
+        return url
+
+    @property
+    def lease(self) -> float:
+        """Seconds without a sign of life after which a worker's tasks go elsewhere."""
+        return self.broker_transport_options.visibility_timeout

@@ -1,0 +1,42 @@
+"""The settings that reach the broker."""
+
+import pytest
+
+from {{ cookiecutter.package_name }} import config
+
+
+@pytest.fixture(autouse=True)
+def production(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENV", "production")
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", "redis://:s3cr3t@redis.internal/1")
+
+
+def test_a_part_of_the_transport_options_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://:s3cr3t@redis.internal/0")
+    monkeypatch.setenv("CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT", "400")
+    options = config.load().for_celery()["broker_transport_options"]
+    assert options["visibility_timeout"] == 400
+    assert options["queue_order_strategy"] == "priority"
+
+
+def test_a_verified_connection_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "rediss://:s3cr3t@redis.internal/0?ssl_cert_reqs=required"
+    monkeypatch.setenv("CELERY_BROKER_URL", url)
+    assert config.load().broker_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rediss://:s3cr3t@redis.internal/0", "ssl_cert_reqs=required"),
+        ("rediss://:s3cr3t@redis.internal/0?ssl_cert_reqs=none", "ssl_cert_reqs=required"),
+        ("amqp://app:s3cr3t@rabbitmq.internal//", "use redis://"),
+    ],
+)
+def test_an_unsafe_or_foreign_broker_is_refused(
+    url: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", url)
+    with pytest.raises(config.ConfigurationError, match=expected) as error:
+        config.load()
+    assert "s3cr3t" not in str(error.value)

@@ -1,0 +1,20 @@
+
+
+def accepts(port: int) -> bool:
+    """Whether a server listens on a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """Run a Redis of this test run's own and yield its URL."""
+    binary, port = needed("redis-server"), free_port()
+    options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": ""}
+    arguments = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
+    with subprocess.Popen([binary, *arguments], stdout=subprocess.DEVNULL) as server:
+        try:
+            wait_until(lambda: accepts(port))
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.terminate()

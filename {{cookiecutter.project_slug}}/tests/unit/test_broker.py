@@ -1,0 +1,1 @@
+{% include "brokers/" ~ cookiecutter.broker ~ "/test_broker.py" %}
