@@ -12,17 +12,30 @@ import tempfile
 import tomllib
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import yaml
 from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
 from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
+from filelock import FileLock
 
-from variants import PROJECT, TEMPLATE, Answers, Choice
+from servers import NEWER_ROOT, Fleet, Place, Project, rabbitmq_server, redis_server
+from support import UV, python_of, run
+from variants import PROJECT, TEMPLATE, Answers, Choice, variant_id
+
+#: A change of a file of a project: path below its folder, old text, new text.
+Edit = tuple[str, str, str]
+Installed = Callable[..., Project]
+Running = Callable[..., AbstractContextManager[Fleet]]
+
+#: The place of the newest servers present, which tests use that are not about a version.
+NEWEST = Place(NEWER_ROOT)
 
 
 @dataclass(frozen=True)
@@ -137,6 +150,86 @@ def baked(bakery: Bakery, tmp_path_factory: pytest.TempPathFactory) -> Callable[
         return projects[key]
 
     return bake_once
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes of this test run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def installed(bakery: Bakery, shared: Path) -> Installed:
+    """Return a function that gives the project for answers, installed with no more than it declares.
+
+    Its arguments are the answers and edits of the project's files.
+    """
+
+    def install(answers: Answers, *edits: Edit) -> Project:
+        name = f"{variant_id(answers)}-{crc32(repr(edits).encode()):x}"
+        root = shared / "installed" / name
+        environment = root / "environment"
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / "lock"):
+            if not environment.exists():
+                folder = bakery.bake(answers, root / "project")
+                for path, old, new in edits:
+                    (file,) = folder.glob(path)
+                    text = file.read_text("utf-8")
+                    assert old in text, f"{path} of {name} has no {old!r}"
+                    file.write_text(text.replace(old, new), "utf-8")
+                python = python_of(environment)
+                run([*UV, "venv", "--quiet", "--python", sys.executable, str(environment)], folder)
+                run([*UV, "pip", "install", "--quiet", "--python", python, "--editable", "."], folder)
+        (folder,) = (root / "project").iterdir()
+        return Project(folder, environment)
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory, bakery: Bakery) -> Iterator[Callable[[Place], str]]:
+    """Return a function that gives the URL of a RabbitMQ, of which each process of tests has one."""
+    urls: dict[Place, str] = {}
+    with ExitStack() as stack:
+
+        def url(place: Place) -> str:
+            if place not in urls:
+                folder = tmp_path_factory.mktemp("rabbitmq")
+                project = bakery.bake({"broker": "rabbitmq"}, folder / "project")
+                server = rabbitmq_server(folder, project / "deploy" / "rabbitmq.conf", place)
+                urls[place] = stack.enter_context(server)
+            return urls[place]
+
+        yield url
+
+
+@pytest.fixture
+def running(installed: Installed, rabbitmq: Callable[[Place], str], tmp_path: Path) -> Running:
+    """Return a function that runs a fleet without processes for answers; all ends with its block.
+
+    It runs on a Redis of its own, and for such a broker on a RabbitMQ whose queues are new.
+    """
+
+    @contextmanager
+    def run_fleet(
+        answers: Answers, *edits: Edit, place: Place = NEWEST, cwd: Path = tmp_path, **variables: str
+    ) -> Iterator[Fleet]:
+        project = installed(answers, *edits)
+        on_rabbitmq = answers.get("broker") == "rabbitmq"
+        if on_rabbitmq:
+            variables = {"CELERY_BROKER_URL": rabbitmq(place), **variables}
+        with redis_server(cwd, place) as url:
+            fleet = Fleet(project, cwd, url, **variables)
+            try:
+                if on_rabbitmq:
+                    fleet.ask("erase")
+                yield fleet
+            finally:
+                fleet.close()
+
+    return run_fleet
 
 
 @pytest.fixture

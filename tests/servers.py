@@ -22,7 +22,8 @@ from email import message_from_bytes
 from email.message import Message
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import pytest
 from redis import Redis
@@ -48,15 +49,21 @@ def wait_until(
         time.sleep(0.05)
 
 
-def needed(program: str) -> str:
-    """Return the path of a program; without it, skip the test, or fail it in CI."""
-    path = shutil.which(program)
+def missing(reason: str) -> NoReturn:
+    """Skip a test for which something is missing, or fail it in CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def needed(program: str, root: str = "") -> str:
+    """Return the path of a program, below a root; without it, skip the test, or fail it in CI."""
+    # Debian keeps a RabbitMQ that any user may start away from the PATH.
+    folders = ["/usr/lib/rabbitmq/bin", *os.environ["PATH"].split(":"), *os.defpath.split(":")]
+    path = shutil.which(program, path=":".join(root + folder for folder in folders))
     if path is None:
-        reason = f"{program} is not installed"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return path
+        missing(f"{program} is not installed{root and f' in {root}'}")
+    return path.removeprefix(root)
 
 
 def free_port() -> int:
@@ -72,18 +79,134 @@ def accepts(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+#: Root of a Debian with newer servers than this machine's own: `.ci/run` makes one.
+NEWER_ROOT = os.environ.get("NEWER_SERVERS", "")
+
+#: Where a folder of this machine is to be found in that root.
+INSIDE = "/srv"
+
+#: Enter the root, with a folder of this machine in it; the mounts end with the process.
+ENTER = f"""
+mount --bind "$1" "$0{INSIDE}" && mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" || exit
+shift
+exec chroot "$0" "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where servers are installed: on this machine, or below the root of a newer Debian.
+
+    Args:
+        root: The root; empty for this machine.
+    """
+
+    root: str = ""
+
+    def command(self, folder: Path, program: str, *arguments: object) -> list[str]:
+        """Return the command line of a program whose arguments name its folder as `inside` does."""
+        words = [str(argument) for argument in arguments]
+        if not self.root:
+            return [needed(program), *words]
+        binary = needed(program, self.root)
+        return ["unshare", "--mount", "sh", "-c", ENTER, self.root, str(folder), binary, *words]
+
+    def inside(self, folder: Path) -> str:
+        """Return the path of a folder as the server sees it."""
+        return INSIDE if self.root else str(folder)
+
+
+def newer() -> Place:
+    """Return the place with newer servers; without it, skip the test, or fail it in CI."""
+    if not NEWER_ROOT:
+        missing("NEWER_SERVERS does not name the root of a Debian 13")
+    return Place(NEWER_ROOT)
+
+
 @contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
+def redis_server(folder: Path, place: Place | None = None) -> Iterator[str]:
     """Run a Redis of this test's own and yield its URL, without a database."""
-    binary, port = needed("redis-server"), free_port()
-    options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": ""}
-    arguments = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
-    with subprocess.Popen([binary, *arguments], stdout=subprocess.DEVNULL, start_new_session=True) as server:
+    place, port = place or Place(), free_port()
+    options = {"port": port, "bind": "127.0.0.1", "dir": place.inside(folder), "save": ""}
+    arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+    command = place.command(folder, "redis-server", *arguments)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as server:
         try:
             wait_until(lambda: accepts(port), "Redis accepts connections")
             yield f"redis://127.0.0.1:{port}"
         finally:
-            server.kill()
+            kill_group(server.pid)
+
+
+@contextmanager
+def rabbitmq_server(folder: Path, config: Path, place: Place | None = None) -> Iterator[str]:
+    """Run a RabbitMQ of this test's own and yield its URL, which ends with the virtual host.
+
+    Args:
+        folder: Its folder.
+        config: Its configuration, that of a generated project.
+        place: Where it is installed.
+    """
+    place, port, epmd_port = place or Place(), free_port(), free_port()
+    inside = place.inside(folder)
+    (folder / "plugins").write_text("[].\n", "utf-8")
+    shutil.copy(config, folder / "rabbitmq.conf")
+    environment = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": inside,  # the Erlang cookie
+        "LANG": "C.UTF-8",
+        "ERL_EPMD_PORT": str(epmd_port),
+        "RABBITMQ_CONFIG_FILE": f"{inside}/rabbitmq.conf",
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": f"{inside}/plugins",
+        "RABBITMQ_LOG_BASE": inside,
+        "RABBITMQ_MNESIA_BASE": f"{inside}/mnesia",
+        "RABBITMQ_NODENAME": f"test-{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_PID_FILE": f"{inside}/pid",
+        # Idle schedulers spin for a while by default, which takes time from the tests.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
+    }
+    # Started first, the daemon that names Erlang's nodes is ours to end.
+    epmd = place.command(folder, "epmd", "-port", epmd_port, "-address", "127.0.0.1")
+    started: list[subprocess.Popen[bytes]] = []
+    with (folder / "output").open("wb") as output:
+        try:
+            for command in (epmd, place.command(folder, "rabbitmq-server")):
+                process = subprocess.Popen(
+                    command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                )
+                started.append(process)
+            explain = partial((folder / "output").read_text, "utf-8", "replace")
+            wait_until(lambda: speaks_amqp(port), "RabbitMQ accepts connections", explain=explain)
+            yield f"amqp://guest:guest@127.0.0.1:{port}//"
+        finally:
+            for process in reversed(started):
+                kill_group(process.pid)
+                process.wait()
+
+
+def speaks_amqp(port: int) -> bool:
+    """Whether a server answers the header of AMQP 0-9-1."""
+    with socket.socket() as client:
+        client.settimeout(1)
+        try:
+            client.connect(("127.0.0.1", port))
+            client.sendall(b"AMQP\0\0\x09\x01")
+            return bool(client.recv(1))
+        except OSError:
+            return False
+
+
+def rabbitmq_version(url: str) -> str:
+    """Return the version that a RabbitMQ tells in its greeting."""
+    port = urlsplit(url).port or 0
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"AMQP\0\0\x09\x01")
+        match = re.search(rb"versionS\0\0\0.([\d.]+)", client.recv(4096))
+    assert match
+    return match[1].decode()
 
 
 class Canary:
@@ -170,6 +293,11 @@ class Project:
         return dict(re.findall(r"(?m)^(\w+): (.+)$", (self.folder / "Procfile").read_text("utf-8")))
 
     @property
+    def keeps_results(self) -> bool:
+        """Whether results are in a Redis."""
+        return "CELERY_RESULT_BACKEND=redis:" in (self.folder / ".env.example").read_text("utf-8")
+
+    @property
     def workers(self) -> dict[str, list[str]]:
         """Return its workers and the queues that each consumes."""
         found = {name: re.search(r"--queues (\S+)", line) for name, line in self.lines.items()}
@@ -222,13 +350,13 @@ class Publisher:
 
 
 class Fleet:
-    """Processes of a project, on a Redis of their own, with the probe loaded.
+    """Processes of a project, on servers of their own, with the probe loaded.
 
     Args:
         project: The project.
         cwd: Folder in which they run, and where their logs are.
-        redis_url: URL of the Redis, without a database.
-        variables: Variables of all processes besides the URLs.
+        redis_url: URL of the Redis for records and results, and for queues if no variable names others.
+        variables: Variables of all processes besides these URLs, or in their place.
     """
 
     def __init__(self, project: Project, cwd: Path, redis_url: str, **variables: str) -> None:
@@ -237,7 +365,7 @@ class Fleet:
         self.variables = {
             **project.variables(cwd),
             "CELERY_BROKER_URL": f"{redis_url}/0",
-            "CELERY_RESULT_BACKEND": f"{redis_url}/1",
+            **({"CELERY_RESULT_BACKEND": f"{redis_url}/1"} if project.keeps_results else {}),
             "CELERY_WORKER_INCLUDE": "probe",
             "PROBE_URL": f"{redis_url}/2",
             **variables,

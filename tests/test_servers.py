@@ -6,10 +6,8 @@ import ast
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +15,11 @@ from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from filelock import FileLock
 from pytest_httpserver import HTTPServer
 from redis import Redis
 from werkzeug import Request, Response
 
-from conftest import Bakery
+from conftest import Bakery, Installed, Running
 from servers import (
     PATIENCE,
     STOP_TIME,
@@ -30,26 +27,38 @@ from servers import (
     Checkout,
     Fleet,
     Inbox,
+    Place,
     Project,
     entries,
     free_port,
     needed,
+    newer,
+    rabbitmq_version,
     redis_server,
 )
-from support import UV, python_of, run
-from variants import Answers, Choice, options, variant_id
-
-Installed = Callable[[Choice], Project]
+from variants import Answers, all_variants, allowed, options, variant_id
 
 POOLS = options()["pool"]
-#: Pools whose workers renew their leases while a task runs.
-RENEWING = [pool for pool in POOLS if pool != "solo"]
+#: Every broker with every pool; other answers are defaults.
+WORKERS: list[Answers] = list(all_variants("broker", "pool"))
+#: Those whose workers give signs of life while a task runs.
+RENEWING = [answers for answers in WORKERS if answers["pool"] != "solo"]
+#: Everything that processes depend on, in every combination that is allowed.
+FLEETS = [answers for answers in all_variants("broker", "pool", "result_backend", "beat") if allowed(answers)]
 
 #: Seconds: a visibility timeout for tests, and tasks that are longer.
 TIMEOUT = 5
 MEDIUM = 12
 LONG = 20
-SHORT_LEASE = {"CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": str(TIMEOUT)}
+SHORT_LEASE = {
+    "redis": {"CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": str(TIMEOUT)},
+    "rabbitmq": {"CELERY_BROKER_HEARTBEAT": str(TIMEOUT)},
+}
+
+#: The heartbeat comes after seconds, so that a test need not wait for a minute.
+OFTEN = (
+    ("src/*/schedule.py", "schedule(timedelta(minutes=1)), timedelta(seconds=50)", "schedule(5), timedelta(seconds=4)"),
+)
 
 ROWS = 600_000
 REGIONS = ("north", "south", "west")
@@ -71,44 +80,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "webhooks.deliver": {"event": "paid", "payload": {"id": 7}},
 }
 
-for_every_pool = pytest.mark.parametrize("pool", POOLS)
-for_renewing_pools = pytest.mark.parametrize("pool", RENEWING)
 
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that all processes of this test run share."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-
-
-@pytest.fixture(scope="session")
-def installed(bakery: Bakery, shared: Path) -> Installed:
-    """Return a function that gives the project for a pool, installed with no more than it declares."""
-
-    def install(pool: Choice) -> Project:
-        environment = shared / f"installed-{pool}"
-        with FileLock(f"{environment}.lock"):
-            if not environment.exists():
-                folder = bakery.bake({"pool": pool}, shared / f"project-{pool}")
-                python = python_of(environment)
-                run([*UV, "venv", "--quiet", "--python", sys.executable, str(environment)], folder)
-                run([*UV, "pip", "install", "--quiet", "--python", python, "--editable", "."], folder)
-        (folder,) = (shared / f"project-{pool}").iterdir()
-        return Project(folder, environment)
-
-    return install
-
-
-@contextmanager
-def running(project: Project, cwd: Path, **variables: str) -> Iterator[Fleet]:
-    """Yield a fleet without processes, on a Redis of its own; end everything afterwards."""
-    with redis_server(cwd) as url:
-        fleet = Fleet(project, cwd, url, **variables)
-        try:
-            yield fleet
-        finally:
-            fleet.close()
+def each(variants: list[Answers]) -> pytest.MarkDecorator:
+    """Run a test for each of these answers."""
+    return pytest.mark.parametrize("answers", variants, ids=["-".join(map(str, row.values())) for row in variants])
 
 
 def destinations(project: Project) -> dict[str, str]:
@@ -155,10 +130,10 @@ class World:
         return "".join(f"{line}\r\n" for line in ("region,amount", *sums))
 
 
-@for_every_pool
+@each(FLEETS)
 def test_the_fleet_of_the_procfile(
-    pool: Choice,
-    installed: Installed,
+    answers: Answers,
+    running: Running,
     inbox: Inbox,
     httpserver: HTTPServer,
     tmp_path: Path,
@@ -171,13 +146,18 @@ def test_the_fleet_of_the_procfile(
         "APP_SMTP_PORT": str(inbox.port),
         "APP_SMTP_STARTTLS": "false",
     }
-    project = installed(pool)
-    with running(project, tmp_path, **variables) as fleet:
-        fleet.start("beat")  # first, since its first task is due after a minute
-        fleet.start(*project.workers)
+    has_beat, has_results = answers["beat"] != "none", answers["result_backend"] != "none"
+    with running(answers, *(OFTEN if has_beat else ()), **variables) as fleet:
+        fleet.start(*fleet.project.lines)
+        left_out = {
+            the_progress_of_a_report_is_seen_while_it_runs: not fleet.project.keeps_results,
+            a_result_comes_back_to_its_caller: not has_results,
+            beat_sends_the_heartbeat: not has_beat,
+        }
         for behaviour in BEHAVIOURS:
-            with subtests.test(behaviour.__name__):
-                behaviour(World(fleet, inbox, httpserver))
+            if not left_out.get(behaviour):
+                with subtests.test(behaviour.__name__):
+                    behaviour(World(fleet, inbox, httpserver))
 
 
 def every_task_runs_once_on_the_queue_and_the_worker_of_the_table(world: World) -> None:
@@ -222,6 +202,10 @@ def the_progress_of_a_report_is_seen_while_it_runs(world: World) -> None:
     assert len([percent for percent in seen if 0 < percent < 100]) >= 2, seen
     assert fleet.ask("look", task_id) == ["SUCCESS", f"reports/{task_id}.csv"]
     assert (fleet.cwd / "artifacts" / "reports" / f"{task_id}.csv").read_bytes().decode() == expected
+
+
+def a_result_comes_back_to_its_caller(world: World) -> None:
+    assert world.fleet.ask("call", "heartbeat.beat", {}).partition("@")[0] == "general"
 
 
 class Receiver:
@@ -308,6 +292,7 @@ def no_process_logs_an_error_or_a_warning_of_the_project(world: World) -> None:
 BEHAVIOURS = (
     every_task_runs_once_on_the_queue_and_the_worker_of_the_table,
     the_progress_of_a_report_is_seen_while_it_runs,
+    a_result_comes_back_to_its_caller,
     a_webhook_carries_the_given_key_or_the_id_of_its_task,
     a_server_error_is_tried_again_with_the_same_key_and_full_jitter,
     a_retry_waits_as_long_as_the_server_asks,
@@ -410,14 +395,19 @@ def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
     assert set(os.listdir(project.folder)) - before == {".celery", ".venv", "uv.lock"}
 
 
-# Urgency and leases, with workers of the Procfile's line
+# Urgency, with workers of the Procfile's line
 
 
-@for_every_pool
-def test_urgent_work_overtakes_a_backlog_within_one_task(pool: Choice, installed: Installed, tmp_path: Path) -> None:
-    with running(installed(pool), tmp_path) as fleet:
-        fleet.ask("send_many", 200, "probe.sleep", [0.05], {}, {"queue": "bulk"})
-        fleet.start("general", GENERAL_CONCURRENCY="1")
+#: One task at a time in the workers that these tests start.
+ALONE = {"GENERAL_CONCURRENCY": "1", "CRITICAL_CONCURRENCY": "1"}
+
+
+@each(WORKERS)
+def test_urgent_work_overtakes_a_backlog_within_one_task(answers: Answers, running: Running) -> None:
+    with running(answers) as fleet:
+        fleet.ask("send_many", 100, "probe.sleep", [0.2], {}, {"queue": "bulk"})
+        workers = fleet.project.workers.items()
+        fleet.start(*(name for name, queues in workers if {"critical", "bulk"} & set(queues)), **ALONE)
         fleet.wait(lambda: len(fleet.seen(event="start", queue="bulk")) >= 5, "the worker is busy")
         urgent = fleet.ask("send_many", 5, "probe.sleep", [0], {}, {"queue": "critical"})
         sent = time.time()
@@ -425,12 +415,12 @@ def test_urgent_work_overtakes_a_backlog_within_one_task(pool: Choice, installed
         last = max(entry["time"] for entry in fleet.seen(event="start", queue="critical"))
         bulk = [entry["time"] for entry in fleet.seen(event="start", queue="bulk")]
         assert len([started for started in bulk if sent < started < last]) <= 2
-        assert len(bulk) < 100, "the backlog was gone too soon to prove anything"
+        assert len(bulk) < 50, "the backlog was gone too soon to prove anything"
 
 
-@for_every_pool
-def test_a_busy_worker_takes_the_next_task_at_once(pool: Choice, installed: Installed, tmp_path: Path) -> None:
-    with running(installed(pool), tmp_path) as fleet:
+@each(WORKERS)
+def test_a_busy_worker_takes_the_next_task_at_once(answers: Answers, running: Running) -> None:
+    with running(answers) as fleet:
         fleet.ask("send_many", 60, "probe.sleep", [0.05], {}, {"queue": "bulk"})
         fleet.start("general", GENERAL_CONCURRENCY="1")
         fleet.wait(lambda: len(fleet.seen(event="end")) == 60, "all tasks end")
@@ -439,20 +429,95 @@ def test_a_busy_worker_takes_the_next_task_at_once(pool: Choice, installed: Inst
         assert starts[-1] - starts[0] < 15, "a task waits although the worker is free"
 
 
-@for_every_pool
-def test_high_priority_overtakes_in_its_queue(pool: Choice, installed: Installed, tmp_path: Path) -> None:
-    with running(installed(pool), tmp_path) as fleet:
-        low, high = ({"queue": "default", "priority": fleet.ask("priority", name)} for name in ("LOW", "HIGH"))
-        fleet.ask("send_many", 100, "probe.sleep", [0], {}, low)
-        urgent = fleet.send("probe.sleep", 0, options=high)
-        fleet.start("general", GENERAL_CONCURRENCY="1")
-        fleet.wait(lambda: len(fleet.seen(event="start")) > 2, "the worker works")
-        assert fleet.seen(event="start")[0]["id"] == urgent
+#: A queue with ten priorities in place of two.
+CLASSIC = ("src/*/queues.py", "frozenset[QueueName] = frozenset()", "frozenset = frozenset({QueueName.DEFAULT})")
 
 
-@for_renewing_pools
-def test_what_outlasts_the_visibility_timeout_starts_once(pool: Choice, installed: Installed, tmp_path: Path) -> None:
-    with running(installed(pool), tmp_path, **SHORT_LEASE) as fleet:
+def high_overtakes_low(fleet: Fleet) -> None:
+    """Send 100 low tasks and a high one before a worker starts: the high one runs first."""
+    low, high = ({"queue": "default", "priority": fleet.ask("priority", name)} for name in ("LOW", "HIGH"))
+    fleet.ask("send_many", 100, "probe.sleep", [0], {}, low)
+    urgent = fleet.send("probe.sleep", 0, options=high)
+    fleet.start("general", **ALONE)
+    fleet.wait(lambda: len(fleet.seen(event="start")) > 2, "the worker works")
+    assert fleet.seen(event="start")[0]["id"] == urgent
+
+
+@each(WORKERS)
+def test_high_priority_overtakes_in_its_queue(answers: Answers, running: Running) -> None:
+    with running(answers, place=newer()) as fleet:
+        high_overtakes_low(fleet)
+
+
+def test_high_priority_overtakes_on_the_redis_of_this_machine(running: Running) -> None:
+    with running({"broker": "redis"}, place=Place()) as fleet:
+        high_overtakes_low(fleet)
+
+
+@pytest.mark.parametrize("place", [newer, Place])
+def test_a_classic_queue_of_rabbitmq_has_ten_priorities(place: Callable[[], Place], running: Running) -> None:
+    with running({"broker": "rabbitmq"}, CLASSIC, place=place()) as fleet:
+        for priority in (3, 9, 1, 7, 5, 0, 8, 2, 6, 4):
+            fleet.ask("send_many", 3, "probe.sleep", [0, priority], {}, {"queue": "default", "priority": priority})
+        fleet.start("general", **ALONE)
+        fleet.wait(lambda: len(fleet.seen(event="start")) == 30, "all tasks run")
+        order = [entry["args"][1] for entry in fleet.seen(event="start")]
+        assert order == sorted(order, reverse=True)
+
+
+def test_the_servers_are_the_versions_that_this_project_promises(
+    rabbitmq: Callable[[Place], str], tmp_path: Path, summary: Callable[[str], None]
+) -> None:
+    versions = []
+    for place in (Place(), newer()):
+        with redis_server(tmp_path, place) as url, Redis.from_url(url) as redis:
+            versions.append(f"Redis {redis.info('server')['redis_version']}")
+        versions.append(f"RabbitMQ {rabbitmq_version(rabbitmq(place))}")
+    summary(f"Servers: {', '.join(versions)}")
+    majors = [version.partition(".")[0] for version in versions]
+    assert majors == ["Redis 7", "RabbitMQ 3", "Redis 8", "RabbitMQ 4"]
+
+
+# Countdowns
+
+
+@each(WORKERS)
+def test_tasks_with_an_eta_do_not_hold_up_others(answers: Answers, running: Running) -> None:
+    with running(answers) as fleet:
+        fleet.start("general", **ALONE)
+        later = fleet.ask("send_many", 12, "probe.sleep", [0], {}, {"countdown": LONG})
+        due = time.time() + LONG
+        at_once = fleet.ask("send_many", 5, "probe.sleep", [0], {}, {})
+        fleet.ends(*at_once)
+        assert time.time() < due - 5, "the test machine is too slow to prove anything"
+        assert not [task_id for task_id in later if fleet.seen(event="start", id=task_id)]
+        fleet.ends(*later)
+        assert min(entry["time"] for entry in fleet.seen(event="start") if entry["id"] in later) >= due - 1
+
+
+def test_a_countdown_needs_no_worker_and_no_whole_seconds(running: Running) -> None:
+    with running({"broker": "rabbitmq"}) as fleet:
+        # Of queues that no worker has declared; "io" is another worker's.
+        early = [
+            fleet.send("probe.sleep", 0, options={"countdown": countdown, "queue": queue})
+            for countdown in (0.2, 3)
+            for queue in ("default", "io")
+        ]
+        fleet.start("general")
+        late = fleet.send("probe.sleep", 0, options={"countdown": 2, "queue": "io"})
+        time.sleep(4)  # the delays end while nobody has ever consumed the queue
+        fleet.start("io")
+        fleet.ends(*early, late)
+        for name in ("general", "io"):
+            assert not re.search(r"(ERROR|CRITICAL)/", fleet.log(name)), fleet.log(name)
+
+
+# Leases
+
+
+@each(RENEWING)
+def test_what_outlasts_the_lease_starts_once(answers: Answers, running: Running) -> None:
+    with running(answers, **SHORT_LEASE[str(answers["broker"])]) as fleet:
         fleet.start_general("one", "two")
         sent = time.time()
         held = fleet.send("probe.sleep", LONG)
@@ -464,11 +529,9 @@ def test_what_outlasts_the_visibility_timeout_starts_once(pool: Choice, installe
         assert start["time"] - sent >= LONG
 
 
-@for_renewing_pools
-def test_a_stopping_worker_ends_its_task_and_gives_back_what_waits(
-    pool: Choice, installed: Installed, tmp_path: Path
-) -> None:
-    with running(installed(pool), tmp_path, **SHORT_LEASE) as fleet:
+@each(RENEWING)
+def test_a_stopping_worker_ends_its_task_and_gives_back_what_waits(answers: Answers, running: Running) -> None:
+    with running(answers, **SHORT_LEASE[str(answers["broker"])]) as fleet:
         fleet.start_general("one")
         sent = time.time()
         held = fleet.send("probe.sleep", MEDIUM)
@@ -487,9 +550,9 @@ def test_a_stopping_worker_ends_its_task_and_gives_back_what_waits(
         assert start["time"] - sent >= MEDIUM
 
 
-@for_renewing_pools
-def test_the_tasks_of_a_killed_worker_run_elsewhere_soon(pool: Choice, installed: Installed, tmp_path: Path) -> None:
-    with running(installed(pool), tmp_path, **SHORT_LEASE) as fleet:
+@each(RENEWING)
+def test_the_tasks_of_a_killed_worker_run_elsewhere_soon(answers: Answers, running: Running) -> None:
+    with running(answers, **SHORT_LEASE[str(answers["broker"])]) as fleet:
         fleet.start_general("one")
         held = fleet.send("probe.sleep", 600)
         fleet.wait(lambda: fleet.seen(event="start", id=held), "the task starts")
@@ -505,12 +568,13 @@ def test_the_tasks_of_a_killed_worker_run_elsewhere_soon(pool: Choice, installed
         assert start["time"] - sent >= LONG
 
 
-def test_a_solo_worker_refuses_a_visibility_timeout_that_its_tasks_may_outlast(
-    installed: Installed, tmp_path: Path
+@pytest.mark.parametrize("broker", options()["broker"])
+def test_a_solo_worker_refuses_a_lease_that_its_tasks_may_outlast(
+    broker: str, installed: Installed, tmp_path: Path
 ) -> None:
-    project = installed("solo")
+    project = installed({"broker": broker, "pool": "solo"})
     for line in (project.lines[name] for name in project.workers):
-        assert "visibility timeout (5 s) must exceed" in refusal(project, line, tmp_path, **SHORT_LEASE)
+        assert "(5 s) must exceed the hard time limit" in refusal(project, line, tmp_path, **SHORT_LEASE[broker])
 
 
 # Wrong settings
@@ -518,7 +582,11 @@ def test_a_solo_worker_refuses_a_visibility_timeout_that_its_tasks_may_outlast(
 
 def refusal(project: Project, line: str, cwd: Path, **variables: str) -> str:
     """Run a command that must end at once and return the one line that it writes."""
-    urls = dict.fromkeys(("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"), f"redis://127.0.0.1:{free_port()}/0")
+    scheme = "amqp" if "amqp" in (project.folder / ".env.example").read_text("utf-8") else "redis"
+    urls = {
+        "CELERY_BROKER_URL": f"{scheme}://127.0.0.1:{free_port()}/0",
+        "CELERY_RESULT_BACKEND": f"redis://127.0.0.1:{free_port()}/0",
+    }
     hide_root = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
     result = subprocess.run(
         ["/bin/sh", "-c", f"exec {line}"],
@@ -552,12 +620,12 @@ WRONG = {
 def test_a_wrong_setting_ends_a_command_in_one_line(
     wrong: str, command: str, installed: Installed, tmp_path: Path
 ) -> None:
-    project = installed(POOLS[0])
+    project = installed({})
     variables, sentence = WRONG[wrong]
     assert sentence in refusal(project, f"celery -A {project.package} {command}", tmp_path, **variables)
 
 
 def test_a_misspelt_setting_in_the_env_file_ends_a_worker_in_one_line(installed: Installed, tmp_path: Path) -> None:
-    project = installed(POOLS[0])
+    project = installed({})
     (tmp_path / ".env").write_text("CELERY_TASK_ACK_LATE=true\n", "utf-8")
     assert "did you mean CELERY_TASK_ACKS_LATE" in refusal(project, project.lines["general"], tmp_path)

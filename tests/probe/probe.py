@@ -36,6 +36,7 @@ def record(event: str, task: Any, **details: Any) -> None:
         "queue": request.delivery_info["routing_key"],
         "worker": request.hostname.partition("@")[0],
         "pid": os.getpid(),
+        "args": request.args,
         **details,
     }
     client(os.getpid()).rpush(RECORDS, json.dumps(entry))
@@ -61,7 +62,7 @@ signals.task_postrun.connect(ended, weak=False)
 signals.task_retry.connect(postponed, weak=False)
 
 
-def sleep(seconds: float) -> None:
+def sleep(seconds: float, *_: object) -> None:
     """Keep a worker waiting."""
     time.sleep(seconds)
 

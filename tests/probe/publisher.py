@@ -40,7 +40,23 @@ def priority(app: Any, name: str) -> int:
     return int(import_module(f"{app.main}.queues").Priority[name])
 
 
-COMMANDS = {function.__name__: function for function in (send, send_many, look, names, priority)}
+def call(app: Any, name: str, kwargs: dict[str, Any]) -> Any:
+    """Send a task and wait for what it returns."""
+    return app.tasks[name].apply_async(kwargs=kwargs, ignore_result=False).get(timeout=60)
+
+
+def erase(app: Any) -> None:
+    """Delete the queues of the project on a RabbitMQ, and what waits in those that delay."""
+    delayed = import_module("kombu.transport.native_delayed_delivery")
+    with app.connection_for_write() as connection:
+        for name in [*app.amqp.queues, "dead-letters"]:
+            connection.channel().queue_delete(name)
+        delayed.declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
+        for level in range(delayed.MAX_LEVEL + 1):
+            connection.channel().queue_purge(delayed.level_name(level))
+
+
+COMMANDS = {function.__name__: function for function in (send, send_many, look, names, priority, call, erase)}
 
 if __name__ == "__main__":
     APP = import_module(f"{sys.argv[1]}.celery").app

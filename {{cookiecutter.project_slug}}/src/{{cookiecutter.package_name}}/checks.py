@@ -31,7 +31,7 @@ def is_patched(pool: str) -> bool:
 
 
 class StartupChecks(bootsteps.Step):
-    """Refuse to start when the time budget or the pool cannot work; fit prefetching to the pool."""
+    """Refuse to start when the time budget or the pool cannot work; leave out what nobody needs."""
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         pool = pool_name(parent.pool_cls)
@@ -45,6 +45,11 @@ class StartupChecks(bootsteps.Step):
             # (celery/worker/loops.py, `synloop`), so it takes a second round ahead.
             conf.worker_disable_prefetch = False
             parent.prefetch_multiplier = max(parent.prefetch_multiplier, 2)
+        if not parent.task_events:
+            # Without --task-events nobody listens to heartbeats and gossip. Under greenlets on
+            # RabbitMQ they are also dangerous: one that waits for the confirmation of the broker,
+            # which another greenlet may have read, holds up a stopping worker.
+            parent.options.update(without_heartbeat=True, without_gossip=True)
         lease = {{ cookiecutter._brokers[cookiecutter.broker].lease_value }}
         sentence = limits.broken(
             parent.soft_time_limit or conf.task_soft_time_limit,

@@ -14,7 +14,13 @@ def worker(pool: str, lease: float) -> SimpleNamespace:
     # Only the name of its module counts; the library of a greenlet pool may not be installed.
     pool_class = type("TaskPool", (), {"__module__": f"celery.concurrency.{pool}"})
     return SimpleNamespace(
-        app=app, pool_cls=pool_class, soft_time_limit=None, time_limit=None, prefetch_multiplier=1
+        app=app,
+        options={},
+        pool_cls=pool_class,
+        prefetch_multiplier=1,
+        soft_time_limit=None,
+        task_events=False,
+        time_limit=None,
     )
 
 
@@ -46,6 +52,14 @@ def test_a_greenlet_worker_takes_a_second_round_ahead(
     starting = worker(pool, limits.LEASE)
     checks.StartupChecks(starting)
     assert starting.prefetch_multiplier == rounds
+
+
+@pytest.mark.parametrize("task_events", [True, False])
+def test_heartbeats_and_gossip_are_sent_only_with_task_events(task_events: bool) -> None:
+    starting = worker("prefork", limits.LEASE)
+    starting.task_events = task_events
+    checks.StartupChecks(starting)
+    assert bool(starting.options) is not task_events
 
 
 @pytest.mark.parametrize(
