@@ -2,51 +2,60 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from conftest import Bakery
 from support import UV, python_of, pythons, run
-from variants import Answers, Choice, all_variants, options, variant_id
+from variants import Answers, options, rotating, variant_id
 
 PYTHONS = pythons()
-POOLS = options()["pool"]
-VARIANTS = list(all_variants("result_backend", "beat"))
+INSTALLERS = ("uv", "pip")
+
+#: Everything that a project depends on, in every combination. The pool is another one for each
+#: installer and Python, since every run has an environment with no more than the project declares.
+RUNS = [
+    pytest.param(installer, version, answers, id=f"{installer}-{version}-{variant_id(answers)}")
+    for number, (installer, version) in enumerate(product(INSTALLERS, PYTHONS))
+    for answers in rotating("broker", "result_backend", "beat", pool=number)
+]
+#: Fewer files, measured with each pool.
+SMALL = [{"pool": pool, "examples": False} for pool in options()["pool"]]
 
 
-def projects(bakery: Bakery, pool: Choice, folder: Path) -> list[Path]:
-    """Bake every combination for a pool, the default one first."""
-    variants: list[Answers] = [{"pool": pool, **answers} for answers in VARIANTS]
-    return [bakery.bake(answers, folder / variant_id(answers)) for answers in variants]
-
-
-@pytest.mark.parametrize("version", PYTHONS)
-@pytest.mark.parametrize("pool", POOLS)
-def test_the_tests_of_a_project_pass_with_uv(version: str, pool: Choice, bakery: Bakery, tmp_path: Path) -> None:
-    environment = tmp_path / "environment"
-    pytest_command = [*UV, "run", "--quiet", "--python", PYTHONS[version], "pytest", "-p", "no:cacheprovider"]
-    first, *others = projects(bakery, pool, tmp_path)
-    small = bakery.bake({"pool": pool, "examples": False}, tmp_path / "small")
-    for project in (first, small):  # at least 90 % of the package, or pytest fails
-        assert "Required test coverage" in run(
-            [*pytest_command, "--cov"], project, UV_PROJECT_ENVIRONMENT=str(environment)
-        )
-    for project in others:
-        assert " passed" in run(pytest_command, project, UV_PROJECT_ENVIRONMENT=str(environment))
-    assert f"Python {version}." in run([python_of(environment), "--version"], tmp_path)
-
-
-@pytest.mark.parametrize("version", PYTHONS)
-@pytest.mark.parametrize("pool", POOLS)
-def test_the_tests_of_a_project_pass_with_pip(version: str, pool: Choice, bakery: Bakery, tmp_path: Path) -> None:
-    environment = tmp_path / "environment"
-    run([PYTHONS[version], "-m", "venv", str(environment)], tmp_path)
+def install(installer: str, version: str, project: Path, environment: Path) -> str:
+    """Install a project as its README says, and return its interpreter."""
+    if installer == "uv":
+        sync = [*UV, "sync", "--quiet", "--python", PYTHONS[version]]
+        run(sync, project, UV_PROJECT_ENVIRONMENT=str(environment))
+    else:
+        run([PYTHONS[version], "-m", "venv", str(environment)], project)
+        pip = [python_of(environment), "-m", "pip", "install", "--quiet"]
+        run([*pip, "--upgrade", "pip"], project)
+        run([*pip, "--editable", ".", "--group", "dev"], project)
     python = python_of(environment)
-    run([python, "-m", "pip", "install", "--quiet", "--upgrade", "pip"], tmp_path)
-    for project in projects(bakery, pool, tmp_path):
-        run([python, "-m", "pip", "install", "--quiet", "--editable", ".", "--group", "dev"], project)
-        assert " passed" in run([python, "-m", "pytest", "-p", "no:cacheprovider"], project)
+    assert f"Python {version}." in run([python, "--version"], project)
+    return python
+
+
+@pytest.mark.parametrize(("installer", "version", "answers"), RUNS)
+def test_the_tests_of_a_project_pass(
+    installer: str, version: str, answers: Answers, bakery: Bakery, tmp_path: Path
+) -> None:
+    project = bakery.bake(answers, tmp_path)
+    python = install(installer, version, project, tmp_path / "environment")
+    output = run([python, "-m", "pytest", "--cov", "-p", "no:cacheprovider"], project)
+    assert "Required test coverage" in output  # at least 90 % of the package, or pytest fails
+
+
+@pytest.mark.parametrize("answers", SMALL, ids=variant_id)
+def test_the_tests_of_a_project_without_examples_pass(answers: Answers, bakery: Bakery, tmp_path: Path) -> None:
+    for broker in options()["broker"]:
+        project = bakery.bake({**answers, "broker": broker}, tmp_path / str(broker))
+        output = run([*UV, "run", "--python", list(PYTHONS.values())[-1], "pytest", "--cov"], project)
+        assert "Required test coverage" in output
 
 
 def test_a_failing_test_of_a_project_is_seen(bakery: Bakery, tmp_path: Path) -> None:
@@ -57,8 +66,8 @@ def test_a_failing_test_of_a_project_is_seen(bakery: Bakery, tmp_path: Path) -> 
 
 
 def test_every_dependency_is_declared(bakery: Bakery, tmp_path: Path) -> None:
-    for examples in options()["examples"]:
-        project = bakery.bake({"examples": examples}, tmp_path / str(examples))
-        # kombu imports these for the broker; the project itself does not.
+    for number, answers in enumerate(rotating("broker", "result_backend", "beat", "examples")):
+        project = bakery.bake(answers, tmp_path / str(number))
+        # kombu and Celery import these for broker and results; the project itself does not.
         ignored = "DEP002=redis|packaging"
         run([*UV, "run", "--with", "deptry>=0.23,<1", "deptry", "--per-rule-ignores", ignored, "src"], project)

@@ -114,6 +114,23 @@ def pairwise() -> list[Answers]:
     return variants
 
 
+def rotating(*names: str, **others: int) -> list[Answers]:
+    """Return every allowed combination of the choices of some options; the others take turns.
+
+    Args:
+        names: The options that are combined.
+        others: For options that take turns, the number of the choice to begin with.
+    """
+    variants = []
+    for answers in filter(allowed, all_variants(*names)):
+        turns = {
+            name: options()[name][(len(variants) + first) % len(options()[name])] for name, first in others.items()
+        }
+        variants.append({**answers, **turns})
+    assert all(map(allowed, variants))
+    return variants
+
+
 def variant_id(answers: Mapping[str, Choice]) -> str:
     """Return a short name for a test: the answers that are no defaults."""
     choices = options()
