@@ -26,7 +26,6 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
-from redis import Redis
 from uv import find_uv_bin
 
 #: Modules that the processes of a project load beside its own.
@@ -355,7 +354,7 @@ class Fleet:
     Args:
         project: The project.
         cwd: Folder in which they run, and where their logs are.
-        redis_url: URL of the Redis for records and results, and for queues if no variable names others.
+        redis_url: URL of the Redis for results, and for queues if no variable names others.
         variables: Variables of all processes besides these URLs, or in their place.
     """
 
@@ -367,10 +366,11 @@ class Fleet:
             "CELERY_BROKER_URL": f"{redis_url}/0",
             **({"CELERY_RESULT_BACKEND": f"{redis_url}/1"} if project.keeps_results else {}),
             "CELERY_WORKER_INCLUDE": "probe",
-            "PROBE_URL": f"{redis_url}/2",
+            "PROBE_FILE": str(cwd / "records"),
             **variables,
         }
-        self.records = Redis.from_url(f"{redis_url}/2")
+        self.records = cwd / "records"
+        self.records.touch()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.sent: set[str] = set()
         self.ask = Publisher(project, cwd, self.variables)
@@ -432,7 +432,7 @@ class Fleet:
 
     def seen(self, **wanted: object) -> list[dict[str, Any]]:
         """Return the records of the probe that have these values, in their order."""
-        entries = [json.loads(entry) for entry in self.records.lrange("records", 0, -1)]
+        entries = [json.loads(entry) for entry in self.records.read_text("utf-8").splitlines()]
         return [entry for entry in entries if wanted.items() <= entry.items()]
 
     def has_ended(self, task_id: str) -> bool:
@@ -469,7 +469,6 @@ class Fleet:
         for name in self.processes:
             self.kill(name)
         self.ask.close()
-        self.records.close()
 
 
 def entries(log: str) -> list[str]:

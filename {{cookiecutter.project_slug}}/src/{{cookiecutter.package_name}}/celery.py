@@ -38,6 +38,7 @@ def create_app(settings: config.Base | None = None) -> Celery:
 {% endif %}
     )
     app.steps["worker"].add(checks.StartupChecks)
+    app.steps["consumer"].add(checks.PromptAcknowledgement)
     app.steps["consumer"].add({{ cookiecutter._brokers[cookiecutter.broker].step }})
     return app
 

@@ -63,3 +63,22 @@ class StartupChecks(bootsteps.Step):
         if pool in limits.UNENFORCED:
             logger.info("The %s pool enforces %s", pool, limits.UNENFORCED[pool])
         super().__init__(parent, **kwargs)
+
+
+class PromptAcknowledgement(bootsteps.StartStopStep):
+    """Under solo, acknowledge a task as soon as it has ended.
+
+    Celery leaves that to its event loop, which may sleep for up to 10 seconds first, since the task
+    itself ran inside the loop (kombu/asynchronous/hub.py, `create_loop`). Until then RabbitMQ sends
+    no other task.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def include_if(self, parent: Any) -> bool:
+        """Other pools wake the loop up."""
+        return pool_name(type(parent.pool)) == "solo"
+
+    def start(self, parent: Any) -> None:
+        """Call what should be called soon at once."""
+        parent.call_soon = lambda function, *args, **kwargs: function(*args, **kwargs)
