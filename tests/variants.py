@@ -121,7 +121,7 @@ def rotating(*names: str, **others: int) -> list[Answers]:
         names: The options that are combined.
         others: For options that take turns, the number of the choice to begin with.
     """
-    variants = []
+    variants: list[Answers] = []
     for answers in filter(allowed, all_variants(*names)):
         turns = {
             name: options()[name][(len(variants) + first) % len(options()[name])] for name, first in others.items()

@@ -4,9 +4,7 @@ TEST_BROKER_URL names one, which the tests empty; without it they start their ow
 """
 
 import re
-{% if cookiecutter.pool != "solo" %}
 import time
-{% endif %}
 
 import pytest
 from fleet import PROCFILE, WORKERS, Fleet
@@ -42,6 +40,13 @@ def test_urgent_work_overtakes_a_backlog(fleet: Fleet) -> None:
     urgent = fleet.beat(queues.QueueName.CRITICAL, queues.Priority.HIGH)
     wait_until(lambda: f"[{urgent}] succeeded" in fleet.log())
     assert fleet.log().count("slow started") < 100
+
+
+def test_a_countdown_reaches_a_queue_that_no_worker_has_used_yet(fleet: Fleet) -> None:
+    task_id = fleet.send("heartbeat.beat", countdown=0.5, **queues.to(queues.QueueName.IO))
+    time.sleep(2)
+    fleet.start("io", PROCFILE["io"])
+    wait_until(lambda: f"[{task_id}] succeeded" in fleet.log())
 
 
 def test_a_high_priority_overtakes_in_its_queue(fleet: Fleet) -> None:
