@@ -59,7 +59,7 @@ def projects(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
-    pytest(session, "tests/test_servers.py", workers="3")
+    pytest(session, "tests/test_servers.py", "tests/test_context.py", workers="3")
 
 
 @nox.session(default=False)

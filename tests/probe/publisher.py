@@ -11,6 +11,8 @@ import sys
 from importlib import import_module
 from typing import Any
 
+from celery import chain, chord  # type: ignore[import-not-found,import-untyped,unused-ignore]
+
 
 def send(app: Any, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> str:
     """Send a task and return its id."""
@@ -56,7 +58,40 @@ def erase(app: Any) -> None:
             connection.channel().queue_purge(delayed.level_name(level))
 
 
-COMMANDS = {function.__name__: function for function in (send, send_many, look, names, priority, call, erase)}
+def bound(app: Any, correlation_id: str | None, tenant: str | None, command: str, *arguments: Any) -> Any:
+    """Do another command as a web request would: for somebody, and with an id."""
+    with import_module(f"{app.main}.context").bind(correlation_id, tenant):
+        return COMMANDS[command](app, *arguments)
+
+
+def workflow(app: Any) -> str:
+    """Send a chain of a task, one that is tried again, and a chord; return the id of the last one."""
+    step = app.signature("probe.step", options={"ignore_result": False})
+    again = app.signature("probe.try_again", options={"ignore_result": False})
+    body = app.signature("probe.publish")
+    return str(chain(step, again, chord([step.clone(), again.clone(), step.clone()], body))().id)
+
+
+def fan_out(app: Any, times: int, *tenants: str) -> list[str]:
+    """Send tasks that check their context, for the tenants in turn."""
+    ids = []
+    for number in range(times):
+        for tenant in tenants:
+            with import_module(f"{app.main}.context").bind(f"{tenant}-{number}", tenant):
+                ids.append(send(app, "probe.check", [f"{tenant}-{number}", tenant], {}, {}))
+    return ids
+
+
+def send_with_callback(app: Any, name: str, args: list[Any], options: dict[str, Any]) -> str:
+    """Send a task that calls back when it fails."""
+    callback = app.signature("probe.on_error", immutable=True)
+    return str(app.send_task(name, args, link_error=callback, **options).id)
+
+
+COMMANDS = {
+    function.__name__: function
+    for function in (bound, call, erase, fan_out, look, names, priority, send, send_many, send_with_callback, workflow)
+}
 
 if __name__ == "__main__":
     APP = import_module(f"{sys.argv[1]}.celery").app

@@ -6,6 +6,7 @@ from . import {{ cookiecutter._brokers[cookiecutter.broker].imports }}
 {% if cookiecutter.beat == "file" %}
 from .schedule import SCHEDULE
 {% endif %}
+from .tasks.base import BaseTask
 
 #: Every module with tasks. A task in a module that is not listed does not exist for the worker.
 TASK_MODULES = [
@@ -28,15 +29,22 @@ def create_app(settings: config.Base | None = None) -> Celery:
     Raises:
         ConfigurationError: The environment holds a wrong or unknown setting.
     """
-    app = {{ cookiecutter._brokers[cookiecutter.broker].app }}(__package__, include=TASK_MODULES, set_as_current=settings is None)
+    app: Celery = {{ cookiecutter._brokers[cookiecutter.broker].app }}(
+        __package__,
+        include=TASK_MODULES,
+        set_as_current=settings is None,
+        amqp=context.AMQP,
+        task_cls=BaseTask,  # of every task that names no other, Celery's own included
+    )
     app.conf.update((settings or config.load()).for_celery())
     app.conf.update(
         task_queues=queues.QUEUES,
-        task_routes=queues.ROUTES,
+        task_routes={{ cookiecutter._brokers[cookiecutter.broker].routes }},
 {% if cookiecutter.beat == "file" %}
         beat_schedule=SCHEDULE,
 {% endif %}
     )
+    context.extend_log_records()
     app.steps["worker"].add(checks.StartupChecks)
     app.steps["consumer"].add(checks.PromptAcknowledgement)
     app.steps["consumer"].add({{ cookiecutter._brokers[cookiecutter.broker].step }})

@@ -66,7 +66,8 @@ def route_urgent(
     A dynamic router: it sees the arguments, the table above does not. A queue that the caller names
     (`apply_async(queue=...)`) wins over both.
     """
-    return CRITICAL if kwargs and kwargs.get("urgent") is True else None
+    # A copy, since Celery's router changes what it gets.
+    return dict(CRITICAL) if kwargs and kwargs.get("urgent") is True else None
 
 
 ROUTES = (route_urgent, TASK_ROUTES)

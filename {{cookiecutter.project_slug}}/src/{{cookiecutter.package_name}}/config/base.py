@@ -78,6 +78,14 @@ class Base(Broker):
     # Replace a prefork process after so many tasks or kilobytes: leaks stay small.
     worker_max_tasks_per_child: PositiveInt = 1000
     worker_max_memory_per_child: PositiveInt = 500_000
+    # Celery's formats, with what context.py adds to every record.
+    worker_log_format: str = (
+        "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s] %(message)s"
+    )
+    worker_task_log_format: str = (
+        "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s]"
+        " %(task_name)s[%(task_id)s]: %(message)s"
+    )
 {% if cookiecutter.beat == "file" %}
 
     beat_schedule_filename: str = "celerybeat-schedule"

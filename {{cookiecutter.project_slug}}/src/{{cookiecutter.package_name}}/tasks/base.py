@@ -8,10 +8,13 @@ A task may run twice: late acknowledgement means at least once. Make its effect 
 
 from __future__ import annotations
 
+import inspect
 from datetime import datetime
 from typing import Any
 
 from celery import Task
+
+from ..config import ConfigurationError
 
 #: Seconds; a server that asks for more is asked again sooner.
 MAX_RETRY_AFTER = 3600
@@ -54,6 +57,24 @@ class BaseTask(Task[Any, Any]):
     retry_jitter = True
     # Seconds before a task whose process was killed runs again; Celery's default is 180.
     default_retry_delay = 5
+
+    # Names, since a process that only publishes needs neither.
+    Strategy = "{{ cookiecutter.package_name }}.worker:strategy"
+    Request = "{{ cookiecutter.package_name }}.worker:Request"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse a coroutine function, of which Celery would store the coroutine as the result.
+
+        Raises:
+            ConfigurationError: The function is `async def`.
+        """
+        super().__init_subclass__(**kwargs)
+        function = getattr(cls, "_decorated_fun", cls.run)  # what stands below `@app.task`
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise ConfigurationError(
+                f"the task {function.__module__}.{function.__qualname__} is `async def`, which"
+                " Celery cannot run: make it `def`, and run its coroutine by aio.run()"
+            )
 
     def retry(
         self,

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import httpx
 
 from .. import errors
 from ..celery import app
-from ..settings import settings
-from .base import BaseTask, PermanentError, TransientError
+from .base import PermanentError, TransientError
+from .client import HTTPTask
 
 
-@cache
-def client() -> httpx.Client:
-    """Return the client of this process; the first task makes it, so it never crosses a fork."""
-    return httpx.Client(timeout=settings().webhook_timeout, headers={"User-Agent": __package__})
-
-
-@app.task(base=BaseTask, bind=True, name="webhooks.deliver")
+@app.task(base=HTTPTask, bind=True, name="webhooks.deliver")
 def deliver(
-    self: BaseTask, url: str, event: str, payload: dict[str, Any], idempotency_key: str = ""
+    self: HTTPTask, url: str, event: str, payload: dict[str, Any], idempotency_key: str = ""
 ) -> int:
     """Post an event as JSON and return the status.
 
@@ -34,7 +27,7 @@ def deliver(
     """
     headers = {"Idempotency-Key": idempotency_key or str(self.request.id)}
     try:
-        response = client().post(url, json={"event": event, "data": payload}, headers=headers)
+        response = self.http.post(url, json={"event": event, "data": payload}, headers=headers)
     except httpx.TransportError as error:
         raise TransientError(f"POST {url}: {error}") from error
     except httpx.InvalidURL as error:
