@@ -59,7 +59,8 @@ def projects(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
-    pytest(session, "tests/test_servers.py", "tests/test_context.py", workers="3")
+    modules = ("servers", "context", "workflows")
+    pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="3")
 
 
 @nox.session(default=False)

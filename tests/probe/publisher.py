@@ -25,6 +25,12 @@ def send_many(app: Any, times: int, *call: Any) -> list[str]:
     return [send(app, *call) for _ in range(times)]
 
 
+def start(app: Any, workflow: str, *args: Any) -> str:
+    """Start a workflow, by its module and its name, and return the id of its last task."""
+    module, _, name = workflow.partition(".")
+    return str(getattr(import_module(f"{app.main}.workflows.{module}"), name)(*args).delay().id)
+
+
 def look(app: Any, task_id: str) -> tuple[str, Any]:
     """Return state and result of a task, or what it tells about its progress."""
     result = app.AsyncResult(task_id)
@@ -90,7 +96,20 @@ def send_with_callback(app: Any, name: str, args: list[Any], options: dict[str, 
 
 COMMANDS = {
     function.__name__: function
-    for function in (bound, call, erase, fan_out, look, names, priority, send, send_many, send_with_callback, workflow)
+    for function in (
+        bound,
+        call,
+        erase,
+        fan_out,
+        look,
+        names,
+        priority,
+        send,
+        send_many,
+        send_with_callback,
+        start,
+        workflow,
+    )
 }
 
 if __name__ == "__main__":

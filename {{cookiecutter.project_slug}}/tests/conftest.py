@@ -13,6 +13,7 @@ for name in list(os.environ):
 os.environ["APP_ENV"] = "testing"
 
 import queue
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -64,3 +65,16 @@ def run(worker: None) -> Callable[..., Outcome]:
             task_postrun.disconnect(ended)
 
     return run
+
+
+@pytest.fixture
+def ended() -> Iterator[Counter[tuple[str, str]]]:
+    """Count the tasks that end from now on: pairs of name and state, `RETRY` included."""
+    counts = Counter[tuple[str, str]]()
+
+    def count(task: Any, state: str, **_: Any) -> None:
+        counts[task.name, state] += 1
+
+    task_postrun.connect(count)
+    yield counts
+    task_postrun.disconnect(count)

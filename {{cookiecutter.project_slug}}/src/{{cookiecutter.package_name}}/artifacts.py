@@ -6,15 +6,21 @@ The place is a URL that fsspec understands: a folder, `s3://`, `gs://`, `memory:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Any
+from uuid import uuid4
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.dirfs import DirFileSystem
 
 from .settings import settings
 from .tasks.base import PermanentError
+
+#: Text is UTF-8, and its line ends stay as they are.
+TEXT = {"encoding": "utf-8", "newline": ""}
 
 
 def store() -> DirFileSystem:
@@ -35,25 +41,61 @@ def checked(pointer: str) -> str:
     return path.as_posix()
 
 
+@contextmanager
+def create(pointer: str, mode: str = "wb") -> Iterator[IO[Any]]:
+    """Open a new file, which is there, and whole, when the block ends without an error.
+
+    Args:
+        pointer: The file; one of that name is replaced.
+        mode: `wb`, or `w` for text.
+    """
+    place, path = store(), checked(pointer)
+    aside = f"{path}.{uuid4().hex}.part"
+    place.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
+    try:
+        with place.open(aside, mode, **({} if "b" in mode else TEXT)) as file:
+            yield file
+        place.mv(aside, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            place.rm_file(aside)
+        raise
+
+
 def save(pointer: str, data: bytes) -> str:
     """Write a file in one step and return its pointer."""
-    place, path = store(), checked(pointer)
-    place.makedirs(str(PurePosixPath(path).parent), exist_ok=True)
-    place.pipe_file(path, data)
-    return path
+    with create(pointer) as file:
+        file.write(data)
+    return checked(pointer)
 
 
-def open_text(pointer: str) -> IO[str]:
+def open_binary(pointer: str, mode: str = "rb", **options: str) -> IO[Any]:
     """Open a file for reading.
 
     Raises:
         PermanentError: There is no such file.
     """
     try:
-        file: IO[str] = store().open(checked(pointer), "r", encoding="utf-8", newline="")
+        file: IO[Any] = store().open(checked(pointer), mode, **options)
     except FileNotFoundError:
         raise PermanentError(f"there is no artifact {pointer!r}") from None
     return file
+
+
+def open_text(pointer: str) -> IO[str]:
+    """Open a text for reading; errors are those of `open_binary`."""
+    return open_binary(pointer, "r", **TEXT)
+
+
+def exists(pointer: str) -> bool:
+    """Whether there is such a file."""
+    return bool(store().exists(checked(pointer)))
+
+
+def remove(pointer: str) -> None:
+    """Delete a file, or a folder with all that is in it; it may be gone already."""
+    with suppress(FileNotFoundError):
+        store().rm(checked(pointer), recursive=True)
 
 
 def purge(older_than: timedelta) -> int:

@@ -12,6 +12,10 @@ from .tasks.base import BaseTask
 TASK_MODULES = [
     f"{__package__}.tasks.heartbeat",
 {% if cookiecutter.examples %}
+    f"{__package__}.tasks.archive",
+{% if cookiecutter.__chords %}
+    f"{__package__}.tasks.imports",
+{% endif %}
     f"{__package__}.tasks.maintenance",
     f"{__package__}.tasks.notifications",
     f"{__package__}.tasks.reports",

@@ -48,6 +48,14 @@ TASK_ROUTES: dict[str, dict[str, Any]] = {
     "webhooks.*": to(QueueName.IO),
     "reports.*": to(QueueName.CPU),
     "maintenance.*": to(QueueName.BULK, Priority.LOW),
+    "archive.*": to(QueueName.BULK, Priority.LOW),
+    # Batches: inside a chain or a group Celery routes them by these names, not by their items'.
+    "celery.map": to(QueueName.BULK, Priority.LOW),
+    "celery.starmap": to(QueueName.BULK, Priority.LOW),
+{% if cookiecutter.__chords %}
+    "imports.download": to(QueueName.IO),
+    "imports.*": to(QueueName.CPU),
+{% endif %}
 {% endif %}
     "heartbeat.*": to(QueueName.DEFAULT),
 }

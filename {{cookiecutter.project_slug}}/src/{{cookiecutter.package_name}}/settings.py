@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, PositiveFloat, SecretStr, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, {{ 'PositiveInt, ' if cookiecutter.__chords }}SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .config import ConfigurationError
@@ -30,6 +30,12 @@ class Settings(BaseSettings):
     mail_from: str = "noreply@example.com"
 
     webhook_timeout: PositiveFloat = 10
+{% if cookiecutter.__chords %}
+
+    # Seconds without a byte, and size of a file to import.
+    import_timeout: PositiveFloat = 30
+    import_max_bytes: PositiveInt = 100_000_000
+{% endif %}
 
     # maintenance.check_disk fails when less is free.
     min_free_disk_percent: PositiveFloat = 10

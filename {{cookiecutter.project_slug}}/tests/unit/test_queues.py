@@ -10,9 +10,23 @@ from {{ cookiecutter.package_name }}.celery import app
 TASKS = {
     "heartbeat.beat": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
 {% if cookiecutter.examples %}
+    "archive.checksum": (queues.QueueName.BULK, queues.Priority.LOW),
+    "archive.erase": (queues.QueueName.BULK, queues.Priority.LOW),
+    "archive.verify": (queues.QueueName.BULK, queues.Priority.LOW),
+    "archive.write_manifest": (queues.QueueName.BULK, queues.Priority.LOW),
+{% if cookiecutter.__chords %}
+    "imports.abandon": (queues.QueueName.CPU, queues.Priority.NORMAL),
+    "imports.clean_up": (queues.QueueName.CPU, queues.Priority.NORMAL),
+    "imports.download": (queues.QueueName.IO, queues.Priority.NORMAL),
+    "imports.save": (queues.QueueName.CPU, queues.Priority.NORMAL),
+    "imports.split": (queues.QueueName.CPU, queues.Priority.NORMAL),
+    "imports.validate": (queues.QueueName.CPU, queues.Priority.NORMAL),
+{% endif %}
     "maintenance.check_disk": (queues.QueueName.BULK, queues.Priority.LOW),
     "maintenance.purge_artifacts": (queues.QueueName.BULK, queues.Priority.LOW),
+    "notifications.send_artifact": (queues.QueueName.IO, queues.Priority.NORMAL),
     "notifications.send_bulk": (queues.QueueName.BULK, queues.Priority.LOW),
+    "notifications.send_failure": (queues.QueueName.IO, queues.Priority.NORMAL),
     "notifications.send_mail": (queues.QueueName.IO, queues.Priority.NORMAL),
     "notifications.send_password_reset": (queues.QueueName.CRITICAL, queues.Priority.HIGH),
     "notifications.send_verification": (queues.QueueName.CRITICAL, queues.Priority.HIGH),

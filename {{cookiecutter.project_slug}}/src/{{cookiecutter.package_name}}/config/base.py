@@ -67,6 +67,8 @@ class Base(Broker):
     )
 {% if cookiecutter.result_backend == "redis" %}
 
+    # Call the error callback of a chord once, when all tasks of its header have ended.
+    task_allow_error_cb_on_chord_header: bool = False
     result_expires: PositiveFloat = 24 * 3600
     redis_socket_timeout: PositiveFloat = 15
     redis_socket_connect_timeout: PositiveFloat = 5

@@ -1,0 +1,76 @@
+"""Checksums and deletion of artifacts: small steps that run in batches (`workflows/archive.py`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from celery.utils.log import get_task_logger
+
+from .. import artifacts
+from ..celery import app
+from .base import BaseTask, PermanentError
+
+logger = get_task_logger(__name__)
+
+
+class ItemTask(BaseTask):
+    """In a batch, an item that fails goes on as a task of its own, and its neighbours go on too."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run; a batch calls its items directly, a worker does not."""
+        if not self.request.called_directly:
+            return self.run(*args, **kwargs)
+        try:
+            return super().__call__(*args, **kwargs)
+        except Exception as error:  # whatever it is: alone it is tried again or fails visibly
+            logger.warning("%s%r goes on alone: %s", self.name, args, error)
+            self.apply_async(args, kwargs)
+            return None
+
+
+def sha256(pointer: str) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        PermanentError: There is no such file.
+    """
+    digest = hashlib.sha256()
+    with artifacts.open_binary(pointer) as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@app.task(base=BaseTask, name="archive.checksum")
+def checksum(pointer: str) -> tuple[str, str | None]:
+    """Return pointer and checksum, or nothing in its place for a file that cannot be read."""
+    try:
+        return pointer, sha256(pointer)
+    except (OSError, PermanentError) as error:
+        logger.error("no checksum of %s: %s", pointer, error)
+        return pointer, None
+
+
+@app.task(base=BaseTask, name="archive.write_manifest")
+def write_manifest(checksums: list[tuple[str, str | None]], manifest: str) -> str:
+    """Write checksums by pointer and return the pointer to that file."""
+    return artifacts.save(manifest, json.dumps(dict(checksums), indent=1).encode())
+
+
+@app.task(base=ItemTask, name="archive.verify")
+def verify(pointer: str, expected: str) -> None:
+    """Compare a file with its checksum.
+
+    Raises:
+        PermanentError: It differs, or there is no such file.
+    """
+    if sha256(pointer) != expected:
+        raise PermanentError(f"artifact {pointer!r} is damaged")
+
+
+@app.task(base=ItemTask, name="archive.erase")
+def erase(pointer: str) -> None:
+    """Delete a file, which may be gone already."""
+    artifacts.remove(pointer)

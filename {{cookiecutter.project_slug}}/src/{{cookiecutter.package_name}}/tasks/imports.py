@@ -1,0 +1,251 @@
+"""The steps of an import: download, split, validate the pieces in parallel, save, clean up.
+
+Messages carry names; the rows are in artifacts below `work/<import>/`. Any step may run twice: it
+keeps what is there or writes the same again. An import exists when its summary does, which is
+written last and in one step; from then on every repeated step leaves it as it is.
+
+All steps keep their results: the last one's for the caller, those of the pieces for the chord, and
+the others' since a failure only reaches who waits for the last one if the failing task keeps it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from itertools import count, islice
+from typing import Any, TypedDict
+
+import httpx
+from celery.canvas import Signature
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+
+from .. import artifacts, errors, limits
+from ..celery import app
+from ..settings import settings
+from ..workflows.chords import fan_out
+from .base import BaseTask, PermanentError, TransientError
+from .client import HTTPTask
+
+
+class Row(BaseModel):
+    """A valid row. Its fields are the columns that a file must have."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+
+    sku: str = Field(min_length=1, max_length=64)
+    quantity: PositiveInt
+    price: Decimal = Field(ge=0, decimal_places=2)
+
+
+class Checked(TypedDict):
+    """What the validation of a piece found."""
+
+    piece: str
+    rows: int
+    rejected: int
+
+
+class Summary(TypedDict):
+    """The result of an import: how many rows, and the pointers to them."""
+
+    rows: int
+    rejected: int
+    saved_to: str
+    rejected_to: str
+
+
+#: What the two files of an import hold.
+COLUMNS = {"rows": tuple(Row.model_fields), "rejected": ("line", "reason")}
+
+
+def checked(import_id: str) -> str:
+    """Return the name of an import, which is the name of its folders.
+
+    Raises:
+        PermanentError: It is none.
+    """
+    if not re.fullmatch(r"[\w-]{1,64}", import_id):
+        raise PermanentError(f"import {import_id!r}: use letters, digits, dashes, underscores")
+    return import_id
+
+
+def work(import_id: str, name: str = "") -> str:
+    """Return the pointer to a temporary file, or to the folder of them."""
+    return f"work/{checked(import_id)}/{name}"
+
+
+def output(import_id: str, name: str = "") -> str:
+    """Return the pointer to a file of the result, or to the folder of them."""
+    return f"imports/{checked(import_id)}/{name}"
+
+
+def saved(import_id: str) -> Summary | None:
+    """Return the summary of an import that is complete."""
+    pointer = output(import_id, "summary.json")
+    if not artifacts.exists(pointer):
+        return None
+    with artifacts.open_text(pointer) as file:
+        summary: Summary = json.load(file)
+    return summary
+
+
+@app.task(base=HTTPTask, bind=True, name="imports.download", ignore_result=False)
+def download(self: HTTPTask, url: str, import_id: str) -> None:
+    """Store a file, unless a run before has.
+
+    Raises:
+        PermanentError: The server refuses, or the file is larger than `APP_IMPORT_MAX_BYTES`.
+        TransientError: The server fails, or takes longer than a task may.
+    """
+    source = work(import_id, "source.csv")
+    if saved(import_id) or artifacts.exists(source):
+        return
+    most, deadline = settings().import_max_bytes, time.monotonic() + limits.SOFT_LIMIT
+    try:
+        with self.http.stream("GET", url, timeout=settings().import_timeout) as response:
+            errors.raise_for_response(response)
+            with artifacts.create(source) as file:
+                for chunk in response.iter_bytes():
+                    file.write(chunk)
+                    if file.tell() > most:
+                        raise PermanentError(f"GET {url}: more than {most} bytes")
+                    if time.monotonic() > deadline:
+                        raise TransientError(f"GET {url}: took {limits.SOFT_LIMIT} s")
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise PermanentError(f"GET {url}: {error}") from error
+    except httpx.TransportError as error:
+        raise TransientError(f"GET {url}: {error}") from error
+
+
+@app.task(base=BaseTask, bind=True, name="imports.split", ignore_result=False)
+def split(self: BaseTask, import_id: str, rows_per_piece: int) -> Any:
+    """Cut the file into pieces and go on with one task for each.
+
+    Raises:
+        PermanentError: It is no CSV file in UTF-8 with the columns of `Row`, or has no rows.
+    """
+    if summary := saved(import_id):
+        return summary
+    try:
+        pieces = list(cut(import_id, rows_per_piece))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise PermanentError(f"import {import_id}: no CSV file in UTF-8: {error}") from error
+    if not pieces:
+        raise PermanentError(f"import {import_id}: no rows")
+    return self.replace(validate_and_save(import_id, pieces))
+
+
+def cut(import_id: str, rows_per_piece: int) -> Iterator[str]:
+    """Write pieces, each with the header and the number of every line, and yield their names."""
+    with artifacts.open_text(work(import_id, "source.csv")) as file:
+        reader = csv.reader(file)
+        header = [name.strip("\ufeff ") for name in next(reader, [])]
+        if missing := [name for name in Row.model_fields if name not in header]:
+            raise PermanentError(f"import {import_id}: no column {', '.join(missing)}")
+        records = numbered(reader)
+        for number in count(1):
+            if not (batch := list(islice(records, rows_per_piece))):
+                return
+            piece = f"{number:06}.csv"
+            with artifacts.create(work(import_id, f"pieces/{piece}"), "w") as target:
+                csv.writer(target).writerows([header, *batch])
+            yield piece
+
+
+def numbered(reader: Any) -> Iterator[list[str]]:
+    """Put the number of its first line before every record; one in quotes may span several."""
+    line = reader.line_num + 1
+    for record in reader:
+        if record:
+            yield [str(line), *record]
+        line = reader.line_num + 1
+
+
+def validate_and_save(import_id: str, pieces: Iterable[str]) -> Signature[Any]:
+    """Return the chord that ends an import, as wide as there are pieces."""
+    header = [validate.si(piece, import_id) for piece in pieces]
+    return fan_out(header, save.s(import_id) | clean_up.s(import_id))
+
+
+@app.task(base=BaseTask, name="imports.validate", ignore_result=False)
+def validate(piece: str, import_id: str) -> Checked:
+    """Sort the rows of a piece into good ones and rejected ones, and count them."""
+    found = Checked(piece=piece, rows=0, rejected=0)
+    if saved(import_id):  # a repetition, and the pieces may be gone
+        return found
+    with (
+        artifacts.open_text(work(import_id, f"pieces/{piece}")) as source,
+        artifacts.create(work(import_id, f"rows/{piece}"), "w") as rows,
+        artifacts.create(work(import_id, f"rejected/{piece}"), "w") as rejected,
+    ):
+        reader = csv.reader(source)
+        header = next(reader)
+        for line, *values in reader:
+            try:
+                row = parse(header, values)
+            except ValueError as error:
+                csv.writer(rejected).writerow((line, explain(error)))
+                found["rejected"] += 1
+            else:
+                csv.writer(rows).writerow(row.model_dump().values())
+                found["rows"] += 1
+    return found
+
+
+def parse(header: list[str], values: list[str]) -> Row:
+    """Return a row.
+
+    Raises:
+        ValueError: It is not valid.
+    """
+    if len(values) != len(header):
+        raise ValueError(f"{len(values)} values in {len(header)} columns")
+    return Row.model_validate(dict(zip(header, values, strict=True)))
+
+
+def explain(error: ValueError) -> str:
+    """Return in one line all that is wrong with a row."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    return "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
+
+
+@app.task(base=BaseTask, name="imports.save", ignore_result=False)
+def save(pieces: list[Checked], import_id: str) -> Summary:
+    """Join the pieces; the summary, written last, makes them an import."""
+    if summary := saved(import_id):
+        return summary
+    for kind, columns in COLUMNS.items():
+        with artifacts.create(output(import_id, f"{kind}.csv"), "w") as target:
+            csv.writer(target).writerow(columns)
+            for piece in pieces:
+                with artifacts.open_text(work(import_id, f"{kind}/{piece['piece']}")) as part:
+                    shutil.copyfileobj(part, target)
+    summary = Summary(
+        rows=sum(piece["rows"] for piece in pieces),
+        rejected=sum(piece["rejected"] for piece in pieces),
+        saved_to=output(import_id, "rows.csv"),
+        rejected_to=output(import_id, "rejected.csv"),
+    )
+    artifacts.save(output(import_id, "summary.json"), json.dumps(summary).encode())
+    return summary
+
+
+@app.task(base=BaseTask, name="imports.clean_up", ignore_result=False)
+def clean_up(summary: Summary, import_id: str) -> Summary:
+    """Delete the temporary files and return the result of the import."""
+    artifacts.remove(work(import_id))
+    return summary
+
+
+@app.task(base=BaseTask, name="imports.abandon")
+def abandon(import_id: str) -> None:
+    """Delete what a failed import left: the error callback of its steps."""
+    artifacts.remove(work(import_id))
+    if not saved(import_id):
+        artifacts.remove(output(import_id))

@@ -1,0 +1,38 @@
+"""The app with parts that fail, for the tests of chords: `celery -A chords worker`."""
+
+from celery.utils.log import get_task_logger
+
+from {{ cookiecutter.package_name }}.celery import app
+from {{ cookiecutter.package_name }}.tasks.base import BaseTask, PermanentError, TransientError
+from {{ cookiecutter.package_name }}.workflows.chords import fan_out
+
+logger = get_task_logger(__name__)
+
+
+@app.task(base=BaseTask, bind=True, name="tests.part", ignore_result=False)
+def part(self: BaseTask, failing: bool) -> None:
+    if not self.request.retries:
+        raise TransientError("on purpose")
+    if failing:
+        raise PermanentError("on purpose")
+
+
+@app.task(base=BaseTask, name="tests.body")
+def body(parts: list[None]) -> None:
+    logger.info("body ran")
+
+
+@app.task(base=BaseTask, name="tests.on_error")
+def on_error() -> None:
+    logger.info("error callback ran")
+
+
+@app.task(base=BaseTask, bind=True, name="tests.replaced")
+def replaced(self: BaseTask, failing: int) -> None:
+    self.replace(fan_out([part.si(n < failing) for n in range(5)], body.s()))
+
+
+def send_chords() -> None:
+    """Send chords of which no task, one, and three fail."""
+    for failing in (0, 1, 3):
+        replaced.si(failing).on_error(on_error.si()).delay()

@@ -1,0 +1,48 @@
+"""Workflows through the workers of the Procfile on real servers."""
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from fleet import PROCFILE, WORKERS, Fleet
+from pytest_httpserver import HTTPServer
+from servers import wait_until
+
+from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.settings import settings
+from {{ cookiecutter.package_name }}.workflows import imports
+
+pytestmark = pytest.mark.integration
+
+
+def call(fleet: Fleet, code: str) -> str:
+    """Run code as a program that uses the project, and return what it prints."""
+    command = [sys.executable, "-c", code]
+    return subprocess.check_output(command, env=fleet.environment, encoding="utf-8", timeout=60)
+
+
+def test_an_import_goes_through_the_fleet(fleet: Fleet, httpserver: HTTPServer) -> None:
+    settings.cache_clear()
+    lines = "".join(f"sku-{n},{n},1.50\r\n" for n in range(1000))  # a quantity of 0 is wrong
+    httpserver.expect_request("/orders.csv").respond_with_data(f"sku,quantity,price\r\n{lines}")
+    for name in WORKERS:
+        fleet.start(name, PROCFILE[name])
+    url = httpserver.url_for("/orders.csv")
+    start = f"print(import_file({url!r}, 'orders', 100).delay().id)"
+    task_id = call(fleet, f"from {imports.__name__} import import_file\n{start}")
+    summary = fleet.app.AsyncResult(task_id.strip()).get(timeout=60)
+    assert (summary["rows"], summary["rejected"]) == (999, 1)
+    with artifacts.open_text(summary["rejected_to"]) as file:
+        assert file.read().splitlines()[1] == "2,quantity: Input should be greater than 0"
+    assert not artifacts.exists("work/orders")
+
+
+def test_a_failing_header_calls_its_error_callback_once(fleet: Fleet) -> None:
+    fleet.start("chords", re.sub(r"-A \w+", "-A chords", PROCFILE["general"]))
+    call(fleet, "import chords\nchords.send_chords()")
+    wait_until(lambda: "body ran" in fleet.log() and fleet.log().count("error callback ran") == 2)
+    time.sleep(2)
+    assert fleet.log().count("error callback ran") == 2
+    assert fleet.log().count("body ran") == 1
