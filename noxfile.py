@@ -60,7 +60,7 @@ def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
     modules = ("servers", "context", "workflows")
-    pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="3")
+    pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="4")
 
 
 @nox.session(default=False)

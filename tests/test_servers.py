@@ -597,11 +597,11 @@ def refusal(project: Project, line: str, cwd: Path, **variables: str) -> str:
         "CELERY_BROKER_URL": f"{scheme}://127.0.0.1:{free_port()}/0",
         "CELERY_RESULT_BACKEND": f"redis://127.0.0.1:{free_port()}/0",
     }
-    hide_root = {"PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges"}
+    hide_others = {"PYTHONWARNINGS": "ignore"}  # of Celery about root, of eventlet about itself
     result = subprocess.run(
         ["/bin/sh", "-c", f"exec {line}"],
         cwd=cwd,
-        env={**project.variables(cwd), **hide_root, **urls, **variables},
+        env={**project.variables(cwd), **hide_others, **urls, **variables},
         capture_output=True,
         encoding="utf-8",
         timeout=PATIENCE,

@@ -80,5 +80,5 @@ class PromptAcknowledgement(bootsteps.StartStopStep):
         return pool_name(type(parent.pool)) == "solo"
 
     def start(self, parent: Any) -> None:
-        """Call what should be called soon at once."""
-        parent.call_soon = lambda function, *args, **kwargs: function(*args, **kwargs)
+        """Acknowledge when Celery asks for it, not later."""
+        parent.call_soon_ack = lambda function, *args, **kwargs: function(*args, **kwargs)

@@ -121,11 +121,12 @@ def bind(correlation_id: str | None = None, tenant: str | None = None) -> Iterat
 
 def handling(headers: Mapping[str, Any], call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Call what logs and publishes for a message where no task runs, see `worker.py`."""
+    outer = _handling.headers  # under solo a task ends while its message is being handled
     _handling.headers = headers
     try:
         return call(*args, **kwargs)
     finally:
-        del _handling.headers
+        _handling.headers = outer
 
 
 class AMQP(amqp.AMQP):
