@@ -326,7 +326,7 @@ def test_a_combination_in_the_table_is_refused(
             assert set(values) <= set(choices[name])
         for values in product(*row["when"].values()):
             answers = dict(zip(row["when"], values, strict=True))
-            given = ", ".join(f"{name}={choice}" for name, choice in answers.items())
+            given = ", ".join(f"{name}={choice}" for name, choice in sorted(answers.items()))
             line = refuse(answers, template_copy)
             assert line == f"celery-template: {given} is refused: {row['reason']}; {row['instead']}"
     neighbour: Answers = {first: choices[first][-1]}
