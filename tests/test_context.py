@@ -239,6 +239,6 @@ def test_a_worker_refuses_a_task_that_is_a_coroutine_function(
 ) -> None:
     project = installed(answers)
     line = project.lines["general"]
-    sentence = refusal(project, line, tmp_path, CELERY_WORKER_INCLUDE="coroutine_task")
+    sentence = refusal(project, line, tmp_path, CELERY_WORKER_INCLUDE="coroutine_task", PYTHONWARNINGS="ignore")
     assert "the task coroutine_task.coroutine is `async def`" in sentence
     assert "aio.run()" in sentence

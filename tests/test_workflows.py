@@ -15,8 +15,8 @@ from pytest_httpserver import HTTPServer
 from conftest import Bakery, Running
 from servers import Fleet
 from support import UV, run
-from test_servers import WORKERS, destinations, each
-from variants import Answers
+from test_servers import SHORT_LEASE, WORKERS, destinations, each
+from variants import Answers, options
 
 ROWS = 1000
 #: Every hundredth row lacks its quantity; the first row is line 2.
@@ -50,9 +50,9 @@ class World:
         (folder / f"{name}.part").write_text(json.dumps([files, error, times]), "utf-8")
         (folder / f"{name}.part").rename(folder / name)
 
-    def start_import(self, import_id: str) -> str:
+    def start_import(self, import_id: str, rows_per_piece: int = ROWS_PER_PIECE) -> str:
         """Start an import and return the id of its last task."""
-        return str(self.fleet.ask("start", "imports.import_file", self.url, import_id, ROWS_PER_PIECE))
+        return str(self.fleet.ask("start", "imports.import_file", self.url, import_id, rows_per_piece))
 
     def has_succeeded(self, task_id: str) -> bool:
         """Whether an import has its result."""
@@ -83,18 +83,22 @@ class World:
         assert self.abandoned(import_id) == 0
 
 
+def variables(cwd: Path) -> dict[str, str]:
+    """Return the variables of a fleet with faults."""
+    (cwd / "faults").mkdir()
+    return {
+        "APP_ARTIFACTS_URL": (cwd / "artifacts").as_uri(),
+        "CELERY_WORKER_INCLUDE": "probe,faults",
+        "FAULTS": str(cwd / "faults"),
+        "FAULT_PACKAGE": "my_celery_project",
+    }
+
+
 @each(WORKERS)
 def test_workflows_on_the_fleet(
     answers: Answers, running: Running, httpserver: HTTPServer, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
-    (tmp_path / "faults").mkdir()
-    variables = {
-        "APP_ARTIFACTS_URL": (tmp_path / "artifacts").as_uri(),
-        "CELERY_WORKER_INCLUDE": "probe,faults",
-        "FAULTS": str(tmp_path / "faults"),
-        "FAULT_PACKAGE": "my_celery_project",
-    }
-    with running(answers, **variables) as fleet:
+    with running(answers, **variables(tmp_path)) as fleet:
         fleet.start(*fleet.project.workers)
         world = World(fleet, httpserver)
         for behaviour in BEHAVIOURS:
@@ -195,6 +199,24 @@ BEHAVIOURS = (
     a_report_is_mailed_and_its_failure_told_once,
     batches_go_to_the_bulk_queue_and_survive_a_bad_item,
 )
+
+
+@each([{"broker": broker} for broker in options()["broker"]])
+def test_an_import_outlives_its_workers(
+    answers: Answers, running: Running, httpserver: HTTPServer, tmp_path: Path
+) -> None:
+    with running(answers, **variables(tmp_path), **SHORT_LEASE[str(answers["broker"])]) as fleet:
+        fleet.start(*fleet.project.workers)
+        world = World(fleet, httpserver)
+        task_id = world.start_import("killed", rows_per_piece=2)
+        validated = partial(fleet.seen, event="end", task="imports.validate")
+        for pieces in (50, 200):
+            fleet.wait(lambda: len(validated()) >= pieces, "some pieces are validated")  # noqa: B023
+            fleet.kill("cpu")
+            fleet.start("cpu")
+        assert len(validated()) < ROWS / 2, "the import was over too soon to prove anything"
+        fleet.wait(partial(world.has_succeeded, task_id), "the import succeeds")
+        world.is_complete("killed", task_id)
 
 
 # What the tests of a project find

@@ -121,7 +121,7 @@ def bind(correlation_id: str | None = None, tenant: str | None = None) -> Iterat
 
 def handling(headers: Mapping[str, Any], call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     """Call what logs and publishes for a message where no task runs, see `worker.py`."""
-    outer = _handling.headers  # under solo a task ends while its message is being handled
+    outer = _handling.headers  # of a message that the solo pool handles inside of this one
     _handling.headers = headers
     try:
         return call(*args, **kwargs)

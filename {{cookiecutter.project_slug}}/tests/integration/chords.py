@@ -3,33 +3,33 @@
 from celery.utils.log import get_task_logger
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks.base import BaseTask, PermanentError, TransientError
-from {{ cookiecutter.package_name }}.workflows.chords import fan_out
+from {{ cookiecutter.package_name }}.tasks import base
+from {{ cookiecutter.package_name }}.workflows import chords
 
 logger = get_task_logger(__name__)
 
 
-@app.task(base=BaseTask, bind=True, name="tests.part", ignore_result=False)
-def part(self: BaseTask, failing: bool) -> None:
+@app.task(base=base.BaseTask, bind=True, name="tests.part", ignore_result=False)
+def part(self: base.BaseTask, failing: bool) -> None:
     if not self.request.retries:
-        raise TransientError("on purpose")
+        raise base.TransientError("on purpose")
     if failing:
-        raise PermanentError("on purpose")
+        raise base.PermanentError("on purpose")
 
 
-@app.task(base=BaseTask, name="tests.body")
+@app.task(base=base.BaseTask, name="tests.body")
 def body(parts: list[None]) -> None:
     logger.info("body ran")
 
 
-@app.task(base=BaseTask, name="tests.on_error")
+@app.task(base=base.BaseTask, name="tests.on_error")
 def on_error() -> None:
     logger.info("error callback ran")
 
 
-@app.task(base=BaseTask, bind=True, name="tests.replaced")
-def replaced(self: BaseTask, failing: int) -> None:
-    self.replace(fan_out([part.si(n < failing) for n in range(5)], body.s()))
+@app.task(base=base.BaseTask, bind=True, name="tests.replaced")
+def replaced(self: base.BaseTask, failing: int) -> None:
+    self.replace(chords.fan_out([part.si(n < failing) for n in range(5)], body.s()))
 
 
 def send_chords() -> None:

@@ -58,21 +58,32 @@ def test_one_that_cannot_be_closed_does_not_keep_the_others_open(
 
 
 FORK = """
-import os, socket, threading
+import os, socket, sys
 from {{ cookiecutter.package_name }}.resources import PerProcess
 
+
+class Polite(socket.socket):
+    def __del__(self):
+        self.sendall(b"bye")
+
+
+def connect_to(server):
+    polite = Polite()
+    polite.connect(server.getsockname())
+    return polite
+
+
 server = socket.create_server(("127.0.0.1", 0))
-connect = PerProcess(lambda: socket.create_connection(server.getsockname()), socket.socket.close)
-parents = connect()
+connect = PerProcess(lambda: connect_to(server), socket.socket.close)
+parents = connect().getsockname()
 connect._lock.acquire()  # as another thread may at the moment of the fork
 if not os.fork():
-    os._exit(0 if connect().getsockname() != parents.getsockname() else 1)
+    os._exit(0 if connect().getsockname() != parents else 1)
 _, status = os.wait()
 connect._lock.release()
-accepted = server.accept()[0]
 connect().sendall(b"alive")
-print(status, connect() is parents, accepted.recv(5))
-server.close(), accepted.close(), connect.close()
+print(status, connect().getsockname() == parents, server.accept()[0].recv(10), flush=True)
+os._exit(0)
 """
 
 

@@ -13,7 +13,6 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from {{ cookiecutter.package_name }} import aio, checks, context
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.config import ConfigurationError
 
 CLEANED: list[str] = []
 LOOPS: list[tuple[int, str]] = []
@@ -126,7 +125,7 @@ def test_a_coroutine_function_is_no_task() -> None:
         yield 1
 
     for function in (send, rows):
-        with pytest.raises(ConfigurationError, match=rf"{function.__name__} is `async def`"):
+        with pytest.raises(SystemExit, match=rf"{function.__name__} is `async def`"):
             app.task(name=f"tests.{function.__name__}", lazy=False)(function)
         assert f"tests.{function.__name__}" not in app.tasks
 

@@ -37,7 +37,7 @@ def retried(self: base.BaseTask) -> None:
         raise base.TransientError("on purpose")
 
 
-@app.task(name="tests.broken")
+@app.task(name="tests.broken", throws=(base.PermanentError,))  # logged without a traceback
 def broken(*_: Any) -> None:
     see("broken")
     raise base.PermanentError("on purpose")
@@ -103,6 +103,10 @@ def test_without_an_id_the_first_task_gives_it(run: Callable[..., Any]) -> None:
     ids = {seen.correlation_id for _, seen in SEEN}
     assert len(ids) == 1
     assert None not in ids
+
+
+def test_a_message_without_our_headers_belongs_to_its_tree(run: Callable[..., Any]) -> None:
+    assert run(plain.signature(root_id="first-task")).value == ["first-task", None]
 
 
 def test_nothing_stays_for_the_next_task(run: Callable[..., Any]) -> None:

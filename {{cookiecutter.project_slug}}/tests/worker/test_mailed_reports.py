@@ -9,7 +9,7 @@ import pytest
 from {{ cookiecutter.package_name }} import artifacts
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import notifications
-from {{ cookiecutter.package_name }}.workflows.reports import mail_report
+from {{ cookiecutter.package_name }}.workflows import reports
 
 RECIPIENTS = ["ann@example.com", "bad\n@example.com", "bob@example.com"]
 
@@ -36,7 +36,7 @@ def test_a_report_is_made_once_and_mailed_to_each_recipient(
     worker: None, ended: Counter[tuple[str, str]]
 ) -> None:
     artifacts.save("sales.csv", b"region,amount\nwest,1\nwest,2\n")
-    mail_report("sales.csv", "region", "amount", RECIPIENTS, "me@example.com").delay()
+    reports.mail_report("sales.csv", "region", "amount", RECIPIENTS, "me@example.com").delay()
     for mail in (found := mails(2)).values():
         (attachment,) = mail.iter_attachments()
         assert attachment.get_content_type() == "text/csv"
@@ -48,7 +48,7 @@ def test_a_report_is_made_once_and_mailed_to_each_recipient(
 def test_the_owner_is_told_once_when_a_report_cannot_be_made(
     worker: None, ended: Counter[tuple[str, str]]
 ) -> None:
-    mail_report("missing.csv", "region", "amount", RECIPIENTS, "me@example.com").delay()
+    reports.mail_report("missing.csv", "region", "amount", RECIPIENTS, "me@example.com").delay()
     (mail,) = mails(1).values()
     assert (mail["To"], mail["Subject"]) == ("me@example.com", "The report failed")
     assert ended == {("reports.totals", "FAILURE"): 1, ("notifications.send_failure", "SUCCESS"): 1}

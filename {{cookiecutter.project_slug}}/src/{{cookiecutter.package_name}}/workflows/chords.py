@@ -23,7 +23,7 @@ def fan_out(header: Iterable[Signature[Any]], body: Signature[Any]) -> chord:
 
     Raises:
         ValueError: The header is empty, or a task in it ignores its result: then the body would
-            never run, on most result backends.
+            never run, on some result backends.
     """
     tasks = list(header)
     if not tasks:
