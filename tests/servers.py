@@ -172,12 +172,13 @@ def rabbitmq_server(folder: Path, config: Path, place: Place | None = None) -> I
     started: list[subprocess.Popen[bytes]] = []
     with (folder / "output").open("wb") as output:
         try:
+            explain = partial((folder / "output").read_text, "utf-8", "replace")
             for command in (epmd, place.command(folder, "rabbitmq-server")):
                 process = subprocess.Popen(
                     command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
                 )
                 started.append(process)
-            explain = partial((folder / "output").read_text, "utf-8", "replace")
+                wait_until(lambda: accepts(epmd_port), "epmd accepts connections", explain=explain)
             wait_until(lambda: speaks_amqp(port), "RabbitMQ accepts connections", explain=explain)
             yield f"amqp://guest:guest@127.0.0.1:{port}//"
         finally:

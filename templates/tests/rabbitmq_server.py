@@ -24,13 +24,18 @@ def rabbitmq_server(folder: Path) -> Iterator[str]:
     with (
         (folder / "output").open("wb") as output,
         subprocess.Popen(epmd, env=environment) as names,
-        subprocess.Popen([binary], env=environment, stdout=output, process_group=0) as server,
     ):
         try:
-            wait_until(lambda: speaks_amqp(port), timeout=60)
-            yield f"amqp://guest:guest@127.0.0.1:{port}//"
+            wait_until(lambda: accepts(epmd_port))
+            with subprocess.Popen(
+                [binary], env=environment, stdout=output, process_group=0
+            ) as server:
+                try:
+                    wait_until(lambda: speaks_amqp(port), timeout=60)
+                    yield f"amqp://guest:guest@127.0.0.1:{port}//"
+                finally:
+                    os.killpg(server.pid, signal.SIGKILL)
         finally:
-            os.killpg(server.pid, signal.SIGKILL)
             names.kill()
 
 

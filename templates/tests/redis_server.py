@@ -1,11 +1,5 @@
 
 
-def accepts(port: int) -> bool:
-    """Whether a server listens on a port."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
     """Run a Redis of this test run's own and yield its URL."""

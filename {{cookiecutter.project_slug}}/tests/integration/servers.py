@@ -52,6 +52,12 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
+
+
+def accepts(port: int) -> bool:
+    """Whether a server listens on a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 {% if "redis" in (cookiecutter.broker, cookiecutter.result_backend) %}
 {% include "tests/redis_server.py" %}
 {% endif %}
