@@ -34,8 +34,9 @@ PROBE = Path(__file__).parent / "probe"
 #: Seconds; generous, since other tests keep the processors busy.
 PATIENCE = 90
 
-#: Seconds in which a process without work ends after SIGTERM.
-STOP_TIME = 20
+#: Seconds in which a process without work ends after SIGTERM. A signal in the very moment in which a
+#: task ends makes billiard wait for 30 (billiard/pool.py, `_ensure_messages_consumed`).
+STOP_TIME = 45
 
 
 def wait_until(

@@ -19,6 +19,10 @@ PROCFILE: dict[str, str] = dict(
 )
 WORKERS = [name for name, command in PROCFILE.items() if " worker " in command]
 
+#: Seconds to stop. A signal in the very moment in which a task ends makes the prefork pool wait for
+#: 30 of them (billiard/pool.py, `_ensure_messages_consumed`).
+STOP_TIME = 60
+
 
 class Fleet:
     """Workers in processes of their own, on queues that hold nothing.

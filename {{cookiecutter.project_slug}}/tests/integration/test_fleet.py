@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from fleet import PROCFILE, WORKERS, Fleet
+from fleet import PROCFILE, STOP_TIME, WORKERS, Fleet
 from servers import {{ "LEASE, " if cookiecutter.pool != "solo" }}wait_until
 
 from {{ cookiecutter.package_name }} import queues
@@ -28,7 +28,7 @@ def test_a_worker_runs_the_tasks_of_its_queues_and_stops_cleanly(name: str, flee
         task_id = fleet.beat(queues.QueueName(queue))
         wait_until(lambda: f"[{task_id}] succeeded" in fleet.log())  # noqa: B023
     fleet.workers[name].terminate()
-    assert fleet.workers[name].wait(30) == 0
+    assert fleet.workers[name].wait(STOP_TIME) == 0
 
 
 def test_urgent_work_overtakes_a_backlog(fleet: Fleet) -> None:
@@ -81,7 +81,7 @@ def test_a_stopping_worker_keeps_its_task(fleet: Fleet) -> None:
     wait_until(lambda: "slow started" in fleet.log())
     holder, other = ("one", "two") if "slow started" in fleet.log("one") else ("two", "one")
     fleet.workers[holder].terminate()
-    assert fleet.workers[holder].wait(30) == 0
+    assert fleet.workers[holder].wait(STOP_TIME) == 0
     assert "slow ended" in fleet.log(holder)
     assert "slow started" not in fleet.log(other)
 
