@@ -59,7 +59,7 @@ def projects(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
-    modules = ("servers", "context", "workflows")
+    modules = ("servers", "context", "workflows", "schedules")
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="4")
 
 

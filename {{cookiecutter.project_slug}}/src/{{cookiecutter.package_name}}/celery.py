@@ -3,7 +3,7 @@
 from celery import Celery
 
 from . import {{ cookiecutter._brokers[cookiecutter.broker].imports }}
-{% if cookiecutter.beat == "file" %}
+{% if cookiecutter.beat != "none" %}
 from .schedule import SCHEDULE
 {% endif %}
 from .tasks.base import BaseTask
@@ -44,7 +44,7 @@ def create_app(settings: config.Base | None = None) -> Celery:
     app.conf.update(
         task_queues=queues.QUEUES,
         task_routes={{ cookiecutter._brokers[cookiecutter.broker].routes }},
-{% if cookiecutter.beat == "file" %}
+{% if cookiecutter.beat != "none" %}
         beat_schedule=SCHEDULE,
 {% endif %}
     )

@@ -1,25 +1,30 @@
 """The schedule of beat. Times are UTC.
 
 Every entry expires before its next run is due: a broker that was down for a day must not give a
-worker a day of stale work. Run one beat only; two would send everything twice.
+worker a day of stale work.
+{{ "Run one beat only; two would send everything twice." if cookiecutter.beat == "file" else "What beat alone may decide is here; `schedules.py` adds others while it runs." }}
 """
 
 from datetime import timedelta
 from typing import Any
 
-from celery.schedules import crontab, schedule
+from celery.schedules import crontab, schedule, solar
 
 from .queues import QueueName
 
 
 def entry(
-    task: str, when: crontab | schedule, expires: timedelta, queue: QueueName, **kwargs: Any
+    task: str,
+    when: crontab | schedule | solar,
+    expires: timedelta,
+    queue: QueueName,
+    **kwargs: Any,
 ) -> dict[str, Any]:
     """Return a row of the schedule.
 
     Args:
         task: Name of the task.
-        when: Its times. `{"hour": 2}` is none: it must be a `crontab` or a `schedule`.
+        when: Its times. `{"hour": 2}` is none: it must be a `crontab`, `schedule` or `solar`.
         expires: Time after which a worker drops the message unrun.
         queue: Where it waits.
         kwargs: Keyword arguments of the task.
@@ -39,7 +44,9 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         timedelta(minutes=4),
         QueueName.BULK,
     ),
+{% if cookiecutter.beat == "file" %}
     # A crontab, not an interval of a day: an interval starts anew when beat's state file is lost.
+{% endif %}
     "purge-artifacts": entry(
         "maintenance.purge_artifacts",
         crontab(hour="3", minute="15"),

@@ -48,7 +48,7 @@ class Fleet:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: str, **environment: str) -> None:
-        """Start a worker and wait until it is ready."""
+        """Start a worker or beat and wait until it is ready."""
         with (self.logs / name).open("wb") as log:
             self.workers[name] = subprocess.Popen(
                 ["/bin/sh", "-c", f"exec {command}"],
@@ -57,7 +57,7 @@ class Fleet:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until(lambda: " ready." in self.log(name))
+        wait_until(lambda: re.search(r" ready\.|beat: Starting", self.log(name)))
 
     def start_slow(self, name: str, line: str = "general", **environment: str) -> None:
         """Start a worker that knows the slow task, under a name of its own."""

@@ -1,7 +1,14 @@
+{% if cookiecutter.beat == "redbeat" %}
+import inspect
+import re
+{% endif %}
 from pathlib import Path
 
 import pytest
 from celery.app.defaults import SETTING_KEYS
+{% if cookiecutter.beat == "redbeat" %}
+from redbeat.schedulers import RedBeatConfig
+{% endif %}
 
 from {{ cookiecutter.package_name }} import config, limits
 from {{ cookiecutter.package_name }}.celery import create_app
@@ -21,7 +28,12 @@ def test_every_setting_is_one_that_celery_knows(
     monkeypatch.setenv("APP_ENV", environment)
     monkeypatch.setenv("CELERY_BROKER_URL", BROKER)
     monkeypatch.setenv("CELERY_RESULT_BACKEND", BROKER)
+{% if cookiecutter.beat == "redbeat" %}
+    redbeats = re.findall(r"either_or\(\s*'(redbeat_\w+)'", inspect.getsource(RedBeatConfig))
+    assert set(config.load().for_celery()) <= {*SETTING_KEYS, *redbeats}
+{% else %}
     assert set(config.load().for_celery()) <= SETTING_KEYS
+{% endif %}
 
 
 def test_the_string_false_is_false_and_numbers_are_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

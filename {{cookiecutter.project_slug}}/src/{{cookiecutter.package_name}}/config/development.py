@@ -31,6 +31,11 @@ class Development(Base):
     def for_celery(self) -> dict[str, Any]:
         """Add the folders of the file broker."""
         settings = super().for_celery()
+{% if cookiecutter.beat == "redbeat" %}
+        if not self.redbeat_redis_url.startswith("redis"):
+            settings["beat_scheduler"] = "celery.beat:PersistentScheduler"
+            settings["beat_schedule_filename"] = str(LOCAL / "beat-schedule")
+{% endif %}
         for name in ("queues", "control", "results"):
             (LOCAL / name).mkdir(parents=True, exist_ok=True)
         if self.broker_url.startswith("filesystem://"):

@@ -31,8 +31,8 @@ class Production(Base):
     @model_validator(mode="after")
     def check_urls(self) -> Self:
         """Refuse a URL that would leak or lose work."""
-        for name in ("broker_url", "result_backend", "broker_read_url", "broker_write_url"):
-            url = getattr(self, name, None)
+        for name in type(self).model_fields:
+            url = getattr(self, name) if name.endswith(("_url", "_backend")) else None
             if url and (reason := unsafe(url)):
                 raise ValueError(f"CELERY_{name.upper()} is refused: {reason}")
         return self

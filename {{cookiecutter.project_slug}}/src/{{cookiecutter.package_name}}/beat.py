@@ -1,0 +1,158 @@
+"""The scheduler of beat: redbeat, which keeps entries and last runs in Redis.
+
+Any number of beats may run: the one that holds a lock sends, the others stand by.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import platforms
+from celery.beat import Service
+from celery.schedules import solar
+from celery.signals import beat_init
+from celery.utils.log import get_logger
+from redbeat import schedulers
+from redbeat.decoder import RedBeatJSONDecoder, RedBeatJSONEncoder
+from redis.exceptions import LockError, RedisError
+
+from .config import ConfigurationError
+from .config.redbeat import broken
+
+logger = get_logger("celery.beat")
+
+# At start-up redbeat waits for the lock in a signal handler, whose errors Celery only logs. A beat
+# that started while Redis was down would end at its first tick.
+beat_init.disconnect(schedulers.acquire_distributed_beat_lock)
+
+
+@beat_init.connect
+def stop_after_a_tick(sender: Service, **_: Any) -> None:
+    """Let a signal end beat when nothing is being sent; a second signal ends it at once.
+
+    Celery's handler closes the connection wherever it is. In the middle of a send that is an error,
+    which beat logs in place of ending (celery/apps/beat.py, `install_sync_handler`).
+    """
+    scheduler = sender.scheduler
+    if not isinstance(scheduler, Scheduler):
+        return
+
+    def stop(*_: object) -> None:
+        if scheduler.is_stopping or not scheduler.is_ticking:
+            raise SystemExit
+        scheduler.is_stopping = True
+        sender.stop()
+
+    platforms.signals.update(SIGTERM=stop, SIGINT=stop)
+
+
+class Encoder(RedBeatJSONEncoder):  # type: ignore[misc]
+    """Write solar events, which redbeat does not know."""
+
+    def default(self, o: Any) -> Any:
+        """Return an object in a form that JSON has."""
+        if isinstance(o, solar):
+            return {"__type__": "solar", "event": o.event, "lat": o.lat, "lon": o.lon}
+        return super().default(o)
+
+
+class Decoder(RedBeatJSONDecoder):  # type: ignore[misc]
+    """Read what `Encoder` writes."""
+
+    def dict_to_object(self, d: dict[str, Any]) -> Any:
+        """Return the object that a dictionary stands for."""
+        if d.get("__type__") == "solar":
+            return solar(d["event"], d["lat"], d["lon"])
+        return super().dict_to_object(d)
+
+
+# redbeat has no setting for them (redbeat/schedulers.py, `save` and `decode_definition`).
+schedulers.RedBeatJSONEncoder, schedulers.RedBeatJSONDecoder = Encoder, Decoder
+
+
+class Scheduler(schedulers.RedBeatScheduler):  # type: ignore[misc]
+    """Outlive what ends redbeat: a Redis that is away, and a lock that is lost."""
+
+    is_set_up = False
+    is_ticking = False
+    is_stopping = False
+
+    def setup_schedule(self) -> None:
+        """Leave Redis alone: only the beat that has the lock writes `SCHEDULE` there, in `tick`.
+
+        Raises:
+            ConfigurationError: The option --max-interval would lose the lock.
+        """
+        if sentence := broken(self.max_interval, self.app.conf.redbeat_lock_timeout):
+            raise ConfigurationError(sentence)
+
+    def update_from_dict(self, dict_: dict[str, dict[str, Any]]) -> None:
+        """Write entries, and keep those paused that are: a pause outlasts a restart."""
+        super().update_from_dict(
+            {name: {**entry, "enabled": self.is_enabled(name)} for name, entry in dict_.items()}
+        )
+
+    def is_enabled(self, name: str) -> bool:
+        """Whether nobody paused an entry."""
+        try:
+            key = self.Entry.generate_key(self.app, name)
+            return bool(self.Entry.load_definition(key, self.app)["enabled"])
+        except KeyError:
+            return True
+
+    def acquire(self) -> bool:
+        """Take the lock unless another beat has it, and return whether it is ours."""
+        client = schedulers.get_redis(self.app)
+        lock = client.lock(self.lock_key, timeout=self.lock_timeout, blocking=False)
+        # redis-py adds to the time that is left; redbeat sets it.
+        lock.lua_extend = client.register_script(schedulers.LUA_EXTEND_TO_SCRIPT)
+        if not lock.acquire():
+            return False
+        logger.info("beat: Acquired lock")
+        self.lock, self.is_set_up = lock, False
+        return True
+
+    def tick(self, min: Any = min, **kwargs: Any) -> float:  # noqa: A002
+        """Send what is due, if this beat has the lock; return the seconds until the next look."""
+        self.is_ticking = True
+        try:
+            wait = self.try_tick(min, **kwargs)
+        finally:
+            self.is_ticking = False
+        return 0 if self.is_stopping else wait
+
+    def try_tick(self, min: Any, **kwargs: Any) -> float:  # noqa: A002
+        """Do what `tick` does, and go on where redbeat would end."""
+        try:
+            if self.lock is None and not self.acquire():
+                logger.debug("beat: Another beat has the lock")
+                return float(self.max_interval)
+            if not self.is_set_up:
+                super().setup_schedule()
+                self.is_set_up = True
+            return float(super().tick(min, **kwargs))
+        except LockError:
+            # This process stood still for too long, or Redis has forgotten everything.
+            logger.warning("beat: Lost the lock")
+            self.lock = None
+            return 0
+        except RedisError as error:
+            logger.error("beat: Redis fails, next try in %g s: %s", self.max_interval, error)
+            return float(self.max_interval)
+
+    def maybe_due(self, entry: schedulers.RedBeatSchedulerEntry, **kwargs: Any) -> float | None:
+        """Send an entry that is due; whether the lock is still ours, each one asks again.
+
+        Sending many of them to a slow broker can take longer than the lock lasts.
+        """
+        self.lock.extend(int(self.lock_timeout))
+        wait: float | None = super().maybe_due(entry, **kwargs)
+        return wait
+
+    def close(self) -> None:
+        """Release the lock, so that another beat goes on at once."""
+        try:
+            super().close()
+        except RedisError as error:
+            logger.warning("beat: The lock is not released: %s", error)
+            self.lock = None

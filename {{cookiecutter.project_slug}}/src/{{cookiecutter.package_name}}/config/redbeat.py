@@ -1,0 +1,37 @@
+"""How beat uses Redis; what is set is read by redbeat.
+
+https://redbeat.readthedocs.io/en/latest/config.html
+"""
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+
+#: A Redis, or what stands for one in development and in tests.
+STORES = ("redis://", "rediss://", "filesystem://", "file://", "memory://", "cache+memory://")
+
+
+class RedBeatOptions(BaseModel):
+    """Options of redbeat's Redis client, which takes none from the broker's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Without timeouts a lost network blocks beat for as long as the kernel retries.
+    socket_timeout: PositiveFloat = 5
+    socket_connect_timeout: PositiveFloat = 5
+    socket_keepalive: bool = True
+    health_check_interval: PositiveInt = 25
+
+
+def broken(loop_interval: float, lock_timeout: float) -> str | None:
+    """Say in one sentence why beat would lose its lock, or nothing.
+
+    Args:
+        loop_interval: Longest time in seconds between two looks, each of which renews the lock.
+        lock_timeout: Time in seconds after which another beat may take the lock.
+    """
+    if lock_timeout < 3 * loop_interval:
+        return (
+            f"the lock of beat ({lock_timeout:g} s) must last at least three times its longest"
+            f" sleep ({loop_interval:g} s): change CELERY_REDBEAT_LOCK_TIMEOUT or"
+            " CELERY_BEAT_MAX_LOOP_INTERVAL"
+        )
+    return None
