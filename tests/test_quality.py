@@ -23,12 +23,12 @@ LONGEST: Answers = {"project_slug": "a" * 64}
 
 @pytest.fixture(scope="session")
 def environment(bakery: Bakery, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an environment with the dependencies of the default variant, made once."""
+    """Return an environment with all that variants depend on, made once."""
     shared = tmp_path_factory.getbasetemp().parent
     environment = shared / "quality"
     with FileLock(shared / "quality.lock"):
         if not environment.exists():
-            project = bakery.bake({}, tmp_path_factory.mktemp("default"))
+            project = bakery.bake({"beat": "redbeat"}, tmp_path_factory.mktemp("most"))
             run([*UV, "venv", "--quiet", "--python", sys.executable, str(environment)], project)
             install = [*UV, "pip", "install", "--quiet", "--python", python_of(environment)]
             run([*install, "-r", "pyproject.toml", "--group", "dev"], project)

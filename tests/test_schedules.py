@@ -9,6 +9,7 @@ import subprocess
 import time
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -161,7 +162,7 @@ def test_a_beat_that_stood_still_sends_nothing_until_it_has_the_lock_again(runni
 def test_beat_outlives_a_redis_that_hangs_and_one_that_forgets(running: Running) -> None:
     timeouts = {f"CELERY_REDBEAT_REDIS_OPTIONS__SOCKET_{name}": "0.5" for name in ("TIMEOUT", "CONNECT_TIMEOUT")}
     with running(ANSWERS["redis"], **SHORT, **timeouts) as fleet:
-        redis = Redis.from_url(fleet.variables["CELERY_BROKER_URL"])
+        redis: Any = Redis.from_url(fleet.variables["CELERY_BROKER_URL"])
         start_beats(fleet, "one")
         leader(fleet, "one")
         add(fleet)
