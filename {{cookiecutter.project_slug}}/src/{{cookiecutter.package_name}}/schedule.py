@@ -1,8 +1,7 @@
 """The schedule of beat. Times are UTC.
 
 Every entry expires before its next run is due: a broker that was down for a day must not give a
-worker a day of stale work.
-{{ "Run one beat only; two would send everything twice." if cookiecutter.beat == "file" else "What beat alone may decide is here; `schedules.py` adds others while it runs." }}
+worker a day of stale work. {{ "Run one beat only; two would send everything twice." if cookiecutter.beat == "file" else "`schedules.py` adds more while beat runs." }}
 """
 
 from datetime import timedelta
@@ -44,9 +43,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         timedelta(minutes=4),
         QueueName.BULK,
     ),
-{% if cookiecutter.beat == "file" %}
-    # A crontab, not an interval of a day: an interval starts anew when beat's state file is lost.
-{% endif %}
+    # A crontab, not an interval of a day: an interval starts anew when beat's state is lost.
     "purge-artifacts": entry(
         "maintenance.purge_artifacts",
         crontab(hour="3", minute="15"),

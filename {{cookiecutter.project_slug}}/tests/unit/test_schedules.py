@@ -12,7 +12,7 @@ from redbeat.schedulers import REDBEAT_REDIS_KEY
 from {{ cookiecutter.package_name }} import schedules
 from {{ cookiecutter.package_name }}.beat import Scheduler
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.cli.schedule import schedule as command
+from {{ cookiecutter.package_name }}.cli import schedule as cli
 from {{ cookiecutter.package_name }}.queues import QueueName
 
 MINUTE = timedelta(minutes=1)
@@ -136,7 +136,7 @@ def test_what_a_beat_wrote_after_a_removal_is_ignored(client: FakeRedis) -> None
 
 def run(*words: str) -> str:
     """Run the command, which must succeed, and return what it prints."""
-    result = CliRunner().invoke(command, words, env={"COLUMNS": "200"})
+    result = CliRunner().invoke(cli.schedule, words, env={"COLUMNS": "200"})
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -182,7 +182,7 @@ def test_the_command_adds_shows_and_changes(option: str, value: str, when: str) 
     ],
 )
 def test_a_mistake_ends_the_command_in_one_line(words: str, sentence: str) -> None:
-    result = CliRunner().invoke(command, words.split())
+    result = CliRunner().invoke(cli.schedule, words.split())
     assert result.exit_code != 0
     assert sentence in result.output.splitlines()[-1]
     assert result.output.splitlines()[-1].startswith("Error: ")

@@ -12,7 +12,7 @@ from .. import limits
 from ..queues import Priority, QueueName
 from .broker import Broker
 {% if cookiecutter.beat == "redbeat" %}
-from .redbeat import STORES, RedBeatOptions, broken
+from .redbeat import PACKAGE, STORES, RedBeatOptions, broken
 {% endif %}
 
 PREFIX = "CELERY_"
@@ -91,24 +91,7 @@ class Base(Broker):
         "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s]"
         " %(task_name)s[%(task_id)s]: %(message)s"
     )
-{% if cookiecutter.beat == "file" %}
-
-    beat_schedule_filename: str = "celerybeat-schedule"
-{% elif cookiecutter.beat == "redbeat" %}
-
-    beat_scheduler: str = "{{ cookiecutter.package_name }}.beat:Scheduler"
-    # Seconds until beat sees a schedule that another process has added; redbeat's default is 300.
-    beat_max_loop_interval: PositiveFloat = 5
-    # Seconds until another beat goes on in place of one that died; redbeat's default is 1500.
-    redbeat_lock_timeout: PositiveInt = 30
-    # Where schedules are kept.
-    redbeat_redis_url: str = Field(
-        default_factory=lambda data: data.get("{{ 'broker_url' if cookiecutter.broker == 'redis' else 'result_backend' }}", ""), repr=False
-    )
-    redbeat_redis_options: RedBeatOptions = RedBeatOptions()
-    # Beats with the same prefix share entries and lock, so that each project needs its own.
-    redbeat_key_prefix: str = "{{ cookiecutter.package_name }}:beat:"
-{% endif %}
+{% include "beats/" ~ cookiecutter.beat ~ "/settings.py" ignore missing %}
 
     @model_validator(mode="after")
     def check_time_budget(self) -> Self:
@@ -123,17 +106,6 @@ class Base(Broker):
             raise ValueError(sentence)
         return self
 
-{% if cookiecutter.beat == "redbeat" %}
-    @model_validator(mode="after")
-    def check_beat(self) -> Self:
-        """Refuse a beat that would lose its lock, and a place where redbeat keeps nothing."""
-        if sentence := broken(self.beat_max_loop_interval, self.redbeat_lock_timeout):
-            raise ValueError(sentence)
-        if not self.redbeat_redis_url.startswith(STORES):
-            raise ValueError("CELERY_REDBEAT_REDIS_URL must begin with redis:// or rediss://")
-        return self
-
-{% endif %}
     def for_celery(self) -> dict[str, Any]:
         """Return the settings as Celery takes them."""
         return self.model_dump(exclude_none=True)

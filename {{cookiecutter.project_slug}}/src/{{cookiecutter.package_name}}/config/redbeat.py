@@ -5,6 +5,8 @@ https://redbeat.readthedocs.io/en/latest/config.html
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
+PACKAGE = __package__.partition(".")[0]
+
 #: A Redis, or what stands for one in development and in tests.
 STORES = ("redis://", "rediss://", "filesystem://", "file://", "memory://", "cache+memory://")
 

@@ -24,7 +24,7 @@ def schedule(fleet: Fleet) -> Command:
         "CELERY_REDBEAT_LOCK_TIMEOUT": "3",
         "CELERY_BEAT_MAX_LOOP_INTERVAL": "1",
     }
-    command = [sys.executable, "-m", "celery", "-A", "{{ cookiecutter.package_name }}", "schedule"]
+    command = [sys.executable, "-m", "celery", "-A", str(fleet.app.main), "schedule"]
 
     def run(*words: str) -> str:
         return subprocess.check_output(

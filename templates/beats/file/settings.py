@@ -1,0 +1,2 @@
+
+    beat_schedule_filename: str = "celerybeat-schedule"

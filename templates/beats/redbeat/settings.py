@@ -1,0 +1,23 @@
+
+    beat_scheduler: str = f"{PACKAGE}.beat:Scheduler"
+    # Seconds until beat sees a schedule that another process has added; redbeat's default is 300.
+    beat_max_loop_interval: PositiveFloat = 5
+    # With one sleep more, seconds until another beat goes on in place of one that died: 30 in all.
+    # redbeat's default is 25 minutes.
+    redbeat_lock_timeout: PositiveInt = 25
+    # Where schedules are kept.
+    redbeat_redis_url: str = Field(
+        default_factory=lambda data: data.get({{ '"broker_url"' if cookiecutter.broker == "redis" else '"result_backend"' }}, ""), repr=False
+    )
+    redbeat_redis_options: RedBeatOptions = RedBeatOptions()
+    # Beats with the same prefix share entries and lock, so that each project needs its own.
+    redbeat_key_prefix: str = f"{PACKAGE}:beat:"
+
+    @model_validator(mode="after")
+    def check_beat(self) -> Self:
+        """Refuse a beat that would lose its lock, and a place where redbeat keeps nothing."""
+        if sentence := broken(self.beat_max_loop_interval, self.redbeat_lock_timeout):
+            raise ValueError(sentence)
+        if not self.redbeat_redis_url.startswith(STORES):
+            raise ValueError("CELERY_REDBEAT_REDIS_URL must begin with redis:// or rediss://")
+        return self
