@@ -14,6 +14,7 @@ from {{ cookiecutter.package_name }} import config, limits
 from {{ cookiecutter.package_name }}.celery import create_app
 
 BROKER = "{{ cookiecutter._brokers[cookiecutter.broker].url }}"
+RESULTS = "redis://:s3cr3t@redis.internal/1"
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def test_every_setting_is_one_that_celery_knows(
 ) -> None:
     monkeypatch.setenv("APP_ENV", environment)
     monkeypatch.setenv("CELERY_BROKER_URL", BROKER)
-    monkeypatch.setenv("CELERY_RESULT_BACKEND", BROKER)
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", RESULTS)
 {% if cookiecutter.beat == "redbeat" %}
     redbeats = re.findall(r"either_or\(\s*'(redbeat_\w+)'", inspect.getsource(RedBeatConfig))
     assert set(config.load().for_celery()) <= {*SETTING_KEYS, *redbeats}
@@ -114,7 +115,7 @@ def test_production_refuses_an_unsafe_broker(
     environment: str, url: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APP_ENV", environment)
-    monkeypatch.setenv("CELERY_RESULT_BACKEND", "redis://:s3cr3t@redis.internal/1")
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", RESULTS)
     monkeypatch.setenv("CELERY_BROKER_URL", url)
     with pytest.raises(config.ConfigurationError, match=expected) as error:
         config.load()
@@ -135,7 +136,7 @@ def test_no_variable_leads_a_test_to_a_real_broker(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_app_can_be_made_from_other_settings() -> None:
-    app = create_app(config.Base(broker_url=BROKER{{ ", result_backend=BROKER" if cookiecutter.result_backend != "none" }}))
+    app = create_app(config.Base(broker_url=BROKER{{ ", result_backend=RESULTS" if cookiecutter.result_backend != "none" }}))
     assert app.conf.task_time_limit == limits.HARD_LIMIT
 
 
