@@ -434,7 +434,8 @@ class Fleet:
 
     def seen(self, **wanted: object) -> list[dict[str, Any]]:
         """Return the records of the probe that have these values, in their order."""
-        entries = [json.loads(entry) for entry in self.records.read_text("utf-8").splitlines()]
+        complete, _, _ = self.records.read_text("utf-8").rpartition("\n")  # the last may be being written
+        entries = [json.loads(entry) for entry in complete.splitlines()]
         return [entry for entry in entries if wanted.items() <= entry.items()]
 
     def has_ended(self, task_id: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,6 +184,18 @@ def test_a_process_closes_what_it_has_opened(answers: Answers, general: Running)
         assert len(opened) == len(processes) == (4 if answers["pool"] == "prefork" else 1)
         fleet.stop("general")
         assert Counter(entry["pid"] for entry in fleet.seen(event="closed")) == Counter(processes)
+
+
+@each([{"pool": pool} for pool in ("threads", *GREENLETS)])
+def test_many_tasks_that_end_at_once_are_acknowledged_at_once(answers: Answers, general: Running) -> None:
+    with general(answers, GENERAL_CONCURRENCY="50") as fleet:
+        together = time.time() + 5
+        ids = [fleet.send("probe.sleep_until", together) for _ in range(50)]
+        fleet.ends(*ids)
+        assert min(entry["time"] for entry in fleet.seen(event="end")) >= together, "they did not all run at once"
+        fleet.stop("general")
+        assert len(fleet.seen(event="end")) == len(ids)
+        assert "Traceback" not in fleet.log("general")
 
 
 # Coroutines

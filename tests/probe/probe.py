@@ -78,7 +78,13 @@ def sleep(seconds: float, *_: object) -> None:
     time.sleep(seconds)
 
 
+def sleep_until(moment: float) -> None:
+    """Keep a worker waiting until a time in seconds since the epoch."""
+    time.sleep(max(0.0, moment - time.time()))
+
+
 shared_task(name="probe.sleep")(sleep)
+shared_task(name="probe.sleep_until")(sleep_until)
 
 
 # What tests of the context, of coroutines and of resources need

@@ -26,6 +26,9 @@ class BrokerTransportOptions(BaseModel):
     socket_connect_timeout: PositiveFloat = 5
     socket_keepalive: bool = True
     health_check_interval: PositiveInt = 25
+    # kombu's 10 are fewer than threads or greenlets acknowledge at once. One too many is an error, and
+    # a message whose delivery fails by it is lost.
+    max_connections: PositiveInt = 1000
     # Prefix of all keys, for several projects in one database.
     global_keyprefix: str = ""
 
