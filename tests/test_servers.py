@@ -582,6 +582,24 @@ def test_the_tasks_of_a_killed_worker_run_elsewhere_soon(answers: Answers, runni
 
 
 @pytest.mark.parametrize("broker", options()["broker"])
+def test_a_busy_worker_that_is_killed_loses_nothing(broker: str, running: Running) -> None:
+    with running({"broker": broker, "pool": "prefork"}, **SHORT_LEASE[broker]) as fleet:
+        sent = set(fleet.ask("send_many", 2000, "probe.step", [], {}, {}))
+
+        def ended() -> set[str]:
+            return {entry["id"] for entry in fleet.seen(event="end")}
+
+        for number in range(5):
+            before = len(ended())
+            fleet.start_general(f"killed{number}")
+            fleet.wait(lambda before=before: len(ended()) > before + 50, "the worker is busy")
+            fleet.kill(f"killed{number}")
+        assert len(ended()) < len(sent), "no worker was busy when it was killed"
+        fleet.start_general("last")
+        fleet.wait(lambda: ended() == sent, "all tasks end")
+
+
+@pytest.mark.parametrize("broker", options()["broker"])
 def test_a_solo_worker_refuses_a_lease_that_its_tasks_may_outlast(
     broker: str, installed: Installed, tmp_path: Path
 ) -> None:

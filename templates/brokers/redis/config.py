@@ -1,6 +1,14 @@
 """How to reach the broker, a Redis."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    computed_field,
+    field_validator,
+)
 from pydantic_settings import BaseSettings
 
 from .. import limits
@@ -26,8 +34,7 @@ class BrokerTransportOptions(BaseModel):
     socket_connect_timeout: PositiveFloat = 5
     socket_keepalive: bool = True
     health_check_interval: PositiveInt = 25
-    # kombu's 10 are fewer than threads or greenlets acknowledge at once. One too many is an error, and
-    # a message whose delivery fails by it is lost.
+    # kombu's 10 are fewer than greenlets need that acknowledge at once. One too many is an error.
     max_connections: PositiveInt = 1000
     # Prefix of all keys, for several projects in one database.
     global_keyprefix: str = ""
@@ -36,7 +43,14 @@ class BrokerTransportOptions(BaseModel):
 #: Development and tests use these in place of a server; production refuses them.
 LOCAL = ("filesystem://", "memory://")
 
-SCHEMES = ("redis://", "rediss://", "sentinel://")
+_TRANSPORT = f"{__package__.partition('.')[0]}.transport:"
+
+#: The transport for each kind of URL: see transport.py.
+TRANSPORTS = {
+    "redis": f"{_TRANSPORT}Transport",
+    "rediss": f"{_TRANSPORT}Transport",
+    "sentinel": f"{_TRANSPORT}SentinelTransport",
+}
 
 
 class Broker(BaseSettings):
@@ -52,9 +66,15 @@ class Broker(BaseSettings):
     @classmethod
     def check_scheme(cls, url: str) -> str:
         """Refuse another kind of broker: queues and priorities are made for this one."""
-        if not url.startswith(SCHEMES + LOCAL):
+        if url.partition("://")[0] not in TRANSPORTS and not url.startswith(LOCAL):
             raise ValueError("this project is made for Redis: use redis:// or rediss://")
         return url
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def broker_transport(self) -> str | None:
+        """What talks to the broker."""
+        return TRANSPORTS.get(self.broker_url.partition("://")[0])
 
     @property
     def lease(self) -> float:

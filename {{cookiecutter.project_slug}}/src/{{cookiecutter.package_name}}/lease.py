@@ -61,7 +61,7 @@ class VisibilityLease(bootsteps.StartStopStep):
 
     def renew(self, channel: Any) -> int:
         """Renew all leases of a channel at once and return how many there are."""
-        held = list(channel.qos._delivered)
+        held = channel.held()
         if held:
             try:
                 with channel.conn_or_acquire() as client:
