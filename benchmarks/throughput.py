@@ -10,8 +10,9 @@ Three apps run the same no-op, in rounds of alternating order, each on a server 
     defaults    plain Celery with a broker, a result backend and nothing else
 
 The queue is filled before a worker starts, and its length is watched from outside: a rate is that of
-the middle 80 % of the tasks. CPU time is that of the worker with its processes. `--chunks` compares
-single tasks of the project with chunks of 100.
+the middle 80 % of the tasks. CPU time is that of the worker with its processes. `--ways` compares
+ways to run many small items in the project: single tasks, single tasks that processes take ahead, and
+chunks of 100.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 TEMPLATE = Path(__file__).resolve().parent.parent
@@ -63,26 +65,35 @@ if os.environ["APP"] == "same":
         app.conf.worker_disable_prefetch = True
 """
 
+PLAIN_APPS = ["same", "defaults"]
+
 NOOP = """
 @app.task(name="bench.noop")
 def noop(number: int = 0) -> None:
     pass
 """
 
-#: Fills the queue, or prints the number of messages in it for every line that it reads.
+OURS = "from my_celery_project.celery import app\n"
+
+#: Fills the queue and prints the seconds that it took.
 PUBLISH = """
 import sys
+import time
 from bench import app, noop
 
 items, chunk = int(sys.argv[1]), int(sys.argv[2])
+app.finalize()
+start = time.perf_counter()
 if chunk:
     noop.chunks(((number,) for number in range(items)), chunk).group().apply_async(queue="default")
 else:
     with app.pool.acquire(block=True) as connection, connection.Producer() as producer:
         for number in range(items):
             noop.apply_async((number,), queue="default", producer=producer)
+print(time.perf_counter() - start)
 """
 
+#: Prints the number of messages in the queue for every line that it reads.
 DEPTH = """
 import sys
 from bench import app
@@ -111,20 +122,32 @@ class Contender:
 
     Args:
         name: project, same or defaults.
-        folder: Folder for its module and logs.
+        folder: Folder for its own one with module and logs.
         python: Interpreter of the environment of the project.
-        source: Python that defines `app`.
         pool: Pool of its worker.
+        source: Python that defines `app`.
+        chunk: Number of items in a message; 0 for single tasks.
+        variables: Variables of its processes.
     """
 
-    def __init__(self, name: str, folder: Path, python: Path, source: str, pool: str) -> None:
-        self.name, self.folder, self.python, self.pool = name, folder, python, pool
-        folder.mkdir()
-        (folder / "bench.py").write_text(source + NOOP, "utf-8")
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        python: Path,
+        pool: str,
+        source: str = OURS,
+        chunk: int = 0,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name, self.folder, self.python, self.pool = name, folder / name, python, pool
+        self.chunk, self.variables = chunk, variables or {}
+        self.folder.mkdir()
+        (self.folder / "bench.py").write_text(source + NOOP, "utf-8")
         for script, text in (("publish.py", PUBLISH), ("depth.py", DEPTH)):
-            (folder / script).write_text(text, "utf-8")
+            (self.folder / script).write_text(text, "utf-8")
 
-    def measure(self, urls: dict[str, str], items: int, concurrency: int, chunk: int = 0) -> dict[str, float]:
+    def measure(self, urls: dict[str, str], items: int, concurrency: int) -> dict[str, float]:
         """Return items per second, CPU milliseconds per item, and messages published per second."""
         env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CELERY_")},
@@ -133,12 +156,12 @@ class Contender:
             "POOL": self.pool,
             "BROKER": urls["broker"],
             "RESULTS": urls["results"],
+            **self.variables,
         }
-        if self.name == "project":
+        if self.name not in PLAIN_APPS:
             env |= {"CELERY_BROKER_URL": urls["broker"], "CELERY_RESULT_BACKEND": urls["results"]}
-        start = time.perf_counter()
-        subprocess.run([self.python, "publish.py", str(items), str(chunk)], check=True, cwd=self.folder, env=env)
-        publishing = time.perf_counter() - start
+        publish = [str(self.python), "publish.py", str(items), str(self.chunk)]
+        publishing = float(subprocess.check_output(publish, cwd=self.folder, env=env))
         celery = [str(self.python.parent / "celery"), "-A", "bench", "worker", "--loglevel", "ERROR"]
         arguments = ["--pool", self.pool, "--concurrency", str(concurrency), "--queues", "default"]
         with (
@@ -216,26 +239,29 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=2)
     parser.add_argument("--items", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--chunks", action="store_true")
+    parser.add_argument("--ways", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
         project, python = stack.enter_context(environment(folder, options.broker, options.pool))
 
-        def contender(label: str, source: str) -> Contender:
-            return Contender(label, folder / label, python, source, options.pool)
+        contender = partial(Contender, folder=folder, python=python, pool=options.pool)
 
-        ours = contender("project", "from my_celery_project.celery import app\n")
-        if options.chunks:
-            runs = {"single": (ours, options.items, 0), "chunks of 100": (ours, 50 * options.items, 100)}
+        if options.ways:
+            taken_ahead = {"CELERY_WORKER_PREFETCH_MULTIPLIER": "10"}
+            if options.broker == "redis":
+                taken_ahead["CELERY_WORKER_DISABLE_PREFETCH"] = "false"
+            contenders = [
+                contender("single"),
+                contender("ahead", variables=taken_ahead),
+                contender("chunks", chunk=100),
+            ]
         else:
-            plain = [contender(label, PLAIN) for label in ("same", "defaults")]
-            runs = {each.name: (each, options.items, 0) for each in (ours, *plain)}
-        results: dict[str, list[dict[str, float]]] = {label: [] for label in runs}
+            contenders = [contender("project"), *(contender(label, source=PLAIN) for label in PLAIN_APPS)]
+        results: dict[str, list[dict[str, float]]] = {each.name: [] for each in contenders}
         for number in range(options.rounds):
-            order = list(runs) if number % 2 == 0 else list(reversed(runs))
-            for label in order:
-                each, items, chunk = runs[label]
+            for each in contenders if number % 2 == 0 else reversed(contenders):
+                items = options.items * (50 if each.chunk else 1)
                 with ExitStack() as servers:
                     place = Path(servers.enter_context(tempfile.TemporaryDirectory()))
                     redis = servers.enter_context(redis_server(place))
@@ -243,7 +269,7 @@ def main() -> None:
                     if options.broker == "rabbitmq":
                         config = project / "deploy" / "rabbitmq.conf"
                         urls["broker"] = servers.enter_context(rabbitmq_server(place, config))
-                    results[label].append(each.measure(urls, items, options.concurrency, chunk))
+                    results[each.name].append(each.measure(urls, items, options.concurrency))
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
         report(results)
 

@@ -1,17 +1,9 @@
 """How to reach the broker, a Redis."""
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    computed_field,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_settings import BaseSettings
 
-from .. import limits
+from .. import limits, transport
 
 
 class BrokerTransportOptions(BaseModel):
@@ -43,15 +35,6 @@ class BrokerTransportOptions(BaseModel):
 #: Development and tests use these in place of a server; production refuses them.
 LOCAL = ("filesystem://", "memory://")
 
-_TRANSPORT = f"{__package__.partition('.')[0]}.transport:"
-
-#: The transport for each kind of URL: see transport.py.
-TRANSPORTS = {
-    "redis": f"{_TRANSPORT}Transport",
-    "rediss": f"{_TRANSPORT}Transport",
-    "sentinel": f"{_TRANSPORT}SentinelTransport",
-}
-
 
 class Broker(BaseSettings):
     """Settings that depend on the broker."""
@@ -66,15 +49,9 @@ class Broker(BaseSettings):
     @classmethod
     def check_scheme(cls, url: str) -> str:
         """Refuse another kind of broker: queues and priorities are made for this one."""
-        if url.partition("://")[0] not in TRANSPORTS and not url.startswith(LOCAL):
+        if url.partition("://")[0] not in transport.ALIASES and not url.startswith(LOCAL):
             raise ValueError("this project is made for Redis: use redis:// or rediss://")
         return url
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def broker_transport(self) -> str | None:
-        """What talks to the broker."""
-        return TRANSPORTS.get(self.broker_url.partition("://")[0])
 
     @property
     def lease(self) -> float:

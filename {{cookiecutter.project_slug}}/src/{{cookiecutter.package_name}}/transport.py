@@ -18,7 +18,7 @@ from typing import Any
 from uuid import uuid4
 
 from celery.utils.log import get_logger
-from kombu.transport import redis, virtual
+from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils.json import dumps, loads
 
 logger = get_logger(__name__)
@@ -202,3 +202,12 @@ class SentinelTransport(redis.SentinelTransport):
     """For `sentinel://`."""
 
     Channel = SentinelChannel
+
+
+#: The transports by the scheme of a URL. kombu looks them up by it, for this process from now on.
+ALIASES = {
+    "redis": f"{__name__}:{Transport.__name__}",
+    "rediss": f"{__name__}:{Transport.__name__}",
+    "sentinel": f"{__name__}:{SentinelTransport.__name__}",
+}
+TRANSPORT_ALIASES.update(ALIASES)

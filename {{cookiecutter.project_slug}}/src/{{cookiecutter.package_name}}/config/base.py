@@ -37,9 +37,10 @@ class Base(Broker):
 {% endif %}
     broker_read_url: str | None = Field(default=None, repr=False)
     broker_write_url: str | None = Field(default=None, repr=False)
-    # Wait for a broker that is down, at start-up too and for as long as it takes.
+    # Wait for a broker that is down, at start-up too and for as long as it takes. Celery documents
+    # 0 as "for ever", but kombu 5.7 then gives up at once (kombu/utils/functional.py).
     broker_connection_retry_on_startup: bool = True
-    broker_connection_max_retries: int = 0
+    broker_connection_max_retries: PositiveInt = 1_000_000
 
     # Pickle runs code on loading; JSON is all that tasks may exchange.
     task_serializer: str = "json"
