@@ -57,7 +57,12 @@ class Fleet:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        wait_until(lambda: re.search(r" ready\.|beat: Starting", self.log(name)))
+        wait_until(lambda: self.is_ready(name))
+
+    def is_ready(self, name: str) -> bool:
+        """Whether a worker or beat works; fail if it has ended."""
+        assert self.workers[name].poll() is None, self.log(name)
+        return re.search(r" ready\.|beat: Starting", self.log(name)) is not None
 
     def start_slow(self, name: str, line: str = "general", **environment: str) -> None:
         """Start a worker that knows the slow task, under a name of its own."""
