@@ -11,7 +11,7 @@ from kombu.transport.redis import Transport as KombuTransport
 from redis import Redis
 from servers import wait_until
 
-from {{ cookiecutter.package_name }}.transport import UNREADABLE, Transport
+from {{ cookiecutter.package_name }} import transport
 
 pytestmark = pytest.mark.integration
 
@@ -33,9 +33,9 @@ def connect(urls: dict[str, str], prefix: str) -> Iterator[Connect]:
     """Yield what opens a connection, with a transport."""
     connections: list[Connection] = []
 
-    def open_connection(transport: type = Transport, **options: Any) -> Connection:
+    def open_connection(kind: type = transport.Transport, **options: Any) -> Connection:
         options["global_keyprefix"] = prefix
-        connection = Connection(urls["broker_url"], transport=transport, transport_options=options)
+        connection = Connection(urls["broker_url"], transport=kind, transport_options=options)
         connections.append(connection)
         return connection
 
@@ -93,8 +93,8 @@ def test_a_message_is_held_from_the_moment_it_is_taken(connect: Connect, keys: A
     send(connect(), "one")
     connection = connect()
     receiver = Receiver(connection, "first")
-    transport: Any = connection.transport
-    transport.cycle.on_poll_start()  # asks, and does not read the answer
+    opened: Any = connection.transport
+    opened.cycle.on_poll_start()  # asks, and does not read the answer
     wait_until(lambda: keys() == {"unacked": "hash", "unacked_index": "zset"})
     assert receiver.channel.held() == [receiver.channel.tag]
     assert receiver.take(1) == ["one"]
@@ -161,8 +161,8 @@ def test_what_is_no_message_is_set_aside(
         redis.lpush(f"{prefix}first", *wrong)
         send(connect(), "one")
         assert Receiver(connect(), "first").take(1) == ["one"]
-        assert redis.lrange(f"{prefix}{UNREADABLE}", 0, -1)[::-1] == wrong
-    assert keys() == {UNREADABLE: "list"}
+        assert redis.lrange(f"{prefix}{transport.UNREADABLE}", 0, -1)[::-1] == wrong
+    assert keys() == {transport.UNREADABLE: "list"}
 
 
 def test_replies_are_not_held(connect: Connect, keys: Any) -> None:
