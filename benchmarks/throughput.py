@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -191,11 +190,7 @@ class Contender:
                 first, last = falls_below(length, 0.9 * messages, worker.pid), None
                 last = falls_below(length, 0.1 * messages, worker.pid)
             finally:
-                worker.send_signal(signal.SIGTERM)
-                try:
-                    worker.wait(20)
-                except subprocess.TimeoutExpired:
-                    kill_group(worker.pid)
+                kill_group(worker.pid)  # not in peace: the server is dropped too
                 depth.kill()
         done = (first[2] - last[2]) / messages * items
         return {
