@@ -2,7 +2,7 @@
 
     python benchmarks/throughput.py --broker redis --pool prefork
 
-Three apps run the same no-op, in rounds of alternating order, each on a server of its own:
+Three apps run the same no-op, in rounds of alternating order, each on an empty server:
 
     project     the generated project, as its owner runs it
     same        plain Celery with the same guarantees: late acknowledgement, nothing taken ahead,
@@ -28,6 +28,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+
+from redis import Redis
 
 TEMPLATE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TEMPLATE / "tests"))
@@ -82,6 +84,8 @@ from bench import app, noop
 
 items, chunk = int(sys.argv[1]), int(sys.argv[2])
 app.finalize()
+with app.connection_for_write() as connection:
+    connection.default_channel.queue_delete("default")  # each app declares it as it likes
 start = time.perf_counter()
 if chunk:
     noop.chunks(((number,) for number in range(items)), chunk).group().apply_async(queue="default")
@@ -254,17 +258,17 @@ def main() -> None:
         else:
             contenders = [contender("project"), *(contender(label, source=PLAIN) for label in PLAIN_APPS)]
         results: dict[str, list[dict[str, float]]] = {each.name: [] for each in contenders}
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        redis = stack.enter_context(redis_server(place))
+        urls = {"broker": f"{redis}/0", "results": f"{redis}/1"}
+        if options.broker == "rabbitmq":
+            config = project / "deploy" / "rabbitmq.conf"
+            urls["broker"] = stack.enter_context(rabbitmq_server(place, config))
         for number in range(options.rounds):
             for each in contenders if number % 2 == 0 else reversed(contenders):
                 items = options.items * (50 if each.chunk else 1)
-                with ExitStack() as servers:
-                    place = Path(servers.enter_context(tempfile.TemporaryDirectory()))
-                    redis = servers.enter_context(redis_server(place))
-                    urls = {"broker": f"{redis}/0", "results": f"{redis}/1"}
-                    if options.broker == "rabbitmq":
-                        config = project / "deploy" / "rabbitmq.conf"
-                        urls["broker"] = servers.enter_context(rabbitmq_server(place, config))
-                    results[each.name].append(each.measure(urls, items, options.concurrency))
+                Redis.from_url(redis).flushall()
+                results[each.name].append(each.measure(urls, items, options.concurrency))
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
         report(results)
 
