@@ -6,7 +6,8 @@ Three apps run the same no-op, in rounds of alternating order, each on an empty 
 
     project     the generated project, as its owner runs it
     same        plain Celery with the same guarantees: late acknowledgement, nothing taken ahead,
-                time limits, no results, and on RabbitMQ confirmed messages in quorum queues
+                time limits, no results, and on RabbitMQ confirmed messages in quorum queues that keep
+                what was delivered too often
     defaults    plain Celery with a broker, a result backend and nothing else
 
 The queue is filled before a worker starts, and its length is watched from outside: a rate is that of
@@ -50,10 +51,17 @@ SAME = {
     "task_time_limit": 300,
     "worker_prefetch_multiplier": 2 if os.environ["POOL"] in {"gevent", "eventlet"} else 1,
 }
+ARGUMENTS = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": 20,
+    "x-dead-letter-exchange": "dead-letters",
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
 QUORUM = {
     "broker_transport_options": {"confirm_publish": True},
     "task_queues": [
-        Queue("default", Exchange("tasks", type="topic"), "default", queue_arguments={"x-queue-type": "quorum"})
+        Queue("default", Exchange("tasks", type="topic"), "default", queue_arguments=ARGUMENTS)
     ],
 }
 app = Celery("plain", broker=os.environ["BROKER"], backend=os.environ["RESULTS"])
