@@ -59,8 +59,16 @@ def projects(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
-    modules = ("servers", "context", "workflows", "schedules")
-    pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="4")
+    modules = ("servers", "context", "workflows", "schedules", "idempotency", "dead_letters")
+    files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "django"))
+    pytest(session, *files, workers="5")  # a third of the time nothing but clocks is waited for
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Kill, cut off and fill up what generated projects run on; count what is lost."""
+    install(session)
+    pytest(session, "tests/test_faults.py", workers="2")
 
 
 @nox.session(default=False)

@@ -25,7 +25,18 @@ from cookiecutter.exceptions import FailedHookException  # type: ignore[import-u
 from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
 from filelock import FileLock
 
-from servers import NEWER_ROOT, Fleet, Place, Project, rabbitmq_server, redis_server
+from load import COLUMNS, table_row
+from servers import (
+    NEWER_ROOT,
+    Fleet,
+    Place,
+    PostgreSQL,
+    Project,
+    postgresql_server,
+    quick_folder,
+    rabbitmq_server,
+    redis_server,
+)
 from support import UV, python_of, run
 from variants import PROJECT, TEMPLATE, Answers, Choice, variant_id
 
@@ -159,6 +170,35 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
+def libraries(root: Path, project: Path) -> Path:
+    """Return an environment with what a project depends on, which projects that depend on the same share.
+
+    So their libraries are installed and compiled once.
+    """
+    dependencies = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    environment = root / f"{crc32(repr(sorted(dependencies)).encode()):x}"
+    complete = environment / "complete"
+    root.mkdir(exist_ok=True)
+    with FileLock(f"{environment}.lock"):
+        if not complete.exists():
+            run([*UV, "venv", "--quiet", "--clear", "--python", sys.executable, str(environment)], project)
+            install = [*UV, "pip", "install", "--quiet", "--python", python_of(environment)]
+            run([*install, *dependencies], project)
+            complete.touch()
+    return environment
+
+
+def borrow(environment: Path, libraries: Path) -> None:
+    """Let an environment import the libraries of another one, and have their commands."""
+    (ours,), (theirs,) = (folder.glob("lib/python*/site-packages") for folder in (environment, libraries))
+    (ours / "libraries.pth").write_text(f"{theirs}\n", "utf-8")
+    for script in (libraries / "bin").iterdir():
+        place, content = environment / "bin" / script.name, script.read_bytes()
+        if not place.exists() and content.startswith(b"#!"):
+            place.write_bytes(content.replace(bytes(libraries), bytes(environment)))
+            place.chmod(0o755)
+
+
 @pytest.fixture(scope="session")
 def installed(bakery: Bakery, shared: Path) -> Installed:
     """Return a function that gives the project for answers, installed with no more than it declares.
@@ -179,13 +219,21 @@ def installed(bakery: Bakery, shared: Path) -> Installed:
                     text = file.read_text("utf-8")
                     assert old in text, f"{path} of {name} has no {old!r}"
                     file.write_text(text.replace(old, new), "utf-8")
-                python = python_of(environment)
                 run([*UV, "venv", "--quiet", "--python", sys.executable, str(environment)], folder)
-                run([*UV, "pip", "install", "--quiet", "--python", python, "--editable", "."], folder)
+                borrow(environment, libraries(shared / "libraries", folder))
+                install = [*UV, "pip", "install", "--quiet", "--no-deps", "--python", python_of(environment)]
+                run([*install, "--editable", "."], folder)
         (folder,) = (root / "project").iterdir()
         return Project(folder, environment)
 
     return install
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """Run a PostgreSQL."""
+    with postgresql_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -196,8 +244,8 @@ def rabbitmq(tmp_path_factory: pytest.TempPathFactory, bakery: Bakery) -> Iterat
 
         def url(place: Place) -> str:
             if place not in urls:
-                folder = tmp_path_factory.mktemp("rabbitmq")
-                project = bakery.bake({"broker": "rabbitmq"}, folder / "project")
+                project = bakery.bake({"broker": "rabbitmq"}, tmp_path_factory.mktemp("rabbitmq"))
+                folder = stack.enter_context(quick_folder())
                 server = rabbitmq_server(folder, project / "deploy" / "rabbitmq.conf", place)
                 urls[place] = stack.enter_context(server)
             return urls[place]
@@ -315,15 +363,20 @@ def summary(record_property: Callable[[str, object], None]) -> Callable[[str], N
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what tests left by `summary` and `tally`; they may have run in other processes."""
+    """Print what tests left by `summary` and `tally`, and the table of faults; they may have run in other processes."""
     counts: Counter[str] = Counter()
     totals: Counter[str] = Counter()
+    faults: list[list[object]] = []
     for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
         for name, value in report.user_properties:
             if name == "summary":
                 terminalreporter.write_line(f"\n{value}")
+            elif name == "fault":
+                faults.append(value)
             elif name == "tally":
                 counts[value[0]] += value[1]
                 totals[value[0]] += value[2]
+    for row in [COLUMNS, *sorted(faults, key=str)] if faults else []:
+        terminalreporter.write_line(table_row(*row))
     for label, total in totals.items():
         terminalreporter.write_line(f"{label}: {counts[label]} of {total}")

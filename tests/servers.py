@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ from email import message_from_bytes
 from email.message import Message
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -58,8 +60,9 @@ def missing(reason: str) -> NoReturn:
 
 def needed(program: str, root: str = "") -> str:
     """Return the path of a program, below a root; without it, skip the test, or fail it in CI."""
-    # Debian keeps a RabbitMQ that any user may start away from the PATH.
-    folders = ["/usr/lib/rabbitmq/bin", *os.environ["PATH"].split(":"), *os.defpath.split(":")]
+    # Debian keeps a RabbitMQ that any user may start away from the PATH, and all of PostgreSQL.
+    postgresql = map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))
+    folders = ["/usr/lib/rabbitmq/bin", *postgresql, *os.environ["PATH"].split(":"), *os.defpath.split(":")]
     path = shutil.which(program, path=":".join(root + folder for folder in folders))
     if path is None:
         missing(f"{program} is not installed{root and f' in {root}'}")
@@ -121,6 +124,18 @@ def newer() -> Place:
     if not NEWER_ROOT:
         missing("NEWER_SERVERS does not name the root of a Debian 13")
     return Place(NEWER_ROOT)
+
+
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """Yield a folder for a server's data: in memory, if this machine has such a place.
+
+    Servers wait until the disk has each message. What they have written outlives a `kill -9` in memory, too.
+    """
+    memory = Path("/dev/shm")  # noqa: S108
+    place = memory if os.access(memory, os.W_OK) else None
+    with TemporaryDirectory(prefix="celery-template-", dir=place, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @contextmanager
@@ -210,6 +225,68 @@ def rabbitmq_version(url: str) -> str:
     return match[1].decode()
 
 
+@dataclass(frozen=True)
+class PostgreSQL:
+    """A PostgreSQL of this test run's own.
+
+    Args:
+        port: Where it listens.
+    """
+
+    port: int
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run one of its own clients, and return what it wrote."""
+        command = [needed(program), "--host=127.0.0.1", f"--port={self.port}", "--username=app", *arguments]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+
+    def create(self, name: str) -> str:
+        """Make an empty database and return its URL."""
+        self.run("createdb", name)
+        return f"postgresql://app@127.0.0.1:{self.port}/{name}"
+
+    def query(self, url: str, statement: str) -> list[list[str]]:
+        """Return the rows of a statement."""
+        output = self.run("psql", "--no-align", "--tuples-only", f"--dbname={urlsplit(url).path[1:]}", "-c", statement)
+        return [line.split("|") for line in output.splitlines()]
+
+    @contextmanager
+    def away(self, url: str) -> Iterator[None]:
+        """Let a database refuse everybody, and end the connections that there are."""
+        name, elsewhere = urlsplit(url).path[1:], url.replace(urlsplit(url).path, "/postgres")
+        self.query(elsewhere, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        self.query(elsewhere, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
+        yield
+        self.query(elsewhere, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
+
+@contextmanager
+def postgresql_server(*options: str) -> Iterator[PostgreSQL]:
+    """Run a PostgreSQL; as root, which it refuses, under the user that its package has made."""
+    port, as_root = free_port(), os.geteuid() == 0
+    user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if as_root else []
+    # Not below pytest's folder, which only its owner may enter.
+    with tempfile.TemporaryDirectory(prefix="postgresql-", dir="/var/tmp") as name:
+        if as_root:
+            shutil.chown(name, "postgres")
+        data = f"{name}/data"
+        initialise = [needed("initdb"), "--pgdata", data, "--username=app", "--auth=trust", "--no-sync"]
+        subprocess.run([*user, *initialise], check=True, capture_output=True, cwd=name)
+        settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
+        arguments = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        command = [*user, needed("postgres"), "-D", data, *arguments, *options]
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=name, start_new_session=True
+        ) as server:
+            try:
+                ready = [needed("pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={port}"]
+                wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL accepts connections")
+                yield PostgreSQL(port)
+            finally:
+                kill_group(server.pid)
+                server.wait()
+
+
 class Canary:
     """A server that nobody should call: it counts connections and answers nothing."""
 
@@ -271,6 +348,31 @@ def kill_group(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
+#: What limits memory, and swap, in version 1 and 2 of control groups; the order matters.
+LIMITS = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max", "memory.swap.max")
+
+
+@contextmanager
+def memory_limit(megabytes: int) -> Iterator[str]:
+    """Yield the start of a shell command whose processes share so much memory, as in a container."""
+    root = Path("/sys/fs/cgroup")
+    first = (root / "memory" / "cgroup.procs").exists()
+    group = (root / "memory" if first else root) / f"celery-template-{os.getpid()}-{time.monotonic_ns()}"
+    try:
+        if not first:
+            (root / "cgroup.subtree_control").write_text("+memory")
+        group.mkdir()
+        for file in filter(Path.exists, (group / name for name in LIMITS)):
+            file.write_text("0" if "swap" in file.name else str(megabytes * 2**20))
+    except OSError as error:
+        pytest.fail(f"no control group can be made that limits memory: {error}")
+    try:
+        yield f"sh -c 'echo $$ > {group}/cgroup.procs && exec \"$@\"' limited"
+    finally:
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), "nothing is left in the control group")
+        group.rmdir()
+
+
 @dataclass(frozen=True)
 class Project:
     """A generated project and the environment into which it is installed.
@@ -311,7 +413,8 @@ class Project:
             "HOME": str(cwd),
             "PATH": f"{self.environment / 'bin'}:{os.defpath}",
             "PYTHONPATH": str(PROBE),
-            "PYTHONPYCACHEPREFIX": f"{self.environment}-bytecode",
+            # Outside of the project, and shared with others: they have most libraries in common.
+            "PYTHONPYCACHEPREFIX": str(self.environment.parent.parent / "bytecode"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "default",
         }
@@ -402,13 +505,13 @@ class Fleet:
     def is_ready(self, name: str) -> bool:
         """Whether a process works; fail if it has ended."""
         assert self.processes[name].poll() is None, f"{name} did not start:\n{self.tails()}"
-        return re.search(r" ready\.|beat: Starting", self.log(name)) is not None
+        return re.search(r" ready\.|beat: Starting|Uvicorn running|Listening at", self.log(name)) is not None
 
-    def start_general(self, *names: str) -> None:
+    def start_general(self, *names: str, **variables: str) -> None:
         """Start general workers under names of their own."""
         line = self.project.lines["general"]
         assert "--hostname general@%h" in line
-        self.start(*names, line=line.replace("--hostname general@", "--hostname $NAME@"))
+        self.start(*names, line=line.replace("--hostname general@", "--hostname $NAME@"), **variables)
 
     def log(self, name: str) -> str:
         """Return what a process wrote."""

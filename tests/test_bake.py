@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import tokenize
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -110,7 +111,7 @@ def test_white_space_is_tidy(answers: Answers, baked: Baked) -> None:
     wrong = list(lines_that(project, lambda _, line: line != line.rstrip(), skip="LICENSE*"))
     for path in files(project):
         text = path.read_text("utf-8")
-        blank_lines = 3 if path.suffix == ".py" else 2
+        blank_lines = 3 if path.suffix in {".py", ".mako"} else 2
         if not re.search(r"[^\n]\n\Z", text):
             wrong.append(f"{path.relative_to(project)}: does not end in one line end")
         if path.stem == "LICENSE":
@@ -120,6 +121,22 @@ def test_white_space_is_tidy(answers: Answers, baked: Baked) -> None:
         if "\n" * (blank_lines + 1) in text:
             wrong.append(f"{path.relative_to(project)}: {blank_lines} blank lines or more")
     assert not wrong, "\n".join(wrong)
+
+
+@for_every_pair
+def test_nothing_is_declared_twice(answers: Answers, baked: Baked) -> None:
+    """No dependency, no variable of the environment and no target of the Makefile."""
+    project = baked(answers)
+    settings = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
+    for declared in (
+        settings["project"]["dependencies"],
+        settings["dependency-groups"]["dev"],
+        re.findall(r"(?m)^(?:# )?([A-Z_]+)=", (project / ".env.example").read_text("utf-8")),
+        re.findall(r"(?m)^([a-z%-]+):", (project / "Makefile").read_text("utf-8")),
+    ):
+        names = [re.split(r"[<>=]", row)[0] for row in declared]
+        assert len(names) > 3
+        assert sorted(set(names)) == sorted(names)
 
 
 @for_every_pair
@@ -429,14 +446,22 @@ def jinja_density(project: Path) -> tuple[list[tuple[float, str]], int, int]:
     return rows, sum(tags(path) for path in loader.loaded), all_lines
 
 
-def test_the_package_without_examples_is_small(baked: Baked, summary: Callable[[str], None]) -> None:
-    modules = [path for path in files(baked({"examples": False}) / "src") if path.suffix == ".py"]
+#: Packages that only a framework brings.
+WEB = {"web", "site", "jobs"}
+
+
+@pytest.mark.parametrize("framework", options()["framework"])
+def test_the_package_without_examples_is_small(framework: str, baked: Baked, summary: Callable[[str], None]) -> None:
+    project = baked({"examples": False, "framework": framework})
+    modules = [path for path in files(project / "src") if path.suffix == ".py"]
+    web = sum(len(path.read_text("utf-8").splitlines()) for path in modules if WEB & set(path.parts))
     texts = [path.read_text("utf-8") for path in modules]
     all_lines = sum(len(text.splitlines()) for text in texts)
     filled = sum(bool(line.strip()) for text in texts for line in text.splitlines())
     code = sum(map(lines_of_code, texts))
     summary(
-        f"The package without examples: {len(modules)} modules, {all_lines} lines of Python,"
+        f"The package without examples, framework {framework}: {len(modules)} modules,"
+        f" {all_lines} lines of Python ({web} of the web part),"
         f" {filled} of them not blank, {code} of them code (no comment, no docstring)"
     )
     assert 0 < code < filled < all_lines

@@ -73,6 +73,11 @@ def allowed(answers: Mapping[str, Choice]) -> bool:
     return not any(matches(row, answers) for row in load()["_refusals"].values())
 
 
+def allowed_with_defaults(answers: Answers) -> bool:
+    """Say whether these answers are allowed when all others are the defaults."""
+    return allowed({**{name: choices[0] for name, choices in options().items()}, **answers})
+
+
 def complete(answers: Answers, benefit: Callable[[Answers], int] = lambda answers: 0) -> Answers | None:
     """Return allowed answers to every option, or nothing if there are none with `answers`.
 
@@ -114,21 +119,12 @@ def pairwise() -> list[Answers]:
     return variants
 
 
-def rotating(*names: str, **others: int) -> list[Answers]:
-    """Return every allowed combination of the choices of some options; the others take turns.
-
-    Args:
-        names: The options that are combined.
-        others: For options that take turns, the number of the choice to begin with.
-    """
-    variants: list[Answers] = []
-    for answers in filter(allowed, all_variants(*names)):
-        turns = {
-            name: options()[name][(len(variants) + first) % len(options()[name])] for name, first in others.items()
-        }
-        variants.append({**answers, **turns})
-    assert all(map(allowed, variants))
-    return variants
+def combined(*names: str) -> Iterator[Answers]:
+    """Yield every allowed combination of the choices of some options, with what it needs of others."""
+    defaults = {name: choices[0] for name, choices in options().items()}
+    for given in all_variants(*names):
+        if answers := complete(given):
+            yield {name: choice for name, choice in answers.items() if name in names or choice != defaults[name]}
 
 
 def variant_id(answers: Mapping[str, Choice]) -> str:

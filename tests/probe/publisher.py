@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from dataclasses import asdict
 from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
 from celery import chain, chord  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
@@ -23,6 +26,77 @@ def send(app: Any, name: str, args: list[Any], kwargs: dict[str, Any], options: 
 def send_many(app: Any, times: int, *call: Any) -> list[str]:
     """Send a task several times and return the ids."""
     return [send(app, *call) for _ in range(times)]
+
+
+def send_numbered(app: Any, name: str, first: int, last: int, seconds: float) -> list[int]:
+    """Send a task for each number of a range; return the numbers of which the sender cannot be sure."""
+    refused = []
+    for number in range(first, last):
+        try:
+            app.send_task(name, (number, seconds), ignore_result=True)
+        except Exception:
+            refused.append(number)
+    return refused
+
+
+def send_large(app: Any, name: str, size: int) -> str:
+    """Send a task with an argument of so many characters and return its id."""
+    return str(app.send_task(name, ("x" * size,)).id)
+
+
+def timed(app: Any, command: str, *arguments: Any) -> tuple[float, str]:
+    """Do another command that fails; return how long that took, and the error."""
+    began = time.monotonic()
+    try:
+        COMMANDS[command](app, *arguments)
+    except Exception as error:
+        return time.monotonic() - began, f"{type(error).__name__}: {error}"
+    return time.monotonic() - began, ""
+
+
+def publish_raw(app: Any, body: str, content_type: str, name: str | None) -> None:
+    """Put a message into the default queue that Celery would never send."""
+    queue = app.amqp.queues["default"]
+    headers = {"task": name, "id": str(uuid4())} if name else {}
+    with app.connection_for_write() as connection, connection.Producer() as producer:
+        producer.publish(
+            body,
+            exchange=queue.exchange,
+            routing_key=queue.routing_key,
+            declare=[queue],
+            headers=headers,
+            content_type=content_type,
+            content_encoding="utf-8",
+        )
+
+
+def take(app: Any, queue: str, end: str, times: int = 100) -> int:
+    """Take messages as a worker would, then reject each or lose the connection; return how many there were."""
+    for number in range(times):
+        with app.connection_for_read() as connection:
+            deadline = time.monotonic() + 3
+            while not (message := app.amqp.queues[queue](connection.default_channel).get(no_ack=False)):
+                if time.monotonic() > deadline:
+                    return number
+                time.sleep(0.02)
+            if end == "reject":
+                message.reject()
+    return times
+
+
+def letters(app: Any) -> list[dict[str, Any]]:
+    """Return all dead letters."""
+    reliability = f"{app.main}.reliability"
+    store = import_module(f"{reliability}.letter_store").store_of(app)
+    import_module(f"{reliability}.raw_letters").collect(app, store)
+    with store.open() as opened:
+        return [asdict(letter) for letter in opened]
+
+
+def push(app: Any, queue: str, *bodies: str) -> None:
+    """Put into a queue on Redis what no client of kombu has made."""
+    with app.connection_for_write() as connection, connection.default_channel.conn_or_acquire() as client:
+        client.lpush(queue, *bodies)
 
 
 def start(app: Any, workflow: str, *args: Any) -> str:
@@ -57,7 +131,7 @@ def erase(app: Any) -> None:
     """Delete the queues of the project on a RabbitMQ, and what waits in those that delay."""
     delayed = import_module("kombu.transport.native_delayed_delivery")
     with app.connection_for_write() as connection:
-        for name in [*app.amqp.queues, "dead-letters"]:
+        for name in [*app.amqp.queues, "dead-letters", "dead-letters-store"]:
             connection.channel().queue_delete(name)
         delayed.declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
         for level in range(delayed.MAX_LEVEL + 1):
@@ -88,6 +162,22 @@ def fan_out(app: Any, times: int, *tenants: str) -> list[str]:
     return ids
 
 
+def put_in_outbox(app: Any, name: str, first: int, last: int) -> list[str]:
+    """Commit tasks to the outbox, each in a transaction of its own; return their ids."""
+    database, outbox = (import_module(f"{app.main}.{module}") for module in ("database", "outbox"))
+    ids = []
+    for number in range(first, last):
+        with database.session() as session:
+            ids.append(outbox.add(session, app.signature(name, (number,))))
+    return ids
+
+
+def gather(app: Any, parts: int) -> str:
+    """Send a chord of so many parts and return the id of its body."""
+    put = app.signature("rows.put", options={"ignore_result": False})
+    return str(chord([put.clone((number,)) for number in range(parts)], app.signature("rows.gather"))().id)
+
+
 def send_with_callback(app: Any, name: str, args: list[Any], options: dict[str, Any]) -> str:
     """Send a task that calls back when it fails."""
     callback = app.signature("probe.on_error", immutable=True)
@@ -101,13 +191,22 @@ COMMANDS = {
         call,
         erase,
         fan_out,
+        gather,
+        letters,
         look,
         names,
         priority,
+        publish_raw,
+        push,
+        put_in_outbox,
         send,
+        send_large,
         send_many,
+        send_numbered,
         send_with_callback,
         start,
+        take,
+        timed,
         workflow,
     )
 }
@@ -117,4 +216,4 @@ if __name__ == "__main__":
     APP.loader.import_default_modules()
     for line in sys.stdin:
         command, *arguments = json.loads(line)
-        print(json.dumps(COMMANDS[command](APP, *arguments)), flush=True)
+        print(json.dumps(COMMANDS[command](APP, *arguments), default=str), flush=True)

@@ -8,22 +8,55 @@ points at a real broker would lead every test there. All such variables go befor
 import os
 
 for name in list(os.environ):
-    if name.startswith(("CELERY_", "APP_")) or name in {"APP", "BROKER_URL", "RESULT_BACKEND"}:
+    ours = name.startswith(("APP_", "CELERY_", "DATABASE_"))
+    if ours or name in {"APP", "BROKER_URL", "RESULT_BACKEND"}:
         del os.environ[name]
+{% if cookiecutter.__django %}
+    if name.startswith(("ALLOWED_", "CSRF_", "DJANGO_", "SECRET_", "SECURE_")):
+        del os.environ[name]
+os.environ["LOG_LEVEL"] = "WARNING"
+os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "sqlite:///.celery/tests.sqlite3")
+{% endif %}
 os.environ["APP_ENV"] = "testing"
 
 import queue
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+{% if cookiecutter.__django %}
+import django
+{% endif %}
 import pytest
+{% if cookiecutter.database != "none" %}
+from alembic import command
+from alembic.config import Config
+{% endif %}
 from celery import states
 from celery.contrib.testing.worker import start_worker
 from celery.signals import task_postrun
 from celery.utils import uuid
+from celery.worker.state import reserved_requests
+{% if cookiecutter.__store %}
+from fakeredis import FakeRedis
+{% endif %}
 
+{% if cookiecutter.__store %}
+from {{ cookiecutter.package_name }} import store
+{% endif %}
 from {{ cookiecutter.package_name }}.celery import app
+{% if cookiecutter.database != "none" %}
+from {{ cookiecutter.package_name }}.config import (
+    database as database_settings,
+)
+from {{ cookiecutter.package_name }}.database import engine
+{% endif %}
+{% if cookiecutter.__django %}
+
+# Not by the settings of pytest-django, which would read them before the lines above.
+django.setup()
+{% endif %}
 
 
 class Outcome(NamedTuple):
@@ -34,15 +67,35 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run in a folder without `.env`, where files may be left."""
+def empty_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Run in a folder without `.env`, where files may be left; no task outlasts its test."""
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+    yield
+    wait_until_idle()
+
+
+def wait_until_idle() -> None:
+    """Wait until the worker has ended all it has: signals may come later than the outcome."""
+    deadline = time.monotonic() + 10
+    while reserved_requests and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def idle() -> Callable[[], None]:
+    """Return what waits until the worker has nothing to do."""
+    return wait_until_idle
 
 
 @pytest.fixture(scope="session")
 def worker() -> Iterator[None]:
     """Run a real worker for all queues, in a thread of this process, on a broker in memory."""
-    with start_worker(app, pool="threads", concurrency=2, perform_ping_check=False):
+    # pytest shows the log of a test that fails. The terminal need not show failures on purpose.
+    with start_worker(
+        app, pool="threads", concurrency=2, perform_ping_check=False, logfile=os.devnull
+    ):
         yield
 
 
@@ -60,7 +113,9 @@ def run(worker: None) -> Callable[..., Outcome]:
         task_postrun.connect(ended)
         try:
             task.apply_async(args, kwargs, task_id=sent)
-            return outcomes.get(timeout=timeout)
+            outcome = outcomes.get(timeout=timeout)
+            wait_until_idle()
+            return outcome
         finally:
             task_postrun.disconnect(ended)
 
@@ -78,3 +133,25 @@ def ended() -> Iterator[Counter[tuple[str, str]]]:
     task_postrun.connect(count)
     yield counts
     task_postrun.disconnect(count)
+{% if cookiecutter.__store %}
+
+
+@pytest.fixture
+def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedis]:
+    """Keep the project's state in a Redis in memory, which is empty."""
+    with FakeRedis() as client:
+        client.flushall()
+        monkeypatch.setattr(store, "client", lambda: client)
+        yield client
+{% endif %}
+{% if cookiecutter.database != "none" %}
+
+
+@pytest.fixture
+def migrations(request: pytest.FixtureRequest) -> Config:
+    """Return what Alembic's commands need."""
+    return Config(toml_file=request.config.rootpath / "pyproject.toml")
+
+
+{% include "databases/" ~ cookiecutter.database ~ "/fixture.py" %}
+{% endif %}

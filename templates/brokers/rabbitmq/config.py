@@ -1,6 +1,6 @@
 """How to reach the broker, a RabbitMQ."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_settings import BaseSettings
 
 from .. import limits
@@ -33,6 +33,8 @@ class Broker(BaseSettings):
     # The tasks of a worker whose host is gone run elsewhere after about twice as long; those of a
     # killed process, whose connection the kernel closes, at once.
     broker_heartbeat: PositiveInt = limits.LEASE
+    # Seconds to connect.
+    broker_connection_timeout: PositiveFloat = 2
 
     @field_validator("broker_url")
     @classmethod

@@ -22,12 +22,14 @@ class BrokerTransportOptions(BaseModel):
     # Read the queues of a worker in the order of --queues, the urgent one first.
     queue_order_strategy: str = "priority"
     # Without timeouts a lost network blocks a publisher for as long as the kernel retries.
-    socket_timeout: PositiveFloat = 15
-    socket_connect_timeout: PositiveFloat = 5
+    socket_timeout: PositiveFloat = 2.5
+    socket_connect_timeout: PositiveFloat = 2
     socket_keepalive: bool = True
     health_check_interval: PositiveInt = 25
     # kombu's 10 are fewer than greenlets need that acknowledge at once. One too many is an error.
     max_connections: PositiveInt = 1000
+    # The master that Sentinel watches, for sentinel://HOST:26379/0;sentinel://HOST:26379/0
+    master_name: str | None = None
     # Prefix of all keys, for several projects in one database.
     global_keyprefix: str = ""
 
@@ -42,15 +44,22 @@ class Broker(BaseSettings):
     # Where the queues are; use another database than for results.
     broker_url: str = Field(repr=False, description="give the URL of the broker")
     broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
+    # Seconds after which a publisher stops trying to connect.
+    broker_connection_timeout: PositiveFloat = 1
     # Take a task when a process is free for it, so that none waits behind a long one.
     worker_disable_prefetch: bool = True
+    # A task with a countdown waits in the memory of a worker. One that holds so many takes no other
+    # task until some of them are due.
+    worker_eta_task_limit: PositiveInt = 10_000
 
     @field_validator("broker_url")
     @classmethod
     def check_scheme(cls, url: str) -> str:
         """Refuse another kind of broker: queues and priorities are made for this one."""
         if url.partition("://")[0] not in transport.ALIASES and not url.startswith(LOCAL):
-            raise ValueError("this project is made for Redis: use redis:// or rediss://")
+            raise ValueError(
+                "this project is made for Redis: use redis://, rediss:// or sentinel://"
+            )
         return url
 
     @property

@@ -1,9 +1,13 @@
 """The Celery app: the option `-A` with the name of this package finds it here."""
 
+{% if cookiecutter.__django %}
+import os
+
+{% endif %}
 from celery import Celery
 
 from . import {{ cookiecutter._brokers[cookiecutter.broker].imports }}
-{% if cookiecutter.beat != "none" %}
+{% if cookiecutter.beat not in ("none", "database") %}
 from .schedule import SCHEDULE
 {% endif %}
 from .tasks.base import BaseTask
@@ -11,6 +15,9 @@ from .tasks.base import BaseTask
 #: Every module with tasks. A task in a module that is not listed does not exist for the worker.
 TASK_MODULES = [
     f"{__package__}.tasks.heartbeat",
+{% if cookiecutter.database != "none" %}
+    f"{__package__}.tasks.outbox",
+{% endif %}
 {% if cookiecutter.examples %}
     f"{__package__}.tasks.archive",
 {% if cookiecutter.__chords %}
@@ -18,10 +25,22 @@ TASK_MODULES = [
 {% endif %}
     f"{__package__}.tasks.maintenance",
     f"{__package__}.tasks.notifications",
+{% if cookiecutter.__orders %}
+    f"{__package__}.tasks.orders",
+{% endif %}
+{% if cookiecutter.__payments %}
+    f"{__package__}.tasks.payments",
+{% endif %}
     f"{__package__}.tasks.reports",
     f"{__package__}.tasks.webhooks",
 {% endif %}
 ]
+{% if cookiecutter.__django %}
+
+# Celery sees it and calls `django.setup()` before it imports a task; around each task it closes the
+# connections of the task's thread (celery/fixups/django.py).
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"{__package__}.site.settings")
+{% endif %}
 
 
 def create_app(settings: config.Base | None = None) -> Celery:
@@ -44,13 +63,18 @@ def create_app(settings: config.Base | None = None) -> Celery:
     app.conf.update(
         task_queues=queues.QUEUES,
         task_routes={{ cookiecutter._brokers[cookiecutter.broker].routes }},
-{% if cookiecutter.beat != "none" %}
+{% if cookiecutter.beat not in ("none", "database") %}
         beat_schedule=SCHEDULE,
 {% endif %}
     )
+{% if cookiecutter.__django %}
+    app.autodiscover_tasks()  # the module `tasks` of every app in INSTALLED_APPS
+{% endif %}
     context.extend_log_records()
     app.steps["worker"].add(checks.StartupChecks)
+    app.steps["consumer"].add(checks.HandedOver)
     app.steps["consumer"].add(checks.PromptAcknowledgement)
+    app.steps["consumer"].add(f"{__package__}.worker:UnreadableMessages")
     app.steps["consumer"].add({{ cookiecutter._brokers[cookiecutter.broker].step }})
     return app
 

@@ -8,10 +8,14 @@ from typing import Any
 from celery import bootsteps
 from celery.utils.log import get_logger
 
-from . import limits
+from . import {{ "limits" if cookiecutter.database == "none" else "database, limits" }}
 from .config import ConfigurationError
 
 logger = get_logger(__name__)
+
+#: How often a worker tries to store a result: with Celery's growing waits about 20 seconds in all.
+#: It must be less than the lease, which is not renewed while the main process tries.
+RESULT_TRIES = 12
 
 GREENLET_POOLS = {"gevent", "eventlet"}
 
@@ -50,6 +54,8 @@ class StartupChecks(bootsteps.Step):
             # RabbitMQ they are also dangerous: one that waits for the confirmation of the broker,
             # which another greenlet may have read, holds up a stopping worker.
             parent.options.update(without_heartbeat=True, without_gossip=True)
+        # A publisher gives up soon; a worker waits until the result of what it did can be kept.
+        conf.update(result_backend_always_retry=True, result_backend_max_retries=RESULT_TRIES)
         lease = {{ cookiecutter._brokers[cookiecutter.broker].lease_value }}
         sentence = limits.broken(
             parent.soft_time_limit or conf.task_soft_time_limit,
@@ -60,9 +66,45 @@ class StartupChecks(bootsteps.Step):
         )
         if sentence:
             raise ConfigurationError(sentence)
+{% if cookiecutter.database != "none" %}
+        database.prepare(pool, parent.concurrency)
+{% endif %}
         if pool in limits.UNENFORCED:
             logger.info("The %s pool enforces %s", pool, limits.UNENFORCED[pool])
         super().__init__(parent, **kwargs)
+
+
+class HandedOver(bootsteps.StartStopStep):
+    """Under prefork, stand by tasks that a process has got but not yet reported as started.
+
+    Celery forgets them when it stops or loses its connection (celery/concurrency/asynpool.py,
+    `flush`), although they run: their messages go back and run again, and a stopping process waits
+    30 seconds for somebody to take note of its result (billiard/pool.py). One deploy in five did.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def include_if(self, parent: Any) -> bool:
+        """Other pools forget nothing."""
+        return pool_name(type(parent.pool)) == "prefork"
+
+    def start(self, parent: Any) -> None:
+        """Let a flush spare what was handed over."""
+        from celery.worker import state  # which no publisher needs
+
+        if not parent.pool.flush:  # without an event loop, as on files, the pool forgets nothing
+            return
+        processes = parent.pool._pool
+
+        def flush() -> None:
+            jobs = {number: job for number, job in processes._cache.items() if job._write_to}
+            processes.flush()
+            for number, job in jobs.items():
+                if not job.ready():
+                    processes._cache[number] = job
+                    state.active_requests.add(job._accept_callback.__self__)
+
+        parent.pool.flush = flush
 
 
 class PromptAcknowledgement(bootsteps.StartStopStep):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -25,6 +26,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from celery._state import get_current_worker_task
 from celery.app import amqp
+
+from .connection import Connection
 
 T = TypeVar("T")
 
@@ -135,9 +138,12 @@ class AMQP(amqp.AMQP):
     A handler of the signal `before_task_publish` costs twice the time, and has no app.
     """
 
+    Connection = Connection
+
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:
         """Return a message; a header that the caller gives wins, as Celery adds it later."""
         message = super().as_task_v2(*args, **kwargs)
+        message.properties["timestamp"] = int(time.time())  # how long a queue has waited
         correlation_id, tenant = current()
         if correlation_id:
             message.headers[CORRELATION_ID_HEADER] = correlation_id

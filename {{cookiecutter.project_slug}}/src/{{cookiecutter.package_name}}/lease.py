@@ -12,7 +12,6 @@ Under the solo pool nothing renews while a task runs: `checks.py` asks for a lon
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from celery import bootsteps
@@ -64,10 +63,7 @@ class VisibilityLease(bootsteps.StartStopStep):
         held = channel.held()
         if held:
             try:
-                with channel.conn_or_acquire() as client:
-                    # XX: never bring back what was acknowledged meanwhile.
-                    leases = dict.fromkeys(held, time.time())
-                    client.zadd(channel.unacked_index_key, leases, xx=True)
+                channel.qos.renew(held)
             except channel.connection_errors as error:
                 logger.warning("Could not renew the lease of %d messages: %s", len(held), error)
         return len(held)

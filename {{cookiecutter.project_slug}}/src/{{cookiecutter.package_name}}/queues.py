@@ -46,6 +46,12 @@ TASK_ROUTES: dict[str, dict[str, Any]] = {
     "notifications.send_bulk": to(QueueName.BULK, Priority.LOW),
     "notifications.*": to(QueueName.IO),
     "webhooks.*": to(QueueName.IO),
+{% if cookiecutter.__orders %}
+    "orders.*": to(QueueName.IO),
+{% endif %}
+{% if cookiecutter.__payments %}
+    "payments.export": to(QueueName.CPU),
+{% endif %}
     "reports.*": to(QueueName.CPU),
     "maintenance.*": to(QueueName.BULK, Priority.LOW),
     "archive.*": to(QueueName.BULK, Priority.LOW),
@@ -58,6 +64,16 @@ TASK_ROUTES: dict[str, dict[str, Any]] = {
 {% endif %}
 {% endif %}
     "heartbeat.*": to(QueueName.DEFAULT),
+{% if cookiecutter.database != "none" %}
+    "outbox.*": to(QueueName.DEFAULT),
+{% endif %}
+{% if cookiecutter.__django %}
+    "jobs.*": to(QueueName.BULK, Priority.LOW),
+{% if cookiecutter.examples %}
+    "mailings.*": to(QueueName.IO),
+    "payments.report": to(QueueName.CPU),
+{% endif %}
+{% endif %}
 }
 
 

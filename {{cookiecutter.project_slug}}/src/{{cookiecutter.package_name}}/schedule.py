@@ -1,7 +1,7 @@
 """The schedule of beat. Times are UTC.
 
 Every entry expires before its next run is due: a broker that was down for a day must not give a
-worker a day of stale work. {{ "Run one beat only; two would send everything twice." if cookiecutter.beat == "file" else "`schedules.py` adds more while beat runs." }}
+worker a day of stale work. {{ cookiecutter._schedule_notes[cookiecutter.beat] }}
 """
 
 from datetime import timedelta
@@ -33,9 +33,23 @@ def entry(
 
 
 SCHEDULE: dict[str, dict[str, Any]] = {
+{% if cookiecutter.__django %}
+    "clean-up": entry(
+        "jobs.clean_up",
+        crontab(hour="4", minute="30"),
+        timedelta(hours=6),
+        QueueName.BULK,
+        older_than_days=30,
+    ),
+{% endif %}
     "heartbeat": entry(
         "heartbeat.beat", schedule(timedelta(minutes=1)), timedelta(seconds=50), QueueName.DEFAULT
     ),
+{% if cookiecutter.database != "none" %}
+    "outbox": entry(
+        "outbox.relay", schedule(timedelta(seconds=5)), timedelta(seconds=4), QueueName.DEFAULT
+    ),
+{% endif %}
 {% if cookiecutter.examples %}
     "check-disk": entry(
         "maintenance.check_disk",
@@ -51,5 +65,13 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         QueueName.BULK,
         older_than_days=30,
     ),
+{% if cookiecutter.__django %}
+    "settle-forgotten": entry(
+        "payments.settle_forgotten",
+        schedule(timedelta(minutes=10)),
+        timedelta(minutes=9),
+        QueueName.DEFAULT,
+    ),
+{% endif %}
 {% endif %}
 }

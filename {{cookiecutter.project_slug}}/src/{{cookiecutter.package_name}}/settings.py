@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import Field, PositiveFloat, {{ 'PositiveInt, ' if cookiecutter.__chords }}SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from .config import ConfigurationError
+from .config.environment import refusal
 
 
 class Settings(BaseSettings):
@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     mail_from: str = "noreply@example.com"
 
     webhook_timeout: PositiveFloat = 10
+{% if cookiecutter.__orders %}
+
+    # The services that reserve, charge and ship an order.
+    shop_url: str = "http://127.0.0.1:8000"
+{% endif %}
 {% if cookiecutter.__chords %}
 
     # Seconds without a byte, and size of a file to import.
@@ -61,9 +66,4 @@ def settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        sentences = (
-            " ".join([*(f"APP_{part}".upper() for part in detail["loc"]), detail["msg"]])
-            for detail in details
-        )
-        raise ConfigurationError("; ".join(sentences)) from None
+        raise refusal(error, "APP_") from None

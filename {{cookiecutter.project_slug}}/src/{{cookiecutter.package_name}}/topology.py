@@ -27,6 +27,10 @@ from kombu.transport.native_delayed_delivery import (
 
 from .queues import DEAD_LETTERS, QUEUES
 
+#: Seconds to wait until RabbitMQ has a message. Without a limit a publisher hangs for as long as
+#: RabbitMQ is short of memory or disk, when it reads no more (https://www.rabbitmq.com/docs/alarms).
+CONFIRM_TIMEOUT = 2.5
+
 
 def declare(connection: Connection) -> None:
     """Declare the dead letters, all queues and delayed delivery. Repeating it changes nothing.
@@ -73,6 +77,7 @@ class App(Celery):
 
     def send_task(self, *args: Any, **options: Any) -> Any:
         """Send a task; the first one that is delayed declares what it needs."""
+        options.setdefault("confirm_timeout", CONFIRM_TIMEOUT)
         delay = self.seconds_until(options.get("countdown"), options.get("eta"))
         if delay > 0:
             self.declare_once()
@@ -85,6 +90,7 @@ class App(Celery):
         with self._declaring:
             if not self._declared:
                 with self.connection_for_write() as connection:
+                    connection.ensure_connection(max_retries=0)
                     if connection.transport.driver_type == "amqp":
                         declare(connection)
                 self._declared = True

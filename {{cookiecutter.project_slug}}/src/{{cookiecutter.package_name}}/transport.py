@@ -13,13 +13,17 @@ sees within a second what a client with kombu's own transport sends.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from queue import Empty
 from typing import Any
 from uuid import uuid4
 
 from celery.utils.log import get_logger
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
+from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis.exceptions import OutOfMemoryError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 logger = get_logger(__name__)
 
@@ -74,6 +78,33 @@ return taken
 """
 )
 
+#: Forget that a message is held. Keys: the times, the messages. Arguments: tag. kombu's transaction
+#: is refused when Redis has no memory left, although it frees some: no worker could end a task.
+FORGET = """
+redis.call('ZREM', KEYS[1], ARGV[1])
+return redis.call('HDEL', KEYS[2], ARGV[1])
+"""
+
+#: Give a message back, once. More keys: the lists to put it into. More arguments: LPUSH or RPUSH,
+#: the message.
+GIVE_BACK = """
+redis.call('ZREM', KEYS[1], ARGV[1])
+if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then
+    for list = 3, #KEYS do
+        redis.call(ARGV[2], KEYS[list], ARGV[3])
+    end
+end
+"""
+
+#: Renew leases. Keys: the times. Arguments: time, tags. XX never brings back what was acknowledged
+#: meanwhile; the removal of nothing lets the script go on without memory.
+RENEW = """
+redis.call('ZREM', KEYS[1], '')
+for tag = 2, #ARGV do
+    redis.call('ZADD', KEYS[1], 'XX', ARGV[1], ARGV[tag])
+end
+"""
+
 #: A list of what is no message at all.
 UNREADABLE = "unreadable"
 
@@ -81,7 +112,13 @@ UNREADABLE = "unreadable"
 class QoS(redis.QoS):
     """What a channel holds."""
 
-    channel: Channel
+    channel: Any
+    _vrestore_count: int
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        #: Tags of what is done with, although Redis did not answer.
+        self.late: set[str] = set()
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """Keep a message until it is acknowledged."""
@@ -89,6 +126,107 @@ class QoS(redis.QoS):
             virtual.QoS.append(self, message, delivery_tag)
         else:
             super().append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Remove a message that is done with; if Redis does not answer, soon.
+
+        It takes up no room here in any case. In kombu it does, for ever, so that a Redis that stood
+        still for some seconds left workers that took nothing any more.
+        """
+        virtual.QoS.ack(self, delivery_tag)
+        try:
+            self.forget(delivery_tag)
+        except Exception:
+            self.late.add(delivery_tag)
+            raise
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Remove a message, or give it back; if Redis does not answer, its lease ends."""
+        if requeue:
+            virtual.QoS.ack(self, delivery_tag)
+            self.restore_by_tag(delivery_tag, leftmost=True)
+        else:
+            self.ack(delivery_tag)
+
+    def forget(self, delivery_tag: str) -> None:
+        """Forget that a message is held."""
+        with self.channel.conn_or_acquire() as client:
+            client.execute_command(*self.call(FORGET, [], delivery_tag))
+        self.late.discard(delivery_tag)
+
+    def restore_unacked_once(self, *args: Any) -> None:
+        """Give back what is held when the channel closes, but not what is done with."""
+        with suppress(*self.channel.connection_errors):
+            for tag in tuple(self.late):
+                self.forget(tag)
+        super().restore_unacked_once(*args)
+
+    def renew(self, tags: list[str]) -> None:
+        """Renew the leases of messages."""
+        for tag in tuple(self.late):
+            self.forget(tag)
+        with self.channel.conn_or_acquire() as client:
+            client.execute_command(
+                *self.channel._eval(RENEW, [self.unacked_index_key], [time.time(), *tags])
+            )
+
+    def call(self, script: str, lists: list[str], *arguments: Any) -> list[Any]:
+        """Return a script's call with the keys of what is held."""
+        keys = [self.unacked_index_key, self.unacked_key, *lists]
+        command: list[Any] = self.channel._eval(script, keys, list(arguments))
+        return command
+
+    def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:
+        """Give back what nobody has renewed; kombu takes a lock, for which memory may lack."""
+        self._vrestore_count += 1
+        if (self._vrestore_count - 1) % (interval or 1):
+            return
+        with self.channel.conn_or_acquire() as client:
+            latest = time.time() - self.visibility_timeout
+            offset = None if num is None else start
+            for tag in client.zrange(
+                self.unacked_index_key, latest, 0, desc=True, byscore=True, offset=offset, num=num
+            ):
+                self.restore_by_tag(tag, client)
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Give a message back to its queue, if it is still held."""
+        channel, tag = self.channel, bytes_to_str(tag)
+        with channel.conn_or_acquire(client) as client:
+            held = client.hget(self.unacked_key, tag)
+            if held is None:  # acknowledged
+                self.forget(tag)
+                return
+            message, exchange, routing_key = loads(bytes_to_str(held))
+            with suppress(KeyError):
+                message["headers"]["redelivered"] = True
+                message["properties"]["delivery_info"]["redelivered"] = True
+            priority = channel._get_message_priority(message, reverse=False)
+            queues = channel._lookup(exchange, routing_key)
+            lists = [channel._q_for_pri(queue, priority) for queue in queues]
+            push = "LPUSH" if leftmost else "RPUSH"
+            client.execute_command(*self.call(GIVE_BACK, lists, tag, push, dumps(message)))
+
+    def restore_unacked(self, client: Any = None) -> None:
+        """Give back what a channel that closes has not acknowledged, but not what runs.
+
+        kombu gives back everything, so that after a cut connection a running task starts again. But
+        the tag of a message is good on any connection: the worker acknowledges it when it ends.
+        """
+        delivered: Any = self._delivered
+        with self.channel.conn_or_acquire(client) as client:
+            for tag in delivered.keys() - running():
+                self.restore_by_tag(tag, client=client)
+        delivered.clear()
+
+
+def running() -> set[str]:
+    """Return the tags of the messages whose tasks this worker runs, and will wait for."""
+    from celery.worker import state  # which no publisher needs
+
+    if state.should_terminate not in {None, False}:
+        return set()
+    return {request.message.delivery_tag for request in tuple(state.active_requests)}
 
 
 class AtomicDelivery:
@@ -103,20 +241,33 @@ class AtomicDelivery:
     _client: Any = None
 
     def held(self: Any) -> list[str]:
-        """Return the tags of all messages that this channel holds, or is about to."""
-        return [*self.qos._delivered, *([self.tag] if self._in_poll and not self._waits else [])]
+        """Return the tags of all messages that this worker holds, or is about to."""
+        asked_for = [self.tag] if self._in_poll and not self._waits else []
+        return [*{*self.qos._delivered, *self.qos.late, *running(), *asked_for}]
 
     def _create_client(self: Any, asynchronous: bool = False) -> Any:
         # kombu makes one for each command, which took a sixth of the time of a busy worker.
         if asynchronous:
             return super()._create_client(asynchronous)  # type: ignore[misc]
+        if self.closed and self._client is not None:  # acknowledges what still runs
+            return self._client
         if self._client is None or self._client.connection_pool is not self.pool:
             self._client = super()._create_client()  # type: ignore[misc]
+            # In a transaction, kombu's default, a full Redis refuses even to count and to delete.
+            pipeline = self._client.pipeline
+            self._client.pipeline = lambda transaction=False, hint=None: pipeline(transaction, hint)
         return self._client
 
     def _eval(self: Any, script: str, keys: list[str], arguments: list[Any]) -> list[Any]:
         prefixed = [self.global_keyprefix + key for key in keys]
         return ["EVAL", script, len(keys), *prefixed, *arguments]
+
+    def _queue_bind(self: Any, *binding: Any) -> None:
+        try:
+            super()._queue_bind(*binding)  # type: ignore[misc]
+        except OutOfMemoryError as error:
+            # Or no worker could start that frees memory. What it refuses is usually there already.
+            logger.warning("Redis is full and keeps no binding of %r: %s", binding[-1], error)
 
     def _put(self: Any, queue: str, message: Any, **options: Any) -> None:
         if "_publish_batch" in options or queue in self._expires:
@@ -192,16 +343,22 @@ class SentinelChannel(AtomicDelivery, redis.SentinelChannel):  # type: ignore[mi
     """A channel to the Redis that a Sentinel names."""
 
 
+#: What is raised when Redis does not answer.
+TIMEOUTS = (TimeoutError, RedisTimeoutError)
+
+
 class Transport(redis.Transport):
     """For `redis://` and `rediss://`."""
 
     Channel = Channel
+    timeouts = TIMEOUTS
 
 
 class SentinelTransport(redis.SentinelTransport):
     """For `sentinel://`."""
 
     Channel = SentinelChannel
+    timeouts = TIMEOUTS
 
 
 #: The transports by the scheme of a URL. kombu looks them up by it, for this process from now on.

@@ -1,18 +1,36 @@
 """What a worker's main process does with a message, in the context of that message.
 
 No task runs there, but it logs that one was received, and it answers for a task whose process was
-killed: it logs, publishes the retry or the error callbacks.
+killed: it logs, publishes the retry or the error callbacks. It also sees every failure in every
+pool, which `Task.on_failure` does not, and writes the dead letters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from types import MethodType
 from typing import Any
 
-from celery.worker import request
+from celery import bootsteps
+from celery.exceptions import (
+    Ignore,
+    InvalidTaskError,
+    Reject,
+    Retry,
+    Terminated,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
+from celery.worker import request, state
 from celery.worker.strategy import default
 
 from .context import handling
+from .reliability import dead_letters
+from .reliability.dead_letters import DeadLetter, Reason
+
+#: Celery's types lack most of what is used here.
+BaseRequest: Any = request.Request
 
 
 def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
@@ -20,18 +38,188 @@ def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
     handle = default(task, app, consumer, **options)
 
     def handle_message(message: Any, *args: Any, **kwargs: Any) -> Any:
+        check_form(message)
         return handling(message.headers or {}, handle, message, *args, **kwargs)
 
     return handle_message
 
 
-class Request(request.Request):
+def check_form(message: Any) -> None:
+    """Refuse what Celery would stumble over, and end the worker.
+
+    Raises:
+        InvalidTaskError: The message is no task.
+    """
+    match message.payload:
+        case [[*_], dict(), dict() | None] if message.headers.get("id"):
+            pass
+        case {"args": _}:  # older protocols
+            pass
+        case _:
+            raise InvalidTaskError("the body is not [args, kwargs, embed], or there is no id")
+
+
+class Request(BaseRequest):  # type: ignore[misc]
     """A message that was taken."""
+
+    #: Whether its dead letter is in the store; nothing while it has none.
+    letter_kept: bool | None = None
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Handle the end of a task that took too long."""
+        if not soft and not state.should_terminate:
+            self.write_letter(TimeLimitExceeded(timeout))
         handling(self.request_dict, super().on_timeout, soft, timeout)
 
-    def on_failure(self, *args: Any, **kwargs: Any) -> None:
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
         """Handle the end of a task that failed, whose process may be lost."""
-        handling(self.request_dict, super().on_failure, *args, **kwargs)
+        if self.is_final(error_of(exc_info)):
+            self.write_letter(error_of(exc_info), str(exc_info.traceback or ""))
+        handling(self.request_dict, super().on_failure, exc_info, *args, **kwargs)
+
+    def is_final(self, error: Any) -> bool:
+        """Whether nothing will run this task again."""
+        if isinstance(error, SystemExit | KeyboardInterrupt | WorkerLostError):
+            if self._already_cancelled or self._already_revoked or self._success_was_stored():
+                return False
+            retries, limit = self._context.retries, self.task.max_retries
+            return not self.task.retry_on_worker_lost or (limit is not None and retries >= limit)
+        if isinstance(error, Reject):
+            return not getattr(error, "requeue", False)
+        return not isinstance(error, Ignore | Retry | Terminated | MemoryError)
+
+    def _retry_worker_lost(self, exc: Exception, exc_info: Any) -> bool:
+        """Retry; a retry that cannot be sent makes the failure final."""
+        if super()._retry_worker_lost(exc, exc_info):
+            return True
+        self.write_letter(exc, str(exc_info.traceback or ""))
+        return False
+
+    def write_letter(self, error: Any, traceback: str = "") -> None:
+        """Keep what failed, before it is acknowledged."""
+        kept = handling(
+            self.request_dict, dead_letters.write, self.app, self.letter(error, traceback)
+        )
+        self.letter_kept = bool(self.letter_kept or kept)
+
+    def acknowledge(self) -> None:
+        """Acknowledge; what could not be kept goes to RabbitMQ's own dead letters instead."""
+        if self.letter_kept is False:
+            super().reject(requeue=False)
+        else:
+            super().acknowledge()
+
+    def reject(self, requeue: bool = False) -> None:
+        """Reject; of what was kept RabbitMQ needs no dead letter of its own."""
+        if self.letter_kept and not requeue:
+            super().acknowledge()
+        else:
+            super().reject(requeue)
+
+    def letter(self, error: Any, traceback: str) -> DeadLetter:
+        """Return what failed as a letter."""
+        cause = getattr(error, "reason", error) if isinstance(error, Reject) else error
+        args, kwargs, embed = self._payload
+        delivery = self.delivery_info
+        headers = self.message.headers or {}
+        return DeadLetter(
+            id=self.id,
+            task=self._type,
+            reason=reason_of(error),
+            queue=dead_letters.queue_of(delivery, {}),
+            args=list(args),
+            kwargs=kwargs,
+            priority=delivery.get("priority"),
+            headers={name: value for name, value in headers.items() if dead_letters.is_json(value)},
+            embed=embed or {},
+            error=class_of(cause),
+            text=str(getattr(cause, "text", cause)),
+            traceback=traceback,
+            attempts=(headers.get("retries") or 0) + 1,
+            worker=self._hostname,
+            started_at=self.started_at(),
+        )
+
+    def started_at(self) -> str | None:
+        """Return when the task started, if it has."""
+        if self.time_start is None:
+            return None
+        return dead_letters.timestamp(datetime.fromtimestamp(self.time_start, UTC))
+
+
+#: Class of billiard in which an error crosses processes.
+WRAPPER = "ExceptionWithTraceback"
+
+
+def error_of(exc_info: Any) -> BaseException:
+    """Return the error that a process sent, without what carried its traceback."""
+    error: BaseException = exc_info.exception
+    return getattr(error, "exc", error) if type(error).__name__ == WRAPPER else error
+
+
+def class_of(error: object) -> str:
+    """Return the name of an error's class, also of one that could not be pickled."""
+    return str(getattr(error, "exc_cls_name", type(error).__name__))
+
+
+def reason_of(error: Any) -> str:
+    """Return why a letter with this error exists."""
+    if isinstance(error, Reject):
+        cause = getattr(error, "reason", None)
+        return str(getattr(cause, "letter_reason", Reason.REJECTED))
+    if isinstance(error, TimeLimitExceeded):
+        return Reason.TIME_LIMIT
+    if isinstance(error, SystemExit | KeyboardInterrupt | WorkerLostError):
+        return Reason.WORKER_LOST
+    return Reason.FAILED
+
+
+class UnreadableMessages(bootsteps.Step):
+    """Keep messages that are no task as dead letters; Celery logs and drops them."""
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        drop = {
+            name: getattr(parent, name)
+            for name in ("on_unknown_message", "on_unknown_task", "on_invalid_task")
+        }
+        drop_undecoded = parent.on_decode_error
+
+        def keep(message: Any, reason: str, error: object = None) -> bool:
+            text = str(error or "")
+            letter = dead_letters.of_message(message, reason, class_of(error), text)
+            return dead_letters.write(parent.app, letter)
+
+        def on_decode_error(message: Any, error: Exception) -> None:
+            keep(message, Reason.UNREADABLE, error)
+            drop_undecoded(message, error)
+
+        def on_unknown_message(body: object, message: Any) -> None:
+            acknowledge_if(keep(message, Reason.UNREADABLE), message)
+            drop["on_unknown_message"](body, message)
+
+        def on_unknown_task(body: object, message: Any, error: Exception) -> None:
+            acknowledge_if(keep(message, Reason.UNKNOWN_TASK, error), message)
+            drop["on_unknown_task"](body, message, error)
+
+        def on_invalid_task(body: object, message: Any, error: Exception) -> None:
+            acknowledge_if(keep(message, Reason.UNREADABLE, error), message)
+            drop["on_invalid_task"](body, message, error)
+
+        parent.on_decode_error = on_decode_error
+        parent.on_unknown_message = on_unknown_message
+        parent.on_unknown_task = on_unknown_task
+        parent.on_invalid_task = on_invalid_task
+
+
+def acknowledge_if(kept: bool, message: Any) -> None:
+    """Let a message that was kept be acknowledged where Celery rejects it.
+
+    RabbitMQ would keep a second letter of what is rejected.
+    """
+    if kept:
+
+        def reject_log_error(self: Any, log: Any, errors: Any, requeue: bool = False) -> None:
+            self.ack_log_error(log, errors)
+
+        message.reject_log_error = MethodType(reject_log_error, message)

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
-from fleet import Fleet
+from fleet import Fleet, open_fleet
 {% if cookiecutter.broker == "redis" %}
 from servers import redis_server
 {% elif cookiecutter.result_backend == "redis" %}
@@ -33,8 +33,7 @@ def urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture
-def fleet(urls: dict[str, str], tmp_path: Path) -> Iterator[Fleet]:
+def fleet(urls: dict[str, str], empty_folder: None) -> Iterator[Fleet]:
     """Yield workers that are not started yet."""
-    fleet = Fleet(urls, tmp_path)
-    yield fleet
-    fleet.close()
+    with open_fleet(urls, Path.cwd()) as fleet:
+        yield fleet

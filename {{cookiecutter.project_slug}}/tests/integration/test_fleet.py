@@ -7,7 +7,7 @@ import re
 import time
 
 import pytest
-from fleet import PROCFILE, STOP_TIME, WORKERS, Fleet
+from fleet import PROCFILE, STOP_TIME, WORKERS, Fleet, with_tasks
 from servers import {{ "LEASE, " if cookiecutter.pool != "solo" }}wait_until
 
 from {{ cookiecutter.package_name }} import queues
@@ -22,7 +22,7 @@ def consumer(queue: str) -> str:
 
 @pytest.mark.parametrize("name", WORKERS)
 def test_a_worker_runs_the_tasks_of_its_queues_and_stops_cleanly(name: str, fleet: Fleet) -> None:
-    fleet.start(name, PROCFILE[name])
+    fleet.start({name: PROCFILE[name]})
     words = PROCFILE[name].split()
     for queue in words[words.index("--queues") + 1].split(","):
         task_id = fleet.beat(queues.QueueName(queue))
@@ -32,8 +32,8 @@ def test_a_worker_runs_the_tasks_of_its_queues_and_stops_cleanly(name: str, flee
 
 
 def test_urgent_work_overtakes_a_backlog(fleet: Fleet) -> None:
-    for name in dict.fromkeys((consumer("critical"), consumer("bulk"))):
-        fleet.start_slow(name, name, GENERAL_CONCURRENCY="1")
+    names = {consumer("critical"), consumer("bulk")}
+    fleet.start({name: with_tasks("slow", name) for name in names}, GENERAL_CONCURRENCY="1")
     for _ in range(200):
         fleet.send("tests.slow", 0.05, **queues.to(queues.QueueName.BULK))
     wait_until(lambda: "slow started" in fleet.log())
@@ -45,7 +45,7 @@ def test_urgent_work_overtakes_a_backlog(fleet: Fleet) -> None:
 def test_a_countdown_reaches_a_queue_that_no_worker_has_used_yet(fleet: Fleet) -> None:
     task_id = fleet.send("heartbeat.beat", countdown=0.5, **queues.to(queues.QueueName.IO))
     time.sleep(2)
-    fleet.start("io", PROCFILE["io"])
+    fleet.start({"io": PROCFILE["io"]})
     wait_until(lambda: f"[{task_id}] succeeded" in fleet.log())
 
 
@@ -58,15 +58,14 @@ def test_a_high_priority_overtakes_in_its_queue(fleet: Fleet) -> None:
 {% endif %}
     low = [fleet.beat(queues.QueueName.DEFAULT, queues.Priority.LOW) for _ in range(100)]
     high = fleet.beat(queues.QueueName.DEFAULT, queues.Priority.HIGH)
-    fleet.start("general", PROCFILE["general"], GENERAL_CONCURRENCY="1")
+    fleet.start({"general": PROCFILE["general"]}, GENERAL_CONCURRENCY="1")
     wait_until(lambda: len(fleet.received("general")) == len(low) + 1)
     assert fleet.received("general")[0] == high
 {% if cookiecutter.pool != "solo" %}
 
 
 def test_a_task_and_an_eta_longer_than_the_lease_run_once(fleet: Fleet) -> None:
-    fleet.start_slow("one")
-    fleet.start_slow("two")
+    fleet.start_with("slow", "one", "two")
     fleet.send("tests.slow", 3 * LEASE)
     fleet.send("tests.slow", 0, countdown=3 * LEASE)
     wait_until(lambda: fleet.log().count("slow ended") == 2)
@@ -75,8 +74,7 @@ def test_a_task_and_an_eta_longer_than_the_lease_run_once(fleet: Fleet) -> None:
 
 
 def test_a_stopping_worker_keeps_its_task(fleet: Fleet) -> None:
-    fleet.start_slow("one")
-    fleet.start_slow("two")
+    fleet.start_with("slow", "one", "two")
     fleet.send("tests.slow", 3 * LEASE)
     wait_until(lambda: "slow started" in fleet.log())
     holder, other = ("one", "two") if "slow started" in fleet.log("one") else ("two", "one")
@@ -87,10 +85,10 @@ def test_a_stopping_worker_keeps_its_task(fleet: Fleet) -> None:
 
 
 def test_the_task_of_a_killed_worker_runs_elsewhere(fleet: Fleet) -> None:
-    fleet.start_slow("one")
+    fleet.start_with("slow", "one")
     fleet.send("tests.slow", 120)
     wait_until(lambda: "slow started" in fleet.log("one"))
-    fleet.start_slow("two")
+    fleet.start_with("slow", "two")
     fleet.kill("one")
     wait_until(lambda: "slow started" in fleet.log("two"), timeout=LEASE + 12)
 {% endif %}

@@ -1,6 +1,6 @@
 """Workflows through the workers of the Procfile on real servers."""
 
-import re
+import json
 import subprocess
 import sys
 import time
@@ -27,12 +27,12 @@ def test_an_import_goes_through_the_fleet(fleet: Fleet, httpserver: HTTPServer) 
     settings.cache_clear()
     lines = "".join(f"sku-{n},{n},1.50\r\n" for n in range(1000))  # a quantity of 0 is wrong
     httpserver.expect_request("/orders.csv").respond_with_data(f"sku,quantity,price\r\n{lines}")
-    for name in WORKERS:
-        fleet.start(name, PROCFILE[name])
+    fleet.start({name: PROCFILE[name] for name in WORKERS})
     url = httpserver.url_for("/orders.csv")
-    start = f"print(import_file({url!r}, 'orders', 100).delay().id)"
-    task_id = call(fleet, f"from {imports.__name__} import import_file\n{start}")
-    summary = fleet.app.AsyncResult(task_id.strip()).get(timeout=60)
+    start = f"print(json.dumps(import_file({url!r}, 'orders', 100).delay().get(timeout=60)))"
+    summary = json.loads(
+        call(fleet, f"import json\nfrom {imports.__name__} import import_file\n{start}")
+    )
     assert (summary["rows"], summary["rejected"]) == (999, 1)
     with artifacts.open_text(summary["rejected_to"]) as file:
         assert file.read().splitlines()[1] == "2,quantity: Input should be greater than 0"
@@ -40,7 +40,7 @@ def test_an_import_goes_through_the_fleet(fleet: Fleet, httpserver: HTTPServer) 
 
 
 def test_a_failing_header_calls_its_error_callback_once(fleet: Fleet) -> None:
-    fleet.start("chords", re.sub(r"-A \w+", "-A chords", PROCFILE["general"]))
+    fleet.start_with("chords", "one")
     call(fleet, "import chords\nchords.send_chords()")
     wait_until(lambda: "body ran" in fleet.log() and fleet.log().count("error callback ran") == 2)
     time.sleep(2)

@@ -1,12 +1,11 @@
 """No connection crosses a fork."""
 
-import re
 import socketserver
 import threading
 from collections import defaultdict
 
 import pytest
-from fleet import PROCFILE, Fleet
+from fleet import Fleet
 from servers import wait_until
 
 pytestmark = pytest.mark.integration
@@ -33,8 +32,7 @@ def test_each_process_has_a_connection_of_its_own_and_keeps_it(fleet: Fleet) -> 
     with Ports() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         pool = {"GENERAL_POOL": "prefork", "GENERAL_CONCURRENCY": "2"}
-        line = re.sub(r"-A \w+", "-A owner", PROCFILE["general"])
-        fleet.start("one", line, PORT=str(server.server_address[1]), **pool)
+        fleet.start_with("owner", "one", PORT=str(server.server_address[1]), **pool)
         for _ in range(20):
             fleet.send("tests.talk")
         wait_until(lambda: sum(map(len, server.ports.values())) == 20)

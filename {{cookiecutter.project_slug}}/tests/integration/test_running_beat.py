@@ -51,12 +51,12 @@ def mine(schedule: Command) -> Any:
 def test_a_schedule_that_is_added_runs_at_once_and_after_a_restart(
     fleet: Fleet, schedule: Command
 ) -> None:
-    fleet.start("one", PROCFILE["beat"])
+    fleet.start({"one": PROCFILE["beat"]})
     add(schedule)
     wait_until(lambda: sent(fleet) > 1)
     fleet.workers["one"].terminate()
     assert fleet.workers["one"].wait(30) == 0
-    fleet.start("two", PROCFILE["beat"])
+    fleet.start({"two": PROCFILE["beat"]})
     wait_until(lambda: sent(fleet, "two") > 1)
     assert mine(schedule)["origin"] == "run time"
 
@@ -64,7 +64,7 @@ def test_a_schedule_that_is_added_runs_at_once_and_after_a_restart(
 def test_a_running_beat_sees_a_pause_a_resumption_and_a_removal(
     fleet: Fleet, schedule: Command
 ) -> None:
-    fleet.start("one", PROCFILE["beat"])
+    fleet.start({"one": PROCFILE["beat"]})
     add(schedule)
     wait_until(lambda: sent(fleet))
     schedule("pause", "mine")

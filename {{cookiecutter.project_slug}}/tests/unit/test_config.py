@@ -56,6 +56,8 @@ def test_the_string_false_is_false_and_numbers_are_numbers(monkeypatch: pytest.M
         ("CELERY_TASK_SOFT_TIME_LIMIT", "1000", "soft time limit (1000 s) must be below"),
         ("CELERY_TASK_TIME_LIMIT", "1000", "must be below the shutdown grace"),
         ("CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_TIMOUT", "5", "SOCKET_TIMOUT='5'"),
+        ("CELERY_TASK_ANNOTATIONS", '{"*": {"rate_limit": "1"}}', "RATE_LIMIT='1' is wrong"),
+        ("CELERY_TASK_ANNOTATIONS", '{"*": {"rate": "1/s"}}', "RATE='1/s' is wrong"),
         ("CELERY_BROKER_URL_FILE", "/no/such/file", "cannot be read"),
     ],
 )
@@ -70,7 +72,9 @@ def test_a_wrong_variable_ends_in_one_line(
     assert name in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["CELERY_WORKER_CONCURRENCY", "CELERY_LOADER", "CELERY_APP"])
+@pytest.mark.parametrize(
+    "name", ["CELERY_WORKER_CONCURRENCY", "CELERY_LOADER", "CELERY_APP", "CELERY_LOG_FILE"]
+)
 def test_variables_of_celery_itself_are_left_alone(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,3 +150,18 @@ def test_the_example_env_file_names_every_setting(request: pytest.FixtureRequest
         parts = getattr(info.annotation, "model_fields", None)
         for name in [f"{field}__{part}" for part in parts] if parts else [field]:
             assert f"\n# CELERY_{name.upper()}=" in text
+
+
+def test_a_limit_for_a_task_wins_over_that_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = '{"*": {"rate_limit": "9/s"}, "tests.slow": {"rate_limit": "2/m"}}'
+    monkeypatch.setenv("CELERY_TASK_ANNOTATIONS", limits)
+    app = create_app(config.load())
+
+    def limit(name: str) -> str | None:
+        @app.task(name=name)
+        def nothing() -> None: ...
+
+        return nothing.rate_limit
+
+    assert limit("tests.slow") == "2/m"
+    assert limit("tests.other") == "9/s"

@@ -1,7 +1,9 @@
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from celery import Celery
+from celery.worker import state
 
 from {{ cookiecutter.package_name }} import checks, config, limits
 
@@ -15,6 +17,7 @@ def worker(pool: str, lease: float) -> SimpleNamespace:
     pool_class = type("TaskPool", (), {"__module__": f"celery.concurrency.{pool}"})
     return SimpleNamespace(
         app=app,
+        concurrency=8,
         options={},
         pool_cls=pool_class,
         prefetch_multiplier=1,
@@ -67,3 +70,33 @@ def test_heartbeats_and_gossip_are_sent_only_with_task_events(task_events: bool)
 )
 def test_a_broken_time_budget_is_named(soft: float, hard: float, grace: float) -> None:
     assert "must be below" in str(limits.broken(soft, hard, grace, lease=30))
+
+
+class Job:
+    """Stand for a task that a pool of processes has, as far as a flush sees it."""
+
+    def __init__(self, process: object, ready: bool = False) -> None:
+        self._write_to, self.ready = process, lambda: ready
+
+    def _accept_callback(self) -> None:
+        """Say that the task has started."""
+
+
+def test_a_flush_spares_what_a_process_has_got() -> None:
+    waiting, handed_over, ended = Job(None), Job("process"), Job("process", ready=True)
+    processes: Any = SimpleNamespace(_cache={1: waiting, 2: handed_over, 3: ended})
+    processes.flush = processes._cache.clear
+    parent = SimpleNamespace(pool=SimpleNamespace(_pool=processes, flush=processes.flush))
+    checks.HandedOver(SimpleNamespace(pool=None)).start(parent)
+    try:
+        parent.pool.flush()
+        assert processes._cache == {2: handed_over}
+        assert handed_over in state.active_requests
+    finally:
+        state.active_requests.discard(handed_over)
+
+
+def test_a_pool_without_an_event_loop_has_no_flush() -> None:
+    parent = SimpleNamespace(pool=SimpleNamespace(_pool=object(), flush=None))
+    checks.HandedOver(SimpleNamespace(pool=None)).start(parent)
+    assert parent.pool.flush is None

@@ -9,6 +9,18 @@ from {{ cookiecutter.package_name }}.celery import app
 #: Names that callers and waiting messages rely on, and where each task goes.
 TASKS = {
     "heartbeat.beat": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
+{% if cookiecutter.database != "none" %}
+    "outbox.relay": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
+{% endif %}
+{% if cookiecutter.__django %}
+    "jobs.clean_up": (queues.QueueName.BULK, queues.Priority.LOW),
+{% if cookiecutter.examples %}
+    "mailings.send": (queues.QueueName.IO, queues.Priority.NORMAL),
+    "payments.report": (queues.QueueName.CPU, queues.Priority.NORMAL),
+    "payments.settle": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
+    "payments.settle_forgotten": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
+{% endif %}
+{% endif %}
 {% if cookiecutter.examples %}
     "archive.checksum": (queues.QueueName.BULK, queues.Priority.LOW),
     "archive.erase": (queues.QueueName.BULK, queues.Priority.LOW),
@@ -30,6 +42,16 @@ TASKS = {
     "notifications.send_mail": (queues.QueueName.IO, queues.Priority.NORMAL),
     "notifications.send_password_reset": (queues.QueueName.CRITICAL, queues.Priority.HIGH),
     "notifications.send_verification": (queues.QueueName.CRITICAL, queues.Priority.HIGH),
+{% if cookiecutter.__orders %}
+    "orders.cancel": (queues.QueueName.IO, queues.Priority.NORMAL),
+    "orders.charge": (queues.QueueName.IO, queues.Priority.NORMAL),
+    "orders.reserve": (queues.QueueName.IO, queues.Priority.NORMAL),
+    "orders.ship": (queues.QueueName.IO, queues.Priority.NORMAL),
+{% endif %}
+{% if cookiecutter.__payments %}
+    "payments.charge": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
+    "payments.export": (queues.QueueName.CPU, queues.Priority.NORMAL),
+{% endif %}
     "reports.totals": (queues.QueueName.CPU, queues.Priority.NORMAL),
     "webhooks.deliver": (queues.QueueName.IO, queues.Priority.NORMAL),
 {% endif %}

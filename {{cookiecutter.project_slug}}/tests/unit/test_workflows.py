@@ -24,6 +24,9 @@ WORKFLOWS: dict[str, tuple[Any, ...]] = {
     "workflows.archive.erase": (["a.csv", "b.csv", "c.csv"], 2),
     "workflows.archive.seal": (["a.csv"], "manifest.json"),
     "workflows.archive.verify": ({"a.csv": "00"},),
+{% if cookiecutter.__orders %}
+    "workflows.orders.place": ({"id": "7", "email": "ann@example.com", "items": {}, "price": 9},),
+{% endif %}
     "workflows.reports.mail_report": ("a.csv", "b", "c", ["a@example.com"], "b@example.com"),
 }
 

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery.exceptions import Ignore, Reject
 
 from {{ cookiecutter.package_name }}.celery import app
+from {{ cookiecutter.package_name }}.reliability import suspects
 from {{ cookiecutter.package_name }}.tasks import base
 
 CALLS: list[float] = []
@@ -49,6 +51,17 @@ def test_the_task_fails_when_the_budget_of_retries_is_spent(
     assert (state, len(CALLS), str(error)) == ("FAILURE", 4, "on purpose")
 
 
+def test_a_retry_that_cannot_be_sent_is_not_lost(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        monkeypatch.undo()
+        raise OSError("the broker is away")
+
+    monkeypatch.setattr("celery.canvas.Signature.apply_async", refuse)
+    assert run(fail, "TransientError", 1) == ("SUCCESS", 2)
+
+
 def test_the_wait_grows_to_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("celery.app.task.Task.retry", lambda self, *args: waits.append(args[5]))
@@ -56,3 +69,45 @@ def test_the_wait_grows_to_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     fail.retry(exc=error, countdown=1)
     fail.retry(exc=base.TransientError(), countdown=1)
     assert waits == [base.MAX_RETRY_AFTER, 1]
+
+
+def start(redelivered: bool, crashes: int) -> str:
+    """Return what becomes of the start of a task whose worker has died so often."""
+    fail.push_request(
+        id="1",
+        headers={suspects.CRASHES_HEADER: crashes} if crashes else {},
+        delivery_info={"redelivered": redelivered, "routing_key": "default"},
+        called_directly=False,
+    )
+    try:
+        fail.before_start("1", (), {})
+    except (Ignore, Reject) as end:
+        return type(end).__name__
+    finally:
+        fail.pop_request()
+    return "starts"
+
+
+def test_what_kills_its_worker_is_sent_again_with_a_count_up_to_the_cap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sent: list[Any] = []
+    monkeypatch.setattr(base, "send_again", sent.append)
+    assert start(False, 0) == start(False, 1) == "starts"
+    assert start(True, 1) == "Ignore"
+    (again,) = sent
+    assert again.options["headers"][suspects.CRASHES_HEADER] == 2
+    assert again.options["countdown"] >= fail.default_retry_delay
+    assert start(True, fail.max_crashes - 1) == "Reject"
+
+
+@app.task(base=base.BaseTask, bind=True, name="tests.later", max_retries=1)
+def later(self: Any, times: int) -> int:
+    CALLS.append(time.monotonic())
+    if len(CALLS) <= times:
+        raise base.NotNowError("not yet", 0.01)
+    return int(self.request.retries)
+
+
+def test_what_cannot_go_on_now_loses_no_retry(run: Callable[..., Any]) -> None:
+    assert run(later, 3) == ("SUCCESS", 0)

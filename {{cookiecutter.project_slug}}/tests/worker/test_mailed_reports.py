@@ -2,6 +2,7 @@ import email
 import email.policy
 import time
 from collections import Counter
+from collections.abc import Callable
 from email.message import EmailMessage
 
 import pytest
@@ -33,7 +34,7 @@ def mails(count: int) -> dict[str, EmailMessage]:
 
 
 def test_a_report_is_made_once_and_mailed_to_each_recipient(
-    worker: None, ended: Counter[tuple[str, str]]
+    worker: None, ended: Counter[tuple[str, str]], idle: Callable[[], None]
 ) -> None:
     artifacts.save("sales.csv", b"region,amount\nwest,1\nwest,2\n")
     reports.mail_report("sales.csv", "region", "amount", RECIPIENTS, "me@example.com").delay()
@@ -42,13 +43,15 @@ def test_a_report_is_made_once_and_mailed_to_each_recipient(
         assert attachment.get_content_type() == "text/csv"
         assert attachment.get_content().splitlines() == ["region,amount", "west,3"]
     assert sorted(found) == ["ann@example.com", "bob@example.com"]
+    idle()
     assert ended["reports.totals", "SUCCESS"] == 1
 
 
 def test_the_owner_is_told_once_when_a_report_cannot_be_made(
-    worker: None, ended: Counter[tuple[str, str]]
+    worker: None, ended: Counter[tuple[str, str]], idle: Callable[[], None]
 ) -> None:
     reports.mail_report("missing.csv", "region", "amount", RECIPIENTS, "me@example.com").delay()
     (mail,) = mails(1).values()
     assert (mail["To"], mail["Subject"]) == ("me@example.com", "The report failed")
+    idle()
     assert ended == {("reports.totals", "FAILURE"): 1, ("notifications.send_failure", "SUCCESS"): 1}

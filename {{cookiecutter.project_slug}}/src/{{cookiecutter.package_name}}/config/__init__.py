@@ -11,13 +11,13 @@ import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from .base import PREFIX, Base
 from .development import Development
+from .environment import ENV_FILE, ConfigurationError, explain, read_env_file, secrets_from_files
 from .production import Production
 from .staging import Staging
 from .testing import Testing
@@ -34,21 +34,18 @@ ENVIRONMENTS: dict[str, type[Base]] = {
     "production": Production,
 }
 
-#: Variables that Celery itself reads before any configuration.
-CELERYS_OWN = {f"{PREFIX}{name}" for name in ("LOADER", "SKIP_CHECKS", "CONFIG_MODULE")}
+#: Variables that Celery itself reads before any configuration, and those that a worker sets for the
+#: processes that it starts (celery/app/log.py, `setup`).
+CELERYS_OWN = {
+    f"{PREFIX}{name}"
+    for name in (
+        *("LOADER", "SKIP_CHECKS", "CONFIG_MODULE"),
+        *("LOG_LEVEL", "LOG_FILE", "LOG_REDIRECT", "LOG_REDIRECT_LEVEL"),
+    )
+}
 
 
-class ConfigurationError(SystemExit):
-    """A wrong setting; ends the process with one line on standard error.
-
-    Celery's command line prints any other exception of an app that it imports as a traceback.
-    """
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(f"Configuration error: {sentence}")
-
-
-def load(env_file: Path = Path(".env")) -> Base:
+def load(env_file: Path = ENV_FILE) -> Base:
     """Return the configuration of this process.
 
     Variables of the process win over those of the env file, which is not read in testing.
@@ -59,9 +56,7 @@ def load(env_file: Path = Path(".env")) -> Base:
     Raises:
         ConfigurationError: A value is wrong, or a variable is unknown.
     """
-    if os.environ.get("APP_ENV") != "testing":
-        for name, value in dotenv_values(env_file).items():
-            os.environ.setdefault(name, value or "")
+    read_env_file(env_file)
     environment = os.environ.get("APP_ENV") or "development"
     if environment not in ENVIRONMENTS:
         raise ConfigurationError(
@@ -74,23 +69,6 @@ def load(env_file: Path = Path(".env")) -> Base:
         return settings_class(**secrets_from_files(settings_class))
     except ValidationError as error:
         raise ConfigurationError("; ".join(explain(error, settings_class))) from None
-
-
-def secrets_from_files(settings_class: type[Base]) -> dict[str, Any]:
-    """Read the settings whose variable ends in `_FILE`."""
-    secrets: dict[str, Any] = {}
-    for field in settings_class.model_fields:
-        variable = f"{PREFIX}{field.upper()}"
-        if path := os.environ.get(f"{variable}_FILE"):
-            if os.environ.get(variable):
-                raise ConfigurationError(f"{variable} and {variable}_FILE are both set: unset one")
-            try:
-                secrets[field] = Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ConfigurationError(
-                    f"{variable}_FILE={path!r} cannot be read: {error.strerror}"
-                ) from None
-    return secrets
 
 
 def unknown_variables(settings_class: type[Base]) -> Iterator[str]:
@@ -118,20 +96,3 @@ def command_line_variables() -> set[str]:
             yield from walk(subcommand, f"{prefix}_{name}".replace("-", "_"))
 
     return set(walk(root, PREFIX.rstrip("_")))
-
-
-def explain(error: ValidationError, settings_class: type[Base]) -> Iterator[str]:
-    """Yield one sentence for every wrong value; secrets are not repeated."""
-    for detail in error.errors(include_url=False):
-        message = detail["msg"].removeprefix("Value error, ")
-        if not detail["loc"]:
-            yield message
-            continue
-        variable = PREFIX + "__".join(str(part) for part in detail["loc"]).upper()
-        field = settings_class.model_fields.get(str(detail["loc"][0]))
-        if detail["type"] == "missing":
-            yield f"{variable} is not set: {field.description if field else ''}"
-        elif field is None or not field.repr:
-            yield f"{variable} is wrong: {message}"
-        else:
-            yield f"{variable}={detail['input']!r} is wrong: {message}"

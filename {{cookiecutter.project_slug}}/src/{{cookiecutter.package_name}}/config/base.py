@@ -10,11 +10,15 @@ from pydantic_settings import SettingsConfigDict
 
 from .. import limits
 from ..queues import Priority, QueueName
+from .annotations import Annotation, Annotations
 from .broker import Broker
 {% if cookiecutter.beat == "redbeat" %}
 from .redbeat import PACKAGE, STORES, RedBeatOptions, broken
 {% endif %}
 
+{% if cookiecutter.__django and cookiecutter.beat != "redbeat" and "database" in (cookiecutter.beat, cookiecutter.result_backend) %}
+PACKAGE = __package__.partition(".")[0]
+{% endif %}
 PREFIX = "CELERY_"
 
 
@@ -34,6 +38,16 @@ class Base(Broker):
 {% elif cookiecutter.result_backend == "rpc" %}
     # Results are messages to the caller; no other process can read them.
     result_backend: str = "rpc://"
+{% elif cookiecutter.__results_in_database %}
+    # Tables in the database of the project.
+    result_backend: str = f"{__package__.removesuffix('.config')}.results:Results"
+    # Twice a second, who waits for a result looks; a chord waits until its parts have ended.
+    result_chord_retry_interval: PositiveFloat = 1
+{% elif cookiecutter.__django and cookiecutter.result_backend == "database" %}
+    # Rows of django-celery-results, in the database of Django.
+    result_backend: str = f"{PACKAGE}.jobs.results.DatabaseBackend"
+    # Arguments may be personal data, and a message has them already.
+    result_extended: bool = False
 {% endif %}
     broker_read_url: str | None = Field(default=None, repr=False)
     broker_write_url: str | None = Field(default=None, repr=False)
@@ -60,6 +74,8 @@ class Base(Broker):
     task_create_missing_queues: bool = False
     # Results cost a write each; a task that has one to give sets ignore_result=False.
     task_ignore_result: bool = True
+    # How often one worker starts a task, by the task's name, or `*` for all.
+    task_annotations: dict[str, Annotation] = Field(default={})
     # Give up after about a second when the broker is down, with an error for the caller.
     task_publish_retry_policy: dict[str, float] = Field(
         default={
@@ -69,14 +85,21 @@ class Base(Broker):
             "interval_max": 0.5,
         }
     )
-{% if cookiecutter.result_backend == "redis" %}
+{% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
 
     # Call the error callback of a chord once, when all tasks of its header have ended.
     task_allow_error_cb_on_chord_header: bool = False
     result_expires: PositiveFloat = 24 * 3600
-    redis_socket_timeout: PositiveFloat = 15
-    redis_socket_connect_timeout: PositiveFloat = 5
+{% endif %}
+{% if cookiecutter.result_backend == "redis" %}
+    redis_socket_timeout: PositiveFloat = 1
+    redis_socket_connect_timeout: PositiveFloat = 1
     redis_socket_keepalive: bool = True
+    # Who publishes a task that keeps its result first subscribes to it; Celery would try for 20
+    # seconds. A worker is patient: see checks.py.
+    result_backend_transport_options: dict[str, dict[str, float]] = Field(
+        default={"retry_policy": {"max_retries": 0}}
+    )
 {% endif %}
 
     # No more than a worker can run, so that little waits behind a long task.
@@ -110,4 +133,5 @@ class Base(Broker):
 
     def for_celery(self) -> dict[str, Any]:
         """Return the settings as Celery takes them."""
-        return self.model_dump(exclude_none=True)
+        settings = self.model_dump(exclude_none=True)
+        return {**settings, "task_annotations": (Annotations(settings["task_annotations"]),)}

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 from typing import Any
-{% if cookiecutter.result_backend != "none" %}
+{% if cookiecutter.result_backend not in ("none", "database") %}
 
 from pydantic import Field
 {% endif %}
@@ -15,13 +15,13 @@ LOCAL = Path(".celery")
 
 
 class Development(Base):
-    """Queues{{ " and results" if cookiecutter.result_backend != "none" }} are files under `.celery/` unless a broker is configured.
+    """Queues{{ " and results" if cookiecutter.result_backend not in ("none", "database") }} are files under `.celery/` unless a broker is configured.
 
     For a first look only: the file broker knows no priorities and loses the tasks of a dead worker.
     """
 
     broker_url: str = "filesystem://localhost"
-{% if cookiecutter.result_backend != "none" %}
+{% if cookiecutter.result_backend not in ("none", "database") %}
     result_backend: str = Field(default_factory=lambda: f"file://{LOCAL.absolute() / 'results'}")
 {% endif %}
 {% if cookiecutter.beat == "file" %}

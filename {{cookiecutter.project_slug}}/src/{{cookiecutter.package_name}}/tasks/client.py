@@ -24,3 +24,13 @@ class HTTPTask(BaseTask):
     def http(self) -> httpx.Client:
         """Return the client of this process."""
         return client()
+
+    def idempotency_headers(self, key: str = "") -> dict[str, str]:
+        """Return the header by which a receiver recognises a repetition.
+
+        https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+
+        Args:
+            key: The key; by default the task's id, which is the same in every retry.
+        """
+        return {"Idempotency-Key": key or str(self.request.id)}

@@ -25,7 +25,7 @@ def deliver(
         idempotency_key: What the receiver recognises a repetition by; by default the task's id,
             which is the same in every retry.
     """
-    headers = {"Idempotency-Key": idempotency_key or str(self.request.id)}
+    headers = self.idempotency_headers(idempotency_key)
     try:
         response = self.http.post(url, json={"event": event, "data": payload}, headers=headers)
     except httpx.TransportError as error:

@@ -1,0 +1,56 @@
+"""What all routes use: calls that do not hold up the event loop, and how to answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from fastapi import Response
+from pydantic import BaseModel
+
+from . import problems, threads
+from .bodies import to_json
+from .problems import Problem
+
+T = TypeVar("T")
+
+
+async def call(function: Callable[..., T], *args: object, deadline: float = 0) -> T:
+    """Call what waits for a server.
+
+    Args:
+        function: What to call.
+        args: Its arguments.
+        deadline: Seconds until it is given up, if not `threads.DEADLINE`.
+
+    Raises:
+        Problem: It took too long, or it could not be done.
+    """
+    started = threads.start(function, *args)
+    future = asyncio.wrap_future(started)
+    done, _ = await asyncio.wait({future}, timeout=deadline or threads.DEADLINE)
+    if not done:
+        raise threads.late(started)
+    try:
+        return future.result()
+    except Exception as error:
+        raise problems.of_error(error) from error
+
+
+def answer(
+    body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return an answer."""
+    return Response(to_json(body), status, headers, media_type="application/json")
+
+
+def refuse(problem: Problem) -> Response:
+    """Return an answer that is an error."""
+    body = problem.body
+    return Response(
+        body.model_dump_json(exclude_none=True),
+        body.status,
+        problem.headers,
+        media_type=problems.MEDIA_TYPE,
+    )

@@ -1,0 +1,115 @@
+"""The web app, which gunicorn serves: see the Procfile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import uuid4
+
+from flask import Response, request
+from flask_openapi import Info, OpenAPI, SecurityScheme
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from .. import context
+from ..celery import app
+from . import problems
+from .answers import refuse
+from .problems import Problem
+from .routes import admin, health, {{ "results, " if cookiecutter.__results }}tasks
+from .settings import settings
+
+TITLE = {{ cookiecutter.__project_name }}
+
+#: Names a request in logs, here and in all tasks that it sends; a proxy may give it.
+HEADER = "X-Request-ID"
+
+#: Of a body that is too large, so many times the limit is read, in pieces of so many bytes.
+PATIENCE = 10
+CHUNK = 65_536
+
+
+def create_app() -> OpenAPI:
+    """Return the app, whose documentation is `/openapi.json`.
+
+    Raises:
+        ConfigurationError: A setting is wrong or missing.
+    """
+    limit = settings().web_max_body_bytes
+    settings().token()  # development makes one up
+    app.loader.import_default_modules()  # the tasks that it sends
+    api = OpenAPI(
+        __name__,
+        info=Info(title=TITLE, version="0.1.0"),
+        security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")},
+        validation_error_callback=on_invalid,
+        validation_error_model=problems.ProblemBody,
+        doc_prefix="",
+        static_folder=None,
+    )
+    api.config["MAX_CONTENT_LENGTH"] = limit
+    for routes in (tasks, {{ "results, " if cookiecutter.__results }}admin, health):
+        api.register_api(routes.api)
+    api.before_request(check_length)
+    api.register_error_handler(HTTPException, on_http_error)
+    api.register_error_handler(Exception, on_error)
+    api.wsgi_app = Correlation(api.wsgi_app)  # type: ignore[method-assign]
+    return api
+
+
+def check_length() -> None:
+    """Refuse a large body, after reading it as far as is reasonable.
+
+    gunicorn closes a connection with much unread input without a word, and a client that still
+    sends may never see the answer. Of a body that does not say its length, Werkzeug would cut off
+    the rest and go on.
+    """
+    limit = request.max_content_length
+    length = request.content_length
+    if not limit:
+        return
+    if length is None:
+        is_large = len(request.get_data()) >= limit
+    else:
+        is_large = length > limit
+        left = min(length, PATIENCE * limit) if is_large else 0
+        while left and (read := len(request.environ["wsgi.input"].read(min(left, CHUNK)))):
+            left -= read
+    if is_large:
+        raise Problem(413, f"the body is larger than {limit} bytes")
+
+
+def on_error(error: Exception) -> Response:
+    """Answer what a call raised."""
+    return refuse(problems.of_error(error))
+
+
+def on_invalid(error: ValidationError) -> Response:
+    """Answer a request that is not valid."""
+    return refuse(problems.of_fields(error.errors()))
+
+
+def on_http_error(error: HTTPException) -> Response:
+    """Answer what is no route, no method, or too large."""
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    return refuse(Problem(error.code or 500, error.description or error.name, headers))
+
+
+class Correlation:
+    """Bind the id of a request, or a new one, to all that it publishes and logs."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        """Handle a request."""
+        given = environ.get("HTTP_X_REQUEST_ID")
+        request_id = given if context.is_valid(given) else str(uuid4())
+
+        def start_with_id(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            return start_response(status, [*headers, (HEADER, request_id)], *error)
+
+        with context.bind(correlation_id=request_id):
+            return self.app(environ, start_with_id)

@@ -1,0 +1,1 @@
+from werkzeug.serving import make_server

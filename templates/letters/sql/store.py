@@ -1,0 +1,92 @@
+"""Dead letters in a table of the project's database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from celery import Celery
+from sqlalchemy import CursorResult, delete, select, tuple_, update
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from .. import database
+from ..config.broker import LOCAL
+from ..models import Letter
+from .dead_letters import DeadLetter, Store
+from .local_letters import FOLDER, FileStore
+
+#: What may go wrong with the server.
+ERRORS = (SQLAlchemyError,)
+
+#: Letters read at once.
+CHUNK = 200
+
+
+def store_of(app: Celery) -> Store:
+    """Return where the dead letters of an app are."""
+    return FileStore(FOLDER) if app.conf.broker_url.startswith(LOCAL) else TableStore()
+
+
+class TableStore:
+    """A row for each letter, with its replay. Every operation is a transaction of its own."""
+
+    def add(self, letter: DeadLetter) -> None:
+        """Keep a letter."""
+        row = Letter(id=letter.id, failed_at=letter.failed_at, letter=letter.to_json())
+        try:
+            with database.session() as session:
+                session.add(row)
+        except IntegrityError:
+            if self.get(letter.id) is None:
+                raise
+
+    def open(self) -> AbstractContextManager[TableStore]:
+        """Every operation is complete in itself."""
+        return nullcontext(self)
+
+    def __iter__(self) -> Iterator[DeadLetter]:
+        order = Letter.failed_at, Letter.id
+        newest = select(Letter).order_by(*(column.desc() for column in order)).limit(CHUNK)
+        page = newest
+        while True:
+            with database.session() as session:
+                rows = session.scalars(page).all()
+            yield from map(read, rows)
+            if len(rows) < CHUNK:
+                return
+            page = newest.where(tuple_(*order) < (rows[-1].failed_at, rows[-1].id))
+
+    def get(self, letter_id: str) -> DeadLetter | None:
+        """Return a letter with its history."""
+        with database.session() as session:
+            row = session.get(Letter, letter_id)
+        return read(row) if row else None
+
+    def claim(self, letter_id: str, replay: dict[str, Any]) -> bool:
+        """Note a replay, unless there is one."""
+        free = update(Letter).where(Letter.id == letter_id, Letter.replay.is_(None))
+        return changes(free.values(replay=json.dumps(replay)))
+
+    def release(self, letter_id: str) -> None:
+        """Take the note back."""
+        changes(update(Letter).where(Letter.id == letter_id).values(replay=None))
+
+    def discard(self, letter_id: str) -> bool:
+        """Delete a letter; return whether there was one."""
+        return changes(delete(Letter).where(Letter.id == letter_id))
+
+
+def read(row: Letter) -> DeadLetter:
+    """Return a letter with its history."""
+    letter = DeadLetter.from_json(row.letter)
+    return replace(letter, history=[json.loads(row.replay)]) if row.replay else letter
+
+
+def changes(statement: Any) -> bool:
+    """Return whether a statement has changed a row."""
+    with database.session() as session:
+        result = session.execute(statement)
+        return isinstance(result, CursorResult) and result.rowcount > 0

@@ -1,0 +1,195 @@
+"""The web API of generated projects: on real servers, under hostile requests, and by its README."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from conftest import Bakery, Running
+from servers import Checkout, Fleet, Project, free_port, needed, wait_until
+from variants import Answers, all_variants, options, variant_id
+
+ADMIN = "administrator-" * 3
+BEAT = {"task": "heartbeat.beat"}
+
+#: Seconds in which a client hears that something is wrong.
+IN_TIME = 3
+
+FRAMEWORKS: list[Answers] = [{"framework": name} for name in ("fastapi", "flask")]
+#: Each framework on each broker; the project's own tests run on each pool.
+PAIRS: list[Answers] = [
+    {**answers, "pool": pool}
+    for answers, pool in zip(
+        [pair for framework in FRAMEWORKS for pair in ({**framework, **broker} for broker in all_variants("broker"))],
+        [*options()["pool"], *options()["pool"]],
+        strict=False,
+    )
+]
+each_framework = pytest.mark.parametrize("answers", FRAMEWORKS, ids=variant_id)
+each_pair = pytest.mark.parametrize("answers", PAIRS, ids=variant_id)
+
+
+@contextmanager
+def web(fleet: Fleet, **variables: str) -> Iterator[httpx.Client]:
+    """Start the web server of a fleet and yield a client."""
+    port = free_port()
+    fleet.start("web", WEB_PORT=str(port), APP_ADMIN_TOKEN=ADMIN, **variables)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        fleet.wait(lambda: lives(client), "the web server answers")
+        yield client
+
+
+def lives(client: httpx.Client) -> bool:
+    """Whether a web server answers; gunicorn listens before it does."""
+    try:
+        return client.get("/health/live", timeout=5).is_success
+    except httpx.TransportError:
+        return False
+
+
+def check_problem(answer: httpx.Response, *statuses: int) -> None:
+    """Make sure that an answer is a problem, and that it came in time."""
+    assert answer.status_code in statuses, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
+    assert answer.elapsed.total_seconds() < IN_TIME
+
+
+@each_framework
+def test_every_mistake_of_a_client_is_a_problem(answers: Answers, running: Running) -> None:
+    with running(answers) as fleet, web(fleet) as client:
+        json = {"Content-Type": "application/json"}
+        check_problem(client.post("/tasks", json={"task": "celery.backend_cleanup"}), 422)
+        check_problem(client.post("/tasks", json={**BEAT, "arguments": {"x": 1}}), 422)
+        check_problem(client.post("/tasks", content=b"{", headers=json), 422)
+        check_problem(client.post("/tasks", content=b" " * 1_000_001, headers=json), 413)
+        check_problem(client.get("/admin/queues", headers={"Authorization": f"Bearer {ADMIN}x"}), 401)
+        check_problem(client.get("/admin/queues"), 401)
+        check_problem(client.get("/tasks/7"), 422)
+        check_problem(client.get(f"/tasks/{uuid4()}"), 404)
+        check_problem(client.put("/tasks"), 405)
+        check_problem(client.get("/nothing"), 404)
+
+
+#: What needs a broker.
+QUESTIONS = ("admin/workers", "admin/queues", "admin/active", "admin/dead-letters", "health/ready", "health/celery")
+
+
+@pytest.fixture(params=["closed", "silent"])
+def dead_port(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Yield a port on which nobody listens, or on which somebody says nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as server:
+        port = server.getsockname()[1]
+        if request.param == "closed":
+            server.close()
+        yield port
+
+
+@each_pair
+def test_a_dead_broker_is_a_503_in_time(answers: Answers, running: Running, dead_port: int) -> None:
+    scheme = "amqp://guest:guest@" if answers["broker"] == "rabbitmq" else "redis://"
+    with running(answers) as fleet, web(fleet, CELERY_BROKER_URL=f"{scheme}127.0.0.1:{dead_port}//") as client:
+        for _ in range(2):
+            check_problem(client.post("/tasks", json=BEAT), 503)
+        client.headers["Authorization"] = f"Bearer {ADMIN}"
+        for path in QUESTIONS:
+            check_problem(client.get(f"/{path}"), 503)
+        assert client.get("/health/live").elapsed.total_seconds() < 1
+
+
+#: Requests that schemathesis makes at least.
+REQUESTS = 1000
+
+
+@each_framework
+def test_a_thousand_generated_requests_find_no_server_error(
+    answers: Answers, running: Running, tmp_path: Path, summary: Callable[[str], None]
+) -> None:
+    needed("redis-server")
+    with running(answers) as fleet, web(fleet) as client:
+        fleet.start("general")
+        checks = (
+            "not_a_server_error",
+            "status_code_conformance",
+            "content_type_conformance",
+            "response_schema_conformance",
+        )
+        command = [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{client.base_url}/openapi.json"),
+            *("--header", f"Authorization: Bearer {ADMIN}"),
+            *("--checks", ",".join(checks), "--phases", "examples,coverage,fuzzing"),
+            *("--max-examples", "80", "--seed", "1", "--no-color"),
+        ]
+        result = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False)
+        assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-2000:]
+        requests = len(re.findall(r'"(?:GET|POST|DELETE|PUT|PATCH|OPTIONS|HEAD|TRACE|QUERY)\b', fleet.log("web")))
+        generated = re.search(r"(\d+) generated", result.stdout)
+        assert generated, result.stdout[-3000:]
+        assert int(generated[1]) >= REQUESTS
+        summary(f"{variant_id(answers)}: {generated[1]} generated requests, {requests} in the log, no server error")
+
+
+@pytest.fixture
+def checkout(request: pytest.FixtureRequest, bakery: Bakery, tmp_path: Path) -> Iterator[Checkout]:
+    """Yield a new project, in which `make` installs everything; end what was started in it."""
+    needed("make")
+    checkout = Checkout(Project(bakery.bake(request.param, tmp_path)), tmp_path / "bin")
+    yield checkout
+    checkout.close()
+
+
+@pytest.mark.parametrize("checkout", FRAMEWORKS, ids=variant_id, indirect=True)
+def test_the_readme_word_by_word(checkout: Checkout) -> None:
+    needed("curl")
+    port = str(free_port())
+    checkout.variables["WEB_PORT"] = port
+    checkout.start("make", "dev")
+    workers = len(checkout.project.workers)
+    checkout.wait(lambda: checkout.log().count(" ready.") == workers, "the workers are ready")
+    checkout.wait(lambda: re.search(r"Uvicorn running|Listening at", checkout.log()), "the web server is ready")
+    checkout.run("make", "demo")
+    readme = (checkout.project.folder / "README.md").read_text("utf-8")
+    section = readme.partition("\n## Call it\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section.replace(":8000", f":{port}"), re.DOTALL)
+    send, cancel, follow, repair = (checkout.run("bash", "-euc", block) for block in blocks)
+    assert re.search(r'"id": "[-0-9a-f]{36}"', send), send
+    assert '"SENT"' in cancel, cancel
+    assert '"REVOKED"' in cancel, cancel
+    assert '"percent"' in follow, follow
+    assert re.search(r'"result": "reports/[-0-9a-f]{36}\.csv"', follow), follow
+    assert '"messages"' in repair, repair
+    assert '"PermanentError"' in repair, repair
+    replayed = re.findall(r'"id": "([-0-9a-f]{36})"', repair)[-1]
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        wait_until(lambda: client.get(f"/tasks/{replayed}/result").is_success, "the replay succeeds")
+    checkout.stop()
+
+
+@pytest.mark.parametrize("checkout", PAIRS, ids=variant_id, indirect=True)
+def test_the_integration_tests_of_the_web_server_pass(checkout: Checkout) -> None:
+    needed("redis-server")
+    output = checkout.run("make", "integration", CI="true", PYTEST_ADDOPTS="tests/integration/test_web.py")
+    assert re.search(r"= \d+ passed in", output), output
+
+
+@each_framework
+def test_production_does_not_start_without_a_token(answers: Answers, running: Running) -> None:
+    with running(answers) as fleet:
+        code = f"from {fleet.project.package}.web.app import create_app; create_app()"
+        command = [str(fleet.project.environment / "bin" / "python"), "-c", code]
+        production = {**fleet.variables, "APP_ENV": "production", "APP_SMTP_HOST": "mail.internal"}
+        for token, expected in (("", 1), ("a" * 31, 1), ("a" * 32, 0)):
+            done = subprocess.run(
+                command, cwd=fleet.cwd, env={**production, "APP_ADMIN_TOKEN": token}, capture_output=True, check=False
+            )
+            assert done.returncode == expected, done.stderr
+            assert (b"APP_ADMIN_TOKEN" in done.stderr) == bool(expected)

@@ -1,0 +1,97 @@
+"""Where the project's own data is: variables that begin with `DATABASE_`."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+{% if cookiecutter.database == "postgresql" %}
+from .. import limits
+{% endif %}
+from .environment import ConfigurationError, explain, read_env_file, secrets_from_files
+{% if cookiecutter.database == "postgresql" %}
+from .urls import unsafe
+{% endif %}
+
+EXAMPLE = "{{ cookiecutter._databases[cookiecutter.database].example }}"
+
+#: What a developer's machine uses, and what tests use.
+LOCAL = Path(".celery") / "database.sqlite"
+{% if cookiecutter.database == "postgresql" %}
+
+#: Drivers by dialect, so that a URL may be written as other programs take it.
+DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+{% endif %}
+
+
+def local() -> str:
+    """Return the URL of a developer's own database, whose folder is made."""
+    LOCAL.parent.mkdir(exist_ok=True)
+    return f"sqlite:///{LOCAL.absolute()}"
+
+
+class Database(BaseSettings):
+    """How to reach the database, and how long to wait for it."""
+
+    model_config = SettingsConfigDict(env_prefix="DATABASE_", env_ignore_empty=True, frozen=True)
+
+    url: str = Field(default="", repr=False)
+    # Connections of a process; without it, as many as it runs tasks at once.
+    pool_size: PositiveInt | None = None
+    # Seconds to wait until a connection of the pool is free.
+    pool_timeout: PositiveFloat = 10
+{% if cookiecutter.database == "postgresql" %}
+    # Seconds to wait until a new one is made.
+    connect_timeout: PositiveInt = 5
+    # Seconds that a statement may take, its wait for locks included.
+    statement_timeout: PositiveFloat = limits.SOFT_LIMIT
+{% endif %}
+
+    @model_validator(mode="after")
+    def check_url(self) -> Self:
+        """Refuse a URL of something else, and in production what is unsafe or not given."""
+        production = os.environ.get("APP_ENV") in {"staging", "production"}
+        if production and not self.url:
+            raise ValueError(f"DATABASE_URL is not set: give a URL such as {EXAMPLE}")
+        dialect = self.address.get_backend_name()
+        if dialect {{ 'not in {"postgresql", "sqlite"}' if cookiecutter.database == "postgresql" else '!= "sqlite"' }}:
+            raise ValueError(f"DATABASE_URL is refused: use one such as {EXAMPLE}")
+        if dialect == "sqlite" and self.address.database in {None, "", ":memory:"}:
+            raise ValueError("DATABASE_URL is refused: a database in memory is seen by one thread")
+{% if cookiecutter.database == "postgresql" %}
+        if production and dialect == "sqlite":
+            raise ValueError(f"DATABASE_URL is refused: a file is for one machine, use {EXAMPLE}")
+        if production and (reason := unsafe(self.url)):
+            raise ValueError(f"DATABASE_URL is refused: {reason}")
+{% endif %}
+        return self
+
+    @property
+    def address(self) -> URL:
+        """Return the URL as SQLAlchemy takes it."""
+        try:
+            {{ "url =" if cookiecutter.database == "postgresql" else "return" }} make_url(self.url or local())
+        except ArgumentError:  # its text would repeat the password
+            raise ValueError("DATABASE_URL is no URL") from None
+{% if cookiecutter.database == "postgresql" %}
+        return url.set(drivername=DRIVERS.get(url.get_backend_name(), url.drivername))
+{% endif %}
+
+
+@cache
+def load() -> Database:
+    """Return the settings, read once.
+
+    Raises:
+        ConfigurationError: A value is wrong or missing.
+    """
+    read_env_file()
+    try:
+        return Database(**secrets_from_files(Database))
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(explain(error, Database))) from None

@@ -1,0 +1,87 @@
+"""What Django adds to every task: it is sent when the transaction is committed, or never.
+
+    with transaction.atomic():
+        invoice.save()
+        send.delay_on_commit(invoice.pk)
+
+`send.delay(...)` does not wait: a worker may look for a row that is not there yet, or never is.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
+from uuid import uuid4
+
+from celery import Task as CeleryTask
+from celery.exceptions import Ignore
+from django.db import transaction
+
+from .. import context
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Header with the id of the job that a task, or the replay of its dead letter, works for.
+JOB_HEADER = "x-job"
+
+
+class Task(CeleryTask[P, R]):
+    """Send on commit, and stop what was cancelled.
+
+    Celery's own `DjangoTask` gives no id back, and takes the context of the moment of the commit
+    (https://docs.celeryq.dev/en/stable/django/first-steps-with-django.html).
+    """
+
+    def delay_on_commit(self, *args: Any, **kwargs: Any) -> str:
+        """Send with these arguments when the transaction is committed, and return the id."""
+        return self.apply_async_on_commit(args, kwargs)
+
+    def apply_async_on_commit(
+        self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> str:
+        """Send when the transaction is committed, outside of one at once, and return the id.
+
+        The task has the context of this moment.
+
+        Args:
+            args: Positional arguments of the task.
+            kwargs: Keyword arguments of the task.
+            options: Those of `apply_async`.
+        """
+        task_id: str = options.setdefault("task_id", str(uuid4()))
+        transaction.on_commit(
+            partial(send, context.current(), self.apply_async, args, kwargs, **options)
+        )
+        return task_id
+
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Write a state; a report of progress is where a cancelled job ends.
+
+        Raises:
+            Ignore: It was cancelled.
+        """
+        self.refuse_cancelled()
+        super().update_state(*args, **kwargs)
+
+    def refuse_cancelled(self) -> None:
+        """Go on, unless this is a job and was cancelled: a long one may ask in between.
+
+        Raises:
+            Ignore: It was cancelled.
+        """
+        request = self.request
+        job_id = (request.headers or {}).get(JOB_HEADER)
+        if job_id is None:
+            return
+        from .models import Job
+
+        if Job.objects.filter(pk=job_id, cancelled_at__isnull=False).exists():
+            self.backend.mark_as_revoked(str(request.id), "cancelled", request=request)
+            raise Ignore("cancelled")
+
+
+def send(bound: context.Context, apply_async: Any, *args: Any, **options: Any) -> None:
+    """Send with a context."""
+    with context.bind(*bound):
+        apply_async(*args, **options)

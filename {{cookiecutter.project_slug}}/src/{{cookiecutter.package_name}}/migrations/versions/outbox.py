@@ -1,0 +1,27 @@
+"""The outbox."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "outbox"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.create_table(
+        "outbox",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number", name="pk_outbox"),
+        sa.UniqueConstraint("task_id", name="uq_outbox_task_id"),
+    )
+
+
+def downgrade() -> None:
+    """Drop it, with what waits in it."""
+    op.drop_table("outbox")

@@ -1,0 +1,46 @@
+"""What the decorators of this package share: they keep signatures, and name calls by arguments."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from celery import current_task
+from kombu.utils.json import dumps
+
+#: A name for a call: a template such as "{order_id}", or a function of the same arguments.
+Key = str | Callable[..., object]
+
+
+def wrap(function: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `call` with name and signature of a function: Celery checks arguments by it."""
+    wrapper = wraps(function)(call)
+    wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return wrapper
+
+
+def task_name(function: Callable[..., Any]) -> str:
+    """Return the name of the task that runs, or of a function where none does."""
+    if current_task:
+        return str(current_task.name)
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def named(
+    function: Callable[..., Any], key: Key | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> str:
+    """Return the name of a call; without a key, all arguments are the name.
+
+    Raises:
+        TypeError: The arguments do not fit, or are no JSON where they are the name.
+    """
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    bound.apply_defaults()
+    arguments = {name: value for name, value in bound.arguments.items() if name != "self"}
+    if isinstance(key, str):
+        return key.format(**arguments)
+    if key is not None:
+        return str(key(**arguments))
+    return dumps(arguments, sort_keys=True)

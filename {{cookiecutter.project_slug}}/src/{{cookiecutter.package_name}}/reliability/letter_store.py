@@ -1,0 +1,1 @@
+{% include "letters/" ~ cookiecutter.__letters ~ "/store.py" %}

@@ -1,0 +1,78 @@
+"""Dead letters in files, for development and tests without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
+
+from .dead_letters import DeadLetter
+
+FOLDER = Path(".celery") / "dead-letters"
+
+
+class FileStore:
+    """A folder with two files for each letter: what failed, and its replay."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, letter_id: str, kind: str) -> Path:
+        """Return a file of a letter; an id that comes from a message cannot lead elsewhere."""
+        return self.folder / f"{quote(letter_id, safe='')}.{kind}"
+
+    def add(self, letter: DeadLetter) -> None:
+        """Keep a letter: written aside first, so that nobody reads a half of it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        aside = self.folder / f"{uuid4()}.part"
+        aside.write_text(letter.to_json(), encoding="utf-8")
+        with suppress(FileExistsError):
+            self.path(letter.id, "letter").hardlink_to(aside)
+        aside.unlink()
+
+    def open(self) -> AbstractContextManager[FileStore]:
+        """Files need no connection."""
+        return nullcontext(self)
+
+    def __iter__(self) -> Iterator[DeadLetter]:
+        letters = [self.read(path) for path in self.folder.glob("*.letter")]
+        yield from sorted(letters, key=lambda letter: letter.failed_at, reverse=True)
+
+    def read(self, path: Path) -> DeadLetter:
+        """Return a letter with its history."""
+        letter = DeadLetter.from_json(path.read_text(encoding="utf-8"))
+        replayed = path.with_suffix(".replay")
+        if not replayed.exists():
+            return letter
+        return replace(letter, history=[json.loads(replayed.read_text(encoding="utf-8"))])
+
+    def get(self, letter_id: str) -> DeadLetter | None:
+        """Return a letter with its history."""
+        path = self.path(letter_id, "letter")
+        return self.read(path) if path.exists() else None
+
+    def claim(self, letter_id: str, replay: dict[str, Any]) -> bool:
+        """Note a replay, unless there is one."""
+        try:
+            with self.path(letter_id, "replay").open("x", encoding="utf-8") as file:
+                json.dump(replay, file)
+        except FileExistsError:
+            return False
+        return True
+
+    def release(self, letter_id: str) -> None:
+        """Take the note back."""
+        self.path(letter_id, "replay").unlink(missing_ok=True)
+
+    def discard(self, letter_id: str) -> bool:
+        """Delete a letter; return whether there was one."""
+        path = self.path(letter_id, "letter")
+        existed = path.exists()
+        path.unlink(missing_ok=True)
+        self.release(letter_id)
+        return existed

@@ -1,0 +1,1 @@
+{% include "brokers/" ~ cookiecutter.broker ~ "/raw_letters.py" %}

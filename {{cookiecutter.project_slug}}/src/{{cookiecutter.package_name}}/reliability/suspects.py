@@ -1,0 +1,1 @@
+{% include "letters/" ~ ("redis" if cookiecutter.__store else "rabbitmq") ~ "/suspects.py" %}

@@ -1,0 +1,1 @@
+"""An example: accounts, payments and mailings."""

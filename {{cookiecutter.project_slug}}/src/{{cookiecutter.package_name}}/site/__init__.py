@@ -1,0 +1,1 @@
+"""The web side: it imports tasks, and no task imports it (`make lint` checks that)."""

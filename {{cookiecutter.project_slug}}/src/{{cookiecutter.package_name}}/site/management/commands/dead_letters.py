@@ -1,0 +1,11 @@
+"""`manage.py dead_letters` is `celery dead-letters`."""
+
+from ....cli.dead_letters import dead_letters
+from ..handed_over import HandedOver
+
+
+class Command(HandedOver):
+    """See what failed for good, run it again or drop it."""
+
+    help = __doc__
+    command = dead_letters

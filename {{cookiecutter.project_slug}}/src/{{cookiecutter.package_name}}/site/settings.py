@@ -1,0 +1,154 @@
+"""Django's settings for every environment; `APP_ENV` chooses, variables override.
+
+All settings: https://docs.djangoproject.com/en/stable/ref/settings/
+"""
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from .. import config
+from ..celery import app
+{% if cookiecutter.examples %}
+from ..settings import settings
+{% endif %}
+from . import environment
+
+PACKAGE = __package__.partition(".")[0]
+
+# Importing the app has read .env.
+env = environment.load()
+
+SECRET_KEY = env.secret_key
+DEBUG = not env.is_server
+ALLOWED_HOSTS = list(env.allowed_hosts)
+CSRF_TRUSTED_ORIGINS = list(env.csrf_trusted_origins)
+ROOT_URLCONF = f"{PACKAGE}.site.urls"
+WSGI_APPLICATION = f"{PACKAGE}.site.wsgi.application"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+{% if cookiecutter.beat == "database" %}
+    "django_celery_beat",
+{% endif %}
+{% if cookiecutter.result_backend == "database" %}
+    "django_celery_results",
+{% endif %}
+    f"{PACKAGE}.site",
+    f"{PACKAGE}.jobs",
+{% if cookiecutter.examples %}
+    f"{PACKAGE}.shop",
+{% endif %}
+]
+
+MIDDLEWARE = [
+    f"{PACKAGE}.site.middleware.bind_request",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Web processes keep a connection; Celery closes those of a task after it.
+DATABASES: dict[str, Any] = {
+    "default": dj_database_url.parse(
+        env.database_url, conn_max_age=env.conn_max_age, conn_health_checks=True
+    )
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+if "sqlite" in DATABASES["default"]["ENGINE"]:
+    database = DATABASES["default"]
+    file = Path(database["NAME"]).absolute()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    database["NAME"] = str(file)
+    # Workers and web write to one file. A transaction takes the lock when it begins and waits for
+    # it; one that first reads would fail at once: https://www.sqlite.org/isolation.html
+    database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+    }
+    # A file, since the threads of a worker cannot share a database in memory.
+    database["TEST"] = {"NAME": f"{file}.test"}
+
+PASSWORDS = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"{PASSWORDS}.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = app.conf.timezone
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = env.static_root.absolute()
+WHITENOISE_USE_FINDERS = DEBUG
+if DEBUG:
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns of one that is missing
+
+# gunicorn tells the scheme that a proxy of FORWARDED_ALLOW_IPS has passed on.
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.is_server
+SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes speak plain HTTP
+SECURE_HSTS_SECONDS = env.secure_hsts_seconds if env.is_server else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = env.secure_hsts_include_subdomains
+SECURE_HSTS_PRELOAD = env.secure_hsts_preload
+
+# Lines of web processes; Celery's commands have formats of their own.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": app.conf.worker_log_format}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.log_level},
+    "loggers": {"django": {"handlers": []}},
+}
+
+API_TOKEN = env.app_api_token
+
+# Celery's settings where Django packages look for them: the app's own values, no second copy.
+globals().update({f"CELERY_{name.upper()}": app.conf[name] for name in config.Base.model_fields})
+{% if cookiecutter.examples %}
+
+# Django's mail goes where that of the tasks goes.
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+if not settings().smtp_host:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = ".celery/outbox"
+EMAIL_HOST = settings().smtp_host
+EMAIL_PORT = settings().smtp_port
+EMAIL_HOST_USER = settings().smtp_username
+EMAIL_HOST_PASSWORD = settings().smtp_password.get_secret_value()
+EMAIL_USE_TLS = settings().smtp_starttls
+EMAIL_TIMEOUT = settings().smtp_timeout
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = settings().mail_from
+{% endif %}

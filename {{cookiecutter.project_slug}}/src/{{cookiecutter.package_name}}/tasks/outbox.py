@@ -1,0 +1,19 @@
+"""The relay of the outbox."""
+
+from __future__ import annotations
+
+from .. import database, outbox
+from ..celery import app
+from .base import BaseTask
+
+
+@app.task(base=BaseTask, name="outbox.relay")
+def relay() -> int:
+    """Send what the outbox holds and return how many tasks that were."""
+    total = 0
+    while True:
+        with database.session() as session:
+            sent = outbox.send_batch(app, session)
+        total += sent
+        if sent < outbox.BATCH:
+            return total

@@ -1,0 +1,91 @@
+{% set base = "ProgressTask" if cookiecutter._keeps_results[cookiecutter.result_backend] else "BaseTask" %}
+"""Payments from accounts in the database: each is made once, however often its task runs."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import {{ "select, tuple_" if base == "BaseTask" else "func, select, tuple_" }}
+
+from .. import artifacts, database, outbox
+from ..celery import app
+from ..models import Account, Payment
+from . import notifications
+from .base import {{ "BaseTask, PermanentError" if base == "BaseTask" else "BaseTask, PermanentError\nfrom .progress import ProgressTask" }}
+
+#: Rows that are read at once.
+PAGE = 1000
+
+COLUMNS = ("key", "account_id", "amount", "made_at")
+
+
+@app.task(base=BaseTask, name="payments.charge")
+def charge(key: str, account_id: int, amount: int) -> None:
+    """Take money from an account, and tell its owner.
+
+    Args:
+        key: The payer's name for this payment: a second one of the same key changes nothing.
+        account_id: The account.
+        amount: Cents.
+
+    Raises:
+        PermanentError: There is no such account, it holds less, or the key stands for another
+            payment.
+    """
+    with database.session() as session:
+        # Whoever comes second waits here until the first has committed, and then finds its payment.
+        account = session.get(Account, account_id, with_for_update=True)
+        if account is None:
+            raise PermanentError(f"there is no account {account_id}")
+        if earlier := session.get(Payment, key):
+            if (earlier.account_id, earlier.amount) != (account_id, amount):
+                raise PermanentError(f"payment {key!r} is another one")
+            return
+        if not 0 < amount <= account.balance:
+            raise PermanentError(f"payment {key!r}: account {account_id} cannot pay {amount} cents")
+        account.balance -= amount
+        session.add(Payment(key=key, account_id=account_id, amount=amount))
+        text = f"{amount / 100:.2f} were taken from your account.\n"
+        outbox.add(session, notifications.send_mail.s(account.email, f"Payment {key}", text))
+
+
+def made(first: datetime, last: datetime) -> Iterator[Payment]:
+    """Yield the payments of a time span: a short transaction for each page, none between them."""
+    order = Payment.made_at, Payment.key
+    after = first, ""
+    page: Sequence[Payment] = ()
+    while not page or len(page) == PAGE:
+        rows = select(Payment).where(tuple_(*order) > after, Payment.made_at < last)
+        with database.session() as session:
+            page = session.scalars(rows.order_by(*order).limit(PAGE)).all()
+        if not page:
+            return
+        yield from page
+        after = page[-1].made_at, page[-1].key
+
+
+@app.task(base={{ base }}, bind=True, name="payments.export")
+def export(self: {{ base }}, since: str, until: str) -> str:
+    """Write the payments of a time span into a CSV file and return the pointer to it.
+
+    Args:
+        since: The first moment, in ISO 8601 with an offset from UTC.
+        until: The moment after the last one.
+    """
+    first, last = datetime.fromisoformat(since), datetime.fromisoformat(until)
+{% if base == "BaseTask" %}
+    payments = made(first, last)
+{% else %}
+    span = Payment.made_at >= first, Payment.made_at < last
+    with database.session() as session:
+        total = session.scalar(select(func.count()).select_from(Payment).where(*span)) or 0
+    payments = self.track(made(first, last), total, "writing")
+{% endif %}
+    pointer = f"payments/{self.request.id}.csv"
+    with artifacts.create(pointer, "w") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([getattr(payment, name) for name in COLUMNS] for payment in payments)
+    return pointer

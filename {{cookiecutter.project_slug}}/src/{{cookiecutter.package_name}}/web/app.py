@@ -1,0 +1,1 @@
+{% include "frameworks/" ~ cookiecutter.framework ~ "/app.py" ignore missing %}

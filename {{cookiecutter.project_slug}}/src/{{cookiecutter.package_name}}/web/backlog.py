@@ -1,0 +1,1 @@
+{% include "brokers/" ~ cookiecutter.broker ~ "/backlog.py" %}

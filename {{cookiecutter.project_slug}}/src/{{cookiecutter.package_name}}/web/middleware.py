@@ -1,0 +1,1 @@
+{% include "frameworks/fastapi/middleware.py" %}

@@ -1,0 +1,115 @@
+"""Errors as `application/problem+json`: https://www.rfc-editor.org/rfc/rfc9457."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from celery.exceptions import BackendError
+from celery.utils.log import get_logger
+from kombu.exceptions import OperationalError
+from pydantic import BaseModel
+
+from ..reliability import letter_store
+from ..reliability.dead_letters import DeadLetterError
+{% if cookiecutter.__results %}
+from ..reliability.followed import NotCancelledError, UnknownTaskError
+{% endif %}
+
+logger = get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+#: Seconds after which a client may ask again when a server was away.
+RETRY_AFTER = 5
+
+
+class ProblemBody(BaseModel):
+    """What every error looks like."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    #: What is wrong: `field` and `message`.
+    errors: list[dict[str, str]] | None = None
+    #: Ids of the tasks that were sent before it failed.
+    accepted: list[str] | None = None
+
+
+#: Errors in the documentation of every route.
+DOCUMENTED: dict[Any, Any] = {
+    status: {
+        "description": "Problem",
+        "content": {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}},
+    }
+    for status in ("422", "4XX", "5XX")
+}
+
+
+class Problem(Exception):  # noqa: N818
+    """An answer that is an error.
+
+    Args:
+        status: The status of HTTP.
+        detail: What happened and what to do.
+        headers: Headers of the answer.
+        more: Other fields of `ProblemBody`.
+    """
+
+    def __init__(
+        self, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> None:
+        super().__init__(detail)
+        self.headers = dict(headers or {})
+        title = HTTPStatus(status).phrase
+        self.body = ProblemBody(title=title, status=status, detail=detail, **more)
+
+
+#: What an error of the code below means to a client, who need not know more than its text.
+STATUS: dict[type[Exception], HTTPStatus] = {
+    DeadLetterError: HTTPStatus.CONFLICT,
+    RecursionError: HTTPStatus.BAD_REQUEST,  # of JSON that is nested too deeply
+{% if cookiecutter.__results %}
+    NotCancelledError: HTTPStatus.CONFLICT,
+    UnknownTaskError: HTTPStatus.NOT_FOUND,
+{% endif %}
+}
+
+#: A broker or a store that is away.
+OUTAGES: tuple[type[Exception], ...] = (
+    OperationalError,
+    BackendError,
+    OSError,
+    *letter_store.ERRORS,
+)
+
+
+def of_error(error: Exception) -> Problem:
+    """Return what to answer when a call has failed; what nobody foresaw is logged."""
+    if isinstance(error, Problem):
+        return error
+    for kind, status in STATUS.items():
+        if isinstance(error, kind):
+            return Problem(status, str(error))
+    if isinstance(error, OUTAGES):
+        logger.warning("A server is away: %s", error)
+        return away("the broker or the store of results does not answer")
+    logger.error("A request failed", exc_info=error)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is an error of the server: see its log")
+
+
+def away(detail: str) -> Problem:
+    """Return what to answer when a server does not answer."""
+    headers = {"Retry-After": str(RETRY_AFTER)}
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{detail}: try again later", headers)
+
+
+def of_fields(errors: Iterable[Any]) -> Problem:
+    """Return what to answer when a request is not valid; what was given is not repeated."""
+    fields = [
+        {"field": ".".join(map(str, error["loc"])) or "body", "message": error["msg"]}
+        for error in errors
+    ]
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", errors=fields)

@@ -1,0 +1,66 @@
+"""Dead letters in the database."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.celery import create_app
+from {{ cookiecutter.package_name }}.reliability import (
+    dead_letters,
+    letter_store,
+)
+
+pytestmark = pytest.mark.usefixtures("tables")
+
+LETTER = dead_letters.DeadLetter(id="7", task="reports.totals", reason="failed", args=[1, "ä"])
+REPLAY = {"at": "2026-03-29T00:00:00", "by": "ann", "as_id": "8"}
+
+
+@pytest.fixture
+def store() -> letter_store.TableStore:
+    """Return a store with a letter."""
+    store = letter_store.TableStore()
+    store.add(LETTER)
+    return store
+
+
+def test_an_app_on_a_server_has_its_letters_in_the_table() -> None:
+    app = create_app(config.ENVIRONMENTS["testing"](broker_url="amqp://127.0.0.1:1//"))
+    assert isinstance(letter_store.store_of(app), letter_store.TableStore)
+
+
+def test_the_first_letter_of_an_id_stays(store: letter_store.TableStore) -> None:
+    store.add(replace(LETTER, text="written again"))
+    assert list(store) == [LETTER]
+    assert store.get("7") == LETTER
+    assert store.get("8") is None
+
+
+def test_of_those_who_claim_a_replay_one_gets_it(store: letter_store.TableStore) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        claims = list(threads.map(lambda _: store.claim("7", REPLAY), range(8)))
+    assert sorted(claims) == [False] * 7 + [True]
+    assert store.get("7") == replace(LETTER, history=[REPLAY])
+    store.release("7")
+    assert store.get("7") == LETTER
+    assert not store.claim("8", REPLAY)
+
+
+def test_a_discarded_letter_is_gone(store: letter_store.TableStore) -> None:
+    assert store.discard("7")
+    assert not store.discard("7")
+    assert list(store) == []
+
+
+def test_all_are_listed_the_newest_first(
+    store: letter_store.TableStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(letter_store, "CHUNK", 4)
+    store.discard("7")
+    moments = ["2026-01-02", "2026-01-01", "2026-01-03", "2026-01-01", "2026-01-01", "2026-01-02"]
+    for number, moment in enumerate(moments):
+        store.add(replace(LETTER, id=str(number), failed_at=moment))
+    with store.open() as letters:
+        assert [letter.id for letter in letters] == ["2", "5", "0", "4", "3", "1"]

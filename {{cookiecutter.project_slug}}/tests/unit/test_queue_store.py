@@ -1,0 +1,91 @@
+"""Dead letters in a queue, on a broker in memory."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from kombu.transport import memory
+from kombu.transport.pyamqp import Transport
+
+from {{ cookiecutter.package_name }}.celery import app
+from {{ cookiecutter.package_name }}.reliability import (
+    dead_letters,
+    letter_store,
+)
+
+REPLAY = {"at": "2026-01-31T12:00:00+00:00", "by": "ann", "as_id": "7"}
+
+
+def letter(number: int) -> dead_letters.DeadLetter:
+    """Return a letter."""
+    return dead_letters.DeadLetter(str(number), "tests.fail", "failed", "default", [number])
+
+
+def put_back(channel: Any, message: Any) -> None:
+    """Give a message back as RabbitMQ does, to its old place; kombu appends it."""
+    channel._queue_for(letter_store.STORE.name).queue.appendleft(message.serializable())
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[letter_store.QueueStore]:
+    """Return a store with three letters, of which the third was written twice."""
+    monkeypatch.setattr(memory.Channel, "_restore", put_back)
+    store = letter_store.QueueStore(app)
+    for number in (1, 2, 3, 3):
+        store.add(letter(number))
+    yield store
+    with store.open() as letters:
+        for kept in list(letters):
+            letters.discard(kept.id)
+
+
+def ids(store: letter_store.QueueStore) -> list[str]:
+    """Return the ids of the letters, the newest first."""
+    with store.open() as letters:
+        return [kept.id for kept in letters]
+
+
+def test_looking_changes_nothing(store: letter_store.QueueStore) -> None:
+    assert ids(store) == ids(store) == ["3", "2", "1"]
+    with store.open() as letters:
+        kept = letters.get("2")
+        assert kept
+        assert (kept.args, kept.history) == ([2], [])
+        assert letters.get("4") is None
+
+
+def test_a_replay_is_noted_once(store: letter_store.QueueStore) -> None:
+    with store.open() as letters:
+        assert letters.claim("1", REPLAY)
+        assert not letters.claim("1", REPLAY)
+    with store.open() as letters:
+        kept = letters.get("1")
+        assert kept
+        assert kept.history == [REPLAY]
+        letters.release("1")
+    with store.open() as letters:
+        assert letters.claim("1", REPLAY)
+
+
+def test_a_letter_that_is_discarded_is_gone_with_what_was_noted(
+    store: letter_store.QueueStore,
+) -> None:
+    with store.open() as letters:
+        letters.claim("3", REPLAY)
+    with store.open() as letters:
+        assert letters.discard("3")
+        assert not letters.discard("3")
+    assert ids(store) == ["2", "1"]
+
+
+def test_only_one_has_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = Transport.channel_errors[0]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(letter_store, "PATIENCE", 0)
+    connection = SimpleNamespace(channel=lambda: SimpleNamespace(queue_declare=refuse))
+    with pytest.raises(dead_letters.DeadLetterError, match="another command"):
+        letter_store.locked(connection)
