@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery import platforms
-from celery.beat import Service
 from celery.schedules import solar
 from celery.signals import beat_init
 from celery.utils.log import get_logger
@@ -24,26 +22,6 @@ logger = get_logger("celery.beat")
 # At start-up redbeat waits for the lock in a signal handler, whose errors Celery only logs. A beat
 # that started while Redis was down would end at its first tick.
 beat_init.disconnect(schedulers.acquire_distributed_beat_lock)
-
-
-@beat_init.connect
-def stop_after_a_tick(sender: Service, **_: Any) -> None:
-    """Let a signal end beat when nothing is being sent; a second signal ends it at once.
-
-    Celery's handler closes the connection wherever it is. In the middle of a send that is an error,
-    which beat logs in place of ending (celery/apps/beat.py, `install_sync_handler`).
-    """
-    scheduler = sender.scheduler
-    if not isinstance(scheduler, Scheduler):
-        return
-
-    def stop(*_: object) -> None:
-        if scheduler.is_stopping or not scheduler.is_ticking:
-            raise SystemExit
-        scheduler.is_stopping = True
-        sender.stop()
-
-    platforms.signals.update(SIGTERM=stop, SIGINT=stop)
 
 
 class Encoder(RedBeatJSONEncoder):  # type: ignore[misc]
@@ -74,8 +52,6 @@ class Scheduler(schedulers.RedBeatScheduler):  # type: ignore[misc]
     """Outlive what ends redbeat: a Redis that is away, and a lock that is lost."""
 
     is_set_up = False
-    is_ticking = False
-    is_stopping = False
 
     def setup_schedule(self) -> None:
         """Leave Redis alone: only the beat that has the lock writes `SCHEDULE` there, in `tick`.
@@ -114,15 +90,6 @@ class Scheduler(schedulers.RedBeatScheduler):  # type: ignore[misc]
 
     def tick(self, min: Any = min, **kwargs: Any) -> float:  # noqa: A002
         """Send what is due, if this beat has the lock; return the seconds until the next look."""
-        self.is_ticking = True
-        try:
-            wait = self.try_tick(min, **kwargs)
-        finally:
-            self.is_ticking = False
-        return 0 if self.is_stopping else wait
-
-    def try_tick(self, min: Any, **kwargs: Any) -> float:  # noqa: A002
-        """Do what `tick` does, and go on where redbeat would end."""
         try:
             if self.lock is None and not self.acquire():
                 logger.debug("beat: Another beat has the lock")

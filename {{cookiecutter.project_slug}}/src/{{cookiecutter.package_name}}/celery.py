@@ -5,10 +5,16 @@ import os
 
 {% endif %}
 from celery import Celery
+{% if cookiecutter.beat != "none" %}
+from celery.signals import beat_init
+{% endif %}
 
 from . import {{ cookiecutter._brokers[cookiecutter.broker].imports }}
 {% if cookiecutter.beat not in ("none", "database") %}
 from .schedule import SCHEDULE
+{% endif %}
+{% if cookiecutter.beat != "none" %}
+from .stopping import stop_after_a_tick
 {% endif %}
 from .tasks.base import BaseTask
 
@@ -71,6 +77,9 @@ def create_app(settings: config.Base | None = None) -> Celery:
     app.autodiscover_tasks()  # the module `tasks` of every app in INSTALLED_APPS
 {% endif %}
     context.extend_log_records()
+{% if cookiecutter.beat != "none" %}
+    beat_init.connect(stop_after_a_tick)
+{% endif %}
     app.steps["worker"].add(checks.StartupChecks)
     app.steps["consumer"].add(checks.HandedOver)
     app.steps["consumer"].add(checks.PromptAcknowledgement)

@@ -1,13 +1,10 @@
 """The scheduler of beat, on a Redis in memory that can be taken away."""
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery.beat import Service
 from celery.schedules import schedule
 from fakeredis import FakeRedis, FakeServer
 from redbeat.schedulers import REDBEAT_REDIS_KEY
@@ -108,29 +105,6 @@ def test_beat_outlives_a_redis_that_is_away_and_forgets(server: FakeServer) -> N
     server.connected = False
     beat.close()
     assert beat.lock is None
-
-
-def test_a_signal_in_the_middle_of_a_send_stops_beat_after_it(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    first = Beat()
-    first.tick()
-    first.close()
-    make_due("heartbeat")
-    beat = Beat(on_send=lambda: os.kill(os.getpid(), signal.SIGTERM))
-    service = Service(app)
-    monkeypatch.setattr(service, "scheduler", beat)
-    try:
-        service.start()
-        assert beat.sent == ["heartbeat"]
-        assert beat.lock is None
-        beat.is_ticking = True
-        with pytest.raises(SystemExit):
-            os.kill(os.getpid(), signal.SIGTERM)
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 def test_an_entry_that_left_the_code_vanishes(

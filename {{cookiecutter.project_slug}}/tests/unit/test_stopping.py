@@ -1,0 +1,91 @@
+"""How a signal ends beat."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from celery.beat import Scheduler, Service
+
+from {{ cookiecutter.package_name }} import stopping
+from {{ cookiecutter.package_name }}.celery import app
+
+
+@pytest.fixture
+def beat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], float]], list[str]]]:
+    """Return a function that runs a beat with such a tick, and tells what its scheduler did."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+
+    def run(tick: Callable[[], float]) -> list[str]:
+        events: list[str] = []
+
+        class Recorder(Scheduler):
+            def tick(self, *_: object, **__: object) -> float:
+                events.append("tick")
+                wait = tick()
+                events.append("ticked")
+                return wait
+
+            def close(self) -> None:
+                events.append("close")
+
+        monkeypatch.setitem(app.conf, "beat_enable_remote_control", False)
+        service = Service(app)
+        monkeypatch.setattr(service, "scheduler", Recorder(app, lazy=True))
+        service.start()
+        return events
+
+    yield run
+    signal.alarm(0)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_in_the_middle_of_a_send_ends_beat_after_it(
+    beat: Callable[[Callable[[], float]], list[str]],
+) -> None:
+    def tick() -> float:
+        terminate()
+        return 60
+
+    assert beat(tick) == ["tick", "ticked", "close"]
+
+
+def test_a_second_signal_ends_beat_at_once(
+    beat: Callable[[Callable[[], float]], list[str]],
+) -> None:
+    def tick() -> float:
+        terminate()
+        terminate()
+        return 60
+
+    assert beat(tick) == ["tick", "close"]
+
+
+def test_a_send_that_does_not_end_is_left(
+    beat: Callable[[Callable[[], float]], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "GRACE", 1)
+
+    def tick() -> float:
+        terminate()
+        time.sleep(60)
+        return 60
+
+    assert beat(tick) == ["tick", "close"]
+
+
+def test_a_signal_ends_a_beat_that_sleeps(
+    beat: Callable[[Callable[[], float]], list[str]],
+) -> None:
+    def tick() -> float:
+        signal.alarm(1)
+        return 60
+
+    assert beat(tick) == ["tick", "ticked", "close"]
