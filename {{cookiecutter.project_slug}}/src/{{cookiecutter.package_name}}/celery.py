@@ -13,10 +13,10 @@ from . import {{ cookiecutter._brokers[cookiecutter.broker].imports }}
 {% if cookiecutter.beat not in ("none", "database") %}
 from .schedule import SCHEDULE
 {% endif %}
-{% if cookiecutter.beat != "none" %}
-from .stopping import stop_after_a_tick
-{% endif %}
 from .tasks.base import BaseTask
+{% if cookiecutter.beat != "none" %}
+from .ticks import stop_after_a_tick, touch_at_each_tick
+{% endif %}
 
 #: Every module with tasks. A task in a module that is not listed does not exist for the worker.
 TASK_MODULES = [
@@ -79,8 +79,10 @@ def create_app(settings: config.Base | None = None) -> Celery:
     context.extend_log_records()
 {% if cookiecutter.beat != "none" %}
     beat_init.connect(stop_after_a_tick)
+    beat_init.connect(touch_at_each_tick)
 {% endif %}
     app.steps["worker"].add(checks.StartupChecks)
+    app.steps["worker"].add(liveness.Heartbeat)
     app.steps["consumer"].add(checks.HandedOver)
     app.steps["consumer"].add(checks.PromptAcknowledgement)
     app.steps["consumer"].add(f"{__package__}.worker:UnreadableMessages")

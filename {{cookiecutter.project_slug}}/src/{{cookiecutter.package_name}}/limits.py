@@ -25,6 +25,9 @@ SHUTDOWN_GRACE = {{ cookiecutter._time_budget.shutdown_grace }}
 #: the {{ cookiecutter._brokers[cookiecutter.broker].lease }}.
 LEASE = {{ cookiecutter._time_budget.lease[cookiecutter.pool] }}
 
+#: Seconds without a sign of life (`liveness.py`) after which `deploy/alive` fails{{ ".\n#: Under the solo pool a task holds them up" if cookiecutter.pool == "solo" }}.
+HEARTBEAT_AGE = {{ cookiecutter._time_budget.heartbeat_age[cookiecutter.pool] }}
+
 #: What a pool does not enforce; told once when a worker starts.
 UNENFORCED = {
     "gevent": "no soft time limit",

@@ -1,14 +1,15 @@
-"""How a signal ends beat."""
+"""How beat gives signs of life, and how a signal ends it."""
 
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from celery.beat import Scheduler, Service
 
-from {{ cookiecutter.package_name }} import stopping
+from {{ cookiecutter.package_name }} import liveness, ticks
 from {{ cookiecutter.package_name }}.celery import app
 
 
@@ -71,7 +72,7 @@ def test_a_second_signal_ends_beat_at_once(
 def test_a_send_that_does_not_end_is_left(
     beat: Callable[[Callable[[], float]], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stopping, "GRACE", 1)
+    monkeypatch.setattr(ticks, "GRACE", 1)
 
     def tick() -> float:
         terminate()
@@ -89,3 +90,16 @@ def test_a_signal_ends_a_beat_that_sleeps(
         return 60
 
     assert beat(tick) == ["tick", "ticked", "close"]
+
+
+def test_each_tick_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    heartbeat = tmp_path / "heartbeat"
+    service, scheduler = Service(app), Scheduler(app, lazy=True, max_interval=60)
+    monkeypatch.setattr(service, "scheduler", scheduler)
+    monkeypatch.delenv("HEARTBEAT_PATH", raising=False)
+    ticks.touch_at_each_tick(service)
+    assert scheduler.max_interval == 60
+    monkeypatch.setenv("HEARTBEAT_PATH", str(heartbeat))
+    ticks.touch_at_each_tick(service)
+    assert scheduler.tick() <= liveness.INTERVAL
+    assert heartbeat.exists()

@@ -1,4 +1,4 @@
-"""How beat stops: between two looks at its schedule, never in the middle of one."""
+"""What beat does around each look at its schedule: it gives a sign of life, and may stop."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from celery import platforms
 from celery.beat import Service
+
+from . import liveness
 
 #: Seconds in which a send may end after a signal: one to a broker that is away goes on for minutes.
 GRACE = 3
@@ -50,3 +52,19 @@ def stop_after_a_tick(sender: Service, **_: Any) -> None:
     # What `Service.start` calls between two sleeps.
     scheduler.tick, scheduler._do_sync = finished(scheduler.tick), finished(scheduler._do_sync)
     platforms.signals.update(SIGTERM=stop, SIGINT=stop, SIGALRM=stop)
+
+
+def touch_at_each_tick(sender: Service, **_: Any) -> None:
+    """Let beat look at its schedule often, and give a sign of life; connected to `beat_init`."""
+    if not liveness.is_watched():
+        return
+    scheduler: Any = sender.scheduler
+    scheduler.max_interval = min(scheduler.max_interval, liveness.INTERVAL)
+    tick = scheduler.tick
+
+    @wraps(tick)
+    def touch_and_tick(*args: Any, **kwargs: Any) -> Any:
+        liveness.touch()
+        return tick(*args, **kwargs)
+
+    scheduler.tick = touch_and_tick
