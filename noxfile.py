@@ -61,7 +61,7 @@ def servers(session: nox.Session) -> None:
     install(session)
     modules = ("servers", "context", "workflows", "schedules", "idempotency", "dead_letters")
     files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "django"))
-    pytest(session, *files, workers="5")  # a third of the time nothing but clocks is waited for
+    pytest(session, *files)
 
 
 @nox.session

@@ -1,8 +1,8 @@
 """Nothing is lost when workers are killed or deployed while they are busy: `make faults`."""
 
 import os
+import re
 import signal
-import subprocess
 
 import pytest
 from fleet import STOP_TIME, Fleet
@@ -36,11 +36,12 @@ def test_a_killed_worker_loses_nothing(busy: tuple[Fleet, set[str]]) -> None:
 
 
 def test_a_killed_process_of_a_worker_loses_nothing(fleet: Fleet) -> None:
-    sent = {fleet.send("tests.slow", 0.05) for _ in range(TASKS)}
+    long = fleet.send("tests.slow", 3)
+    sent = {long, *(fleet.send("tests.slow", 0.05) for _ in range(TASKS))}
     fleet.start_with("slow", "one", GENERAL_POOL="prefork", GENERAL_CONCURRENCY="2")
-    wait_until(lambda: len(ended(fleet)) > 10)
-    children = subprocess.check_output(["pgrep", "-P", str(fleet.workers["one"].pid)]).split()  # noqa: S607
-    os.kill(int(children[-1]), signal.SIGKILL)
+    started = re.compile(rf"{long}\]: slow started in (\d+)")
+    wait_until(lambda: len(ended(fleet)) > 10 and started.search(fleet.log()))
+    os.kill(int(started.findall(fleet.log())[0]), signal.SIGKILL)
     wait_until(lambda: ended(fleet) == sent, timeout=40)
     assert "WorkerLostError" in fleet.log()
 
