@@ -64,8 +64,9 @@ class World:
 
     def files(self, *names: str) -> set[str]:
         """Return the artifacts of imports."""
-        found = {path.relative_to(self.artifacts).as_posix() for path in self.artifacts.rglob("*") if path.is_file()}
-        return {file for file in found if file.split("/")[1] in names}
+        # Of these alone: others may be deleted meanwhile.
+        found = (path for name in names for path in self.artifacts.glob(f"*/{name}/**/*") if path.is_file())
+        return {path.relative_to(self.artifacts).as_posix() for path in found}
 
     def is_complete(self, import_id: str, task_id: str) -> None:
         """Check an import that has succeeded: its result, its two files, and nothing else."""
