@@ -71,6 +71,14 @@ def faults(session: nox.Session) -> None:
     pytest(session, "tests/test_faults.py", workers="2")
 
 
+@nox.session
+def deploy(session: nox.Session) -> None:
+    """Deploy generated projects: by Docker, systemd and supervisor, and check what Kubernetes and CI would run."""
+    install(session)
+    modules = ("docker", "hosts", "liveness", "drift", "kubernetes", "ci")
+    pytest(session, *(f"tests/test_{module}.py" for module in modules))
+
+
 @nox.session(default=False)
 def requirements(session: nox.Session) -> None:
     """Pin the versions of requirements.txt anew."""

@@ -19,7 +19,7 @@ def stop_after_a_tick(sender: Service, **_: Any) -> None:
     """Let a signal end beat when nothing is being sent, but soon; a second signal ends it at once.
 
     It is connected to `beat_init`. Celery's own handler closes the schedule wherever it is
-    (celery/apps/beat.py, `install_sync_handler`). In the middle of a send that is an error, which
+    (celery.apps.beat, `install_sync_handler`). In the middle of a send that is an error, which
     beat logs in place of ending, or which ends it with a traceback: 12 of 120 beats that were
     stopped while they sent to RabbitMQ (Celery 5.7).
     """

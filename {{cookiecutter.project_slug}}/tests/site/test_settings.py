@@ -1,5 +1,6 @@
 import asyncio
 import importlib
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -129,7 +130,7 @@ def test_words_stand_between_commas(production: pytest.MonkeyPatch) -> None:
 def test_the_example_env_file_names_every_variable(request: pytest.FixtureRequest) -> None:
     text = (request.config.rootpath / ".env.example").read_text(encoding="utf-8")
     for name in environment.Environment.model_fields:
-        assert f"\n# {name.upper()}=" in text
+        assert re.search(rf"(?m)^(# )?{name.upper()}=", text)
 
 
 @pytest.mark.django_db

@@ -90,10 +90,3 @@ def test_an_urgent_call_goes_to_the_critical_queue() -> None:
 def test_a_misspelt_queue_is_refused() -> None:
     with pytest.raises(QueueNotFound):
         app.send_task("new.task", queue="critcal")
-
-
-def test_every_queue_has_a_worker_in_the_procfile(request: pytest.FixtureRequest) -> None:
-    procfile = (request.config.rootpath / "Procfile").read_text(encoding="utf-8")
-    words = [line.split() for line in procfile.splitlines() if "--queues" in line]
-    consumed = [name for line in words for name in line[line.index("--queues") + 1].split(",")]
-    assert sorted(consumed) == sorted(queues.QueueName)

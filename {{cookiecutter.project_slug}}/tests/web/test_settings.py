@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -68,4 +69,4 @@ def test_a_wrong_setting_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_example_env_file_names_every_setting(request: pytest.FixtureRequest) -> None:
     text = (request.config.rootpath / ".env.example").read_text(encoding="utf-8")
     for name in settings.Settings.model_fields:
-        assert f"\n# APP_{name.upper()}=" in text
+        assert re.search(rf"(?m)^(# )?APP_{name.upper()}=", text)

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Install the units of /opt/{{ cookiecutter.project_slug }}, or bring them up to date; as often as you like.
+set -eu
+slug={{ cookiecutter.project_slug }}
+folder=/opt/$slug
+units=/etc/systemd/system
+here=$(dirname "$(readlink -f "$0")")
+
+fail() {
+    echo "install.sh: $1" >&2
+    exit 1
+}
+
+[ "$(id -u)" = 0 ] || fail "user $(id -un) may not install units: run it as root"
+[ "$here" = "$folder/deploy/systemd" ] || fail "it is in $here, but the units run $folder: move the project there"
+[ -x "$folder/.venv/bin/celery" ] || fail "$folder/.venv/bin/celery is missing: install the project, as the README says"
+python=$(readlink -f "$folder/.venv/bin/python")
+case $python in
+/home/* | /root/*) fail "$python is out of reach of the units: make $folder/.venv with a Python outside of /home and /root" ;;
+esac
+
+install -D -m 644 "$here/sysusers.conf" "/etc/sysusers.d/$slug.conf"
+install -D -m 644 "$here/tmpfiles.conf" "/etc/tmpfiles.d/$slug.conf"
+systemd-sysusers "$slug.conf"
+systemd-tmpfiles --create "$slug.conf"
+
+for old in "$units/$slug-worker@"*.service.d/fleet.conf; do
+    name=${old#"$units/$slug-worker@"}
+    name=${name%.service.d/fleet.conf}
+    if [ -e "$old" ] && [ ! -e "$here/workers/$name.conf" ]; then
+        systemctl stop "$slug-worker@$name.service"
+        rm "$old"
+        echo "Removed $slug-worker@$name.service"
+    fi
+done
+for unit in "$here/$slug"*.service "$here/$slug"*.target "$here/$slug"*.timer; do
+    install -m 644 "$unit" "$units"
+done
+for worker in "$here"/workers/*.conf; do
+    install -D -m 644 "$worker" "$units/$slug-worker@$(basename "$worker" .conf).service.d/fleet.conf"
+done
+systemctl daemon-reload
+systemctl --quiet enable "$slug.target"
+echo "Installed $slug.target, which starts with the machine"
+
+if grep -Eq '^CELERY_BROKER_(READ_)?URL(_FILE)?=.' "/etc/$slug/env"; then
+    systemctl start "$slug.target"
+    echo "Started $slug.target; after a change: systemctl restart $slug.target"
+else
+    echo "Not started: fill in /etc/$slug/env, then: systemctl start $slug.target"
+fi
