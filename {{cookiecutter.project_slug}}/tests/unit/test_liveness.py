@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from celery.bootsteps import CLOSE, RUN  # type: ignore[attr-defined]
 
-from {{ cookiecutter.package_name }} import limits, liveness
-from {{ cookiecutter.package_name }}.config import ConfigurationError
+from {{ cookiecutter.package_name }} import config, limits, liveness
 
 PROBE = Path(__file__).parents[2] / "deploy" / "alive"
 
@@ -57,7 +56,7 @@ def test_a_file_that_cannot_be_written_is_named(
     heartbeat: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HEARTBEAT_PATH", str(heartbeat / "none" / "file"))
-    with pytest.raises(ConfigurationError, match="HEARTBEAT_PATH is"):
+    with pytest.raises(config.ConfigurationError, match="HEARTBEAT_PATH is"):
         liveness.touch()
 
 
