@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 from celery.bootsteps import CLOSE, RUN  # type: ignore[attr-defined]
 
-from {{ cookiecutter.package_name }} import config, limits, liveness
+from {{ cookiecutter.package_name }} import (
+    config,
+    limits,
+    liveness,
+)
 
 PROBE = Path(__file__).parents[2] / "deploy" / "alive"
 
