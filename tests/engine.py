@@ -19,6 +19,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from filelock import FileLock
+
 from servers import NEWER_ROOT, kill_group, missing, needed, newer, processes, wait_until
 
 #: Below it are the programs.
@@ -151,6 +153,8 @@ def docker_engine() -> Iterator[Engine]:
         # A short path, since there are sockets in it; large, and so not in memory.
         place = TemporaryDirectory(prefix="ct-", dir="/var/tmp", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(place))
+        # One engine at a time, since each keeps and restores the firewall.
+        stack.enter_context(FileLock(Path(TOOLS, "lock")))
         stack.enter_context(firewall_kept())
         plugins = folder / "config" / "cli-plugins"
         plugins.mkdir(parents=True)

@@ -72,7 +72,7 @@ def test_the_files_of_a_variant_are_clean_and_agree_with_its_fleet(
     assert set(lines) == set(ours) - {"migrate"}
     for name, line in lines.items():
         service, limits = ours[name], ours[name]["deploy"]["resources"]["limits"]
-        host = with_defaults(line).replace("127.0.0.1", "0.0.0.0").replace("auto", str(RESOURCES[name]["cpus"]))  # noqa: S104
+        host = with_defaults(line).replace("127.0.0.1", "0.0.0.0")  # noqa: S104
         assert service["command"] == shlex.split(host)
         assert service["stop_grace_period"] == "5m30s"
         assert limits == {"cpus": RESOURCES[name]["cpus"], "memory": str(RESOURCES[name]["memory"] * 2**20)}
