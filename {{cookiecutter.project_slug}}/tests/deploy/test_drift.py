@@ -47,7 +47,6 @@ def workers(text: str) -> dict[str, list[str]]:
 
 TEXTS = read()
 DEPLOYMENTS = [name for name, text in TEXTS.items() if workers(text)]
-OTHERS = [name for name in DEPLOYMENTS if name != "Procfile"]
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
@@ -58,15 +57,16 @@ def test_every_queue_has_a_consumer(name: str) -> None:
     assert sorted(consumed) == sorted(queues.QueueName), f"{name} is not QueueName in queues.py"
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", DEPLOYMENTS)
 def test_the_fleet_is_that_of_the_procfile(name: str) -> None:
     assert workers(TEXTS[name]) == workers(TEXTS["Procfile"]), f"{name} and Procfile differ"
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", DEPLOYMENTS)
 def test_whatever_stops_a_worker_grants_the_time_budget(name: str) -> None:
     granted = set(map(int, GRACE.findall(TEXTS[name])))
-    assert granted == {limits.SHUTDOWN_GRACE}, f"{name} is not SHUTDOWN_GRACE in limits.py"
+    expected = set() if name == "Procfile" else {limits.SHUTDOWN_GRACE}
+    assert granted == expected, f"{name} is not SHUTDOWN_GRACE in limits.py"
 
 
 def test_the_probe_allows_what_the_time_budget_says() -> None:
