@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery import states
 from celery.backends.database import DatabaseBackend
 from celery.backends.database.session import SessionManager
 from sqlalchemy import Engine
@@ -48,3 +49,13 @@ class Results(DatabaseBackend):
 
     def _create_tables(self) -> None:
         """Rely on the migrations."""
+
+    def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
+        """Keep how a task has ended, of which an earlier try may not know.
+
+        A try publishes the next one before it writes that there will be one. The next one may have
+        ended by then, and a chord would wait for it for ever.
+        """
+        if state == states.RETRY and self.get_state(task_id) in states.READY_STATES:
+            return result
+        return super().store_result(task_id, result, state, *args, **kwargs)

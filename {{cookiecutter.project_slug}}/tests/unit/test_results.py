@@ -45,3 +45,11 @@ def test_tables_are_made_by_migrations_alone(empty_folder: None) -> None:
         backend.store_result("7", "result", "SUCCESS")
     assert inspect(database.engine()).get_table_names() == []
     database.engine.close()
+
+
+def test_a_late_word_of_a_retry_does_not_undo_the_end(backend: results.Results) -> None:
+    backend.store_result("7", ValueError("on purpose"), "RETRY")
+    assert results.Results(app=app).get_state("7") == "RETRY"
+    backend.store_result("7", "done", "SUCCESS")
+    backend.store_result("7", ValueError("on purpose"), "RETRY")
+    assert results.Results(app=app).get_state("7") == "SUCCESS"

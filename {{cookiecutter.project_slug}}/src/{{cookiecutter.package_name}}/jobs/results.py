@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import django
+from celery import states
 from django.apps import apps
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 if not apps.ready:
     django.setup()  # `celery call` asks for a backend before it imports a task
@@ -27,3 +30,19 @@ class DatabaseBackend(database.DatabaseBackend):  # type: ignore[misc]
             connection.close()
             return True
         return False
+
+    def _store_result(
+        self, task_id: str, result: Any, status: str, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Keep how a task has ended, of which an earlier try may not know.
+
+        A try publishes the next one before it writes that there will be one. The next one may have
+        ended by then, and a chord would wait for it for ever.
+        """
+        if status != states.RETRY:
+            return super()._store_result(task_id, result, status, *args, **kwargs)
+        with transaction.atomic():
+            known = self.TaskModel.objects.select_for_update().filter(task_id=task_id)
+            if set(known.values_list("status", flat=True)) & states.READY_STATES:
+                return result
+            return super()._store_result(task_id, result, status, *args, **kwargs)
