@@ -23,7 +23,10 @@ from {{ cookiecutter.package_name }} import (
     outbox,
 )
 from {{ cookiecutter.package_name }}.celery import app, create_app
-from {{ cookiecutter.package_name }}.models import OutboxMessage, now
+from {{ cookiecutter.package_name }}.models import (
+    OutboxMessage,
+    now,
+)
 from {{ cookiecutter.package_name }}.tasks.base import BaseTask
 from {{ cookiecutter.package_name }}.tasks.outbox import relay
 
