@@ -38,7 +38,8 @@ def lint(session: nox.Session) -> None:
 def bake(session: nox.Session) -> None:
     """Generate projects: every choice, every allowed pair, every refusal, hostile input."""
     install(session)
-    pytest(session, "tests/test_bake.py", "tests/test_input.py", "tests/test_docs.py", workers="2")
+    modules = ("bake", "used_folders", "input", "docs")
+    pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="2")
 
 
 @nox.session

@@ -1,29 +1,51 @@
-"""Delete what the answers leave out, by the table ``_removals``, and say what to do next."""
+"""Delete what the answers leave out, by the table ``_removals``, and say what to do next.
+
+Only what this bake wrote is deleted: what was there before has been set aside by
+``pre_gen_project.py``, and comes back at the end.
+"""
 
 import json
+import os
+import shutil
 from pathlib import Path
-from shutil import rmtree
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
+ASIDE = Path(ANSWERS["_set_aside"])
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder."""
-    rmtree(path) if path.is_dir() else path.unlink()
+    """Delete a file or a folder, and the folders around it that this bake made and that are empty now."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for folder in path.parents[:-1]:
+        if any(folder.iterdir()) or (ASIDE / folder).is_dir():
+            break
+        folder.rmdir()
+
+
+def put_back() -> list[str]:
+    """Move what was set aside to where it was, and return its paths; a folder goes as a whole where it can."""
+    kept = []
+    for path in sorted(ASIDE.rglob("*")):
+        place = path.relative_to(ASIDE)
+        if os.path.lexists(path) and not os.path.lexists(place):
+            shutil.move(path, place)
+            kept.append(f"  {place.as_posix()}")
+    shutil.rmtree(ASIDE, ignore_errors=True)
+    return kept
 
 
 def main() -> None:
-    """Apply every row whose conditions all hold; then no empty folder stays."""
-    project = Path.cwd()
+    """Apply every row whose conditions all hold."""
+    package = f"src/{ANSWERS['package_name']}/"
     for row in ANSWERS["_removals"].values():
         if all(ANSWERS[option] in values for option, values in row["when"].items()):
             for pattern in row["paths"]:
-                for path in list(project.glob(pattern)):
+                for path in list(Path().glob(pattern.replace("src/*/", package))):
                     remove(path)
-    for folder in sorted((path for path in project.rglob("*") if path.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    print(f"\n{project.name} is ready. Next:\n\n  cd {project.name}\n  make dev\n")
+    if kept := put_back():
+        print("\nThese were here before and stay as they are, although your answers leave them out:", *kept, sep="\n")
+    name = Path.cwd().name
+    print(f"\n{name} is ready. Next:\n\n  cd {name}\n  make dev\n")
 
 
 if __name__ == "__main__":

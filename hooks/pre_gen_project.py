@@ -1,15 +1,20 @@
 """Refuse answers that cannot give a working project: one line each, before a file is written.
 
+Then set aside what is in the folder already and would be overwritten by parts that the answers leave
+out: cookiecutter writes those parts too, and ``post_gen_project.py`` deletes them.
+
 Answers reach this file as JSON inside a raw string and never as source code: ``tojson`` writes
 every quote as an escape, so no answer can end the string.
 """
 
 import json
 import keyword
+import os
 import re
 import sys
 import unicodedata
 from collections.abc import Iterator
+from typing import Any
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
 # What was typed or passed before Jinja rendered it. cruft does not have it.
@@ -26,6 +31,8 @@ LOCAL_PART = re.compile(rf'{WORD}(\.{WORD})*|"([ !#-\[\]-~]|\\[ -~])+"', re.ASCI
 LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 DOMAIN = re.compile(rf"({LABEL}\.)+{LABEL}", re.IGNORECASE)
 NAME_LENGTH = 64
+# Where files are while cookiecutter writes.
+ASIDE: str = ANSWERS["_set_aside"]
 
 
 def refused_text(option: str) -> Iterator[str]:
@@ -71,12 +78,18 @@ def refused_name(option: str, name: str, pattern: re.Pattern[str], allowed: str)
         yield f"{option} {name!r} would hide a dependency or a reserved name: choose another name"
 
 
+def rows(table: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table whose conditions all hold."""
+    for row in ANSWERS[table].values():
+        if all(ANSWERS[option] in values for option, values in row["when"].items()):
+            yield row
+
+
 def refused_combination() -> Iterator[str]:
     """Yield why answers that are allowed alone cannot work together."""
-    for row in ANSWERS["_refusals"].values():
-        if all(ANSWERS[option] in values for option, values in row["when"].items()):
-            given = ", ".join(f"{option}={ANSWERS[option]}" for option in row["when"])
-            yield f"{given} is refused: {row['reason']}; {row['instead']}"
+    for row in rows("_refusals"):
+        given = ", ".join(f"{option}={ANSWERS[option]}" for option in row["when"])
+        yield f"{given} is refused: {row['reason']}; {row['instead']}"
 
 
 def refusals() -> Iterator[str]:
@@ -89,6 +102,28 @@ def refusals() -> Iterator[str]:
     yield from refused_name("project_slug", slug, SLUG, letters + "dashes or underscores")
     yield from refused_name("package_name", package, PACKAGE, letters + "underscores")
     yield from refused_combination()
+    if os.path.exists(ASIDE):
+        yield f"{ASIDE} holds what an interrupted bake set aside: move it back to where it was, and try again"
+
+
+def set_aside() -> None:
+    """Move what is at the paths of parts that are left out; note which folders are there, even if empty."""
+    # Imported here, since a bake into a new folder needs none of them.
+    import shutil
+    from glob import glob
+    from pathlib import Path
+
+    package = f"src/{ANSWERS['package_name']}/"
+    patterns = [path.replace("src/*/", package) for row in rows("_removals") for path in row["paths"]]
+    # Path.glob would not see a link that leads nowhere.
+    for path in sorted({Path(path) for pattern in patterns for path in glob(pattern)}):
+        if os.path.lexists(path):  # it may have gone with a folder
+            place = Path(ASIDE, path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, place)
+    for folder in {folder for pattern in patterns for folder in Path(pattern).parents}:
+        if folder.is_dir():
+            Path(ASIDE, folder).mkdir(parents=True, exist_ok=True)
 
 
 if __name__ == "__main__":
@@ -96,3 +131,5 @@ if __name__ == "__main__":
     if line := next(refusals(), None):
         sys.stderr.buffer.write(f"celery-template: {line}\n".encode())
         sys.exit(1)
+    if os.listdir():
+        set_aside()

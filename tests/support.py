@@ -65,3 +65,10 @@ def pythons() -> Mapping[str, str]:
 def python_of(environment: Path) -> str:
     """Return the interpreter of a virtual environment."""
     return str(environment / "bin" / "python")
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git as nobody in particular."""
+    identity = ["-c", "user.name=Nobody", "-c", "user.email=nobody@example.com"]
+    plain = ["-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
+    subprocess.run(["git", *identity, *plain, *arguments], cwd=folder, check=True)

@@ -6,7 +6,6 @@ import ast
 import io
 import json
 import re
-import subprocess
 import tokenize
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ from jinja2 import Environment, FileSystemLoader
 from pytest_cookies.plugin import Cookies  # type: ignore[import-untyped]
 
 from conftest import Bakery, files, tree, unparsable
+from support import git
 from variants import (
     PROJECT,
     TEMPLATE,
@@ -316,13 +316,6 @@ def test_cruft_makes_and_keeps_the_same_project(
     # Render the stored answers again, twice; the hooks run each time.
     assert cruft.update(project, refresh_private_variables=True)
     assert written_by_cruft() == expected
-
-
-def git(folder: Path, *arguments: str) -> None:
-    """Run git as nobody in particular."""
-    identity = ["-c", "user.name=Nobody", "-c", "user.email=nobody@example.com"]
-    plain = ["-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
-    subprocess.run(["git", *identity, *plain, *arguments], cwd=folder, check=True)
 
 
 # Answers that are refused
