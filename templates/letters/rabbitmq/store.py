@@ -3,13 +3,14 @@
 The queue holds letters and, behind them, a note for each replay: nothing in it is ever changed.
 Whoever opens it takes everything, keeps it unacknowledged, and gives it back in its old order. A
 classic queue does not count that as a quorum queue does, which drops what was delivered too often.
+What a periodic task writes again stays a message, and is counted when the queue is opened.
 All letters are in memory meanwhile, so it suits thousands of them, not millions.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from time import monotonic, sleep
@@ -29,6 +30,9 @@ ERRORS: tuple[type[Exception], ...] = (
     *Transport.connection_errors,
     *Transport.channel_errors,
 )
+
+#: Letters that are deleted at once.
+CHUNK = 200
 
 STORE = Queue("dead-letters-store", queue_arguments={"x-queue-type": "classic"})
 
@@ -52,6 +56,28 @@ class QueueStore:
         """Keep a letter; returns when RabbitMQ has it."""
         with self.app.producer_pool.acquire(block=True) as producer:
             publish(producer, letter.to_json())
+
+    def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
+        """Delete the oldest letters, `CHUNK` at most: they are at the head of the queue."""
+        gone = 0
+        with self.app.connection_for_write() as connection, connection.channel() as channel:
+            queue: Any = STORE(channel)
+            excess = queue.queue_declare().message_count - number
+            for position in range(CHUNK):
+                message = queue.get(no_ack=False)
+                if message is None:  # the queue is empty, or somebody has it open
+                    break
+                entry = json.loads(message.body)
+                # A note at the head speaks of a letter that is gone.
+                is_letter = "replay_of" not in entry
+                if is_letter and position >= excess and entry["failed_at"] >= before:
+                    message.requeue()  # to the head
+                    break
+                if is_letter:
+                    archive(DeadLetter.from_json(message.body))
+                    gone += 1
+                message.ack()
+        return gone
 
     @contextmanager
     def open(self) -> Iterator[OpenQueue]:
@@ -122,6 +148,8 @@ class OpenQueue:
         entry = json.loads(message.body)
         if "replay_of" not in entry:
             letter = DeadLetter.from_json(message.body)
+            if (known := self.letters.get(letter.id)) and letter.is_periodic:
+                self.letters[letter.id] = known.again(1, letter.failed_at)
             self.letters.setdefault(letter.id, letter)
             self.tags.setdefault(letter.id, []).append(message.delivery_tag)
         else:

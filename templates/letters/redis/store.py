@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
@@ -37,7 +37,7 @@ def store_of(app: Celery) -> Store:
 
 
 class RedisStore:
-    """A sorted set of ids by time, a hash of letters, and one of replays.
+    """A sorted set of ids by time, and hashes of letters, replays and repeats.
 
     Args:
         client: Connected to Redis.
@@ -46,8 +46,9 @@ class RedisStore:
 
     def __init__(self, client: Any, prefix: str = "") -> None:
         self.client = client
-        self.index, self.letters, self.replays = (
-            prefix + store.key("dead-letters", name) for name in ("index", "letters", "replays")
+        names = ("index", "letters", "replays", "repeats")
+        self.index, self.letters, self.replays, self.repeats = (
+            prefix + store.key("dead-letters", name) for name in names
         )
 
     def add(self, letter: DeadLetter) -> None:
@@ -56,7 +57,25 @@ class RedisStore:
             pipe.hsetnx(self.letters, letter.id, letter.to_json())
             failed_at = datetime.fromisoformat(letter.failed_at).timestamp()
             pipe.zadd(self.index, {letter.id: failed_at}, nx=True)
-            pipe.execute()
+            is_new, _ = pipe.execute()
+        if letter.is_periodic and not is_new:
+            with self.client.pipeline() as pipe:
+                pipe.hincrby(self.repeats, letter.id, 1)
+                pipe.hset(self.repeats, last_of(letter.id), letter.failed_at)
+                pipe.execute()
+
+    def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
+        """Delete the oldest letters, `CHUNK` at most."""
+        until = datetime.fromisoformat(before).timestamp()
+        with self.client.pipeline() as pipe:
+            pipe.zcount(self.index, "-inf", f"({until}")
+            pipe.zcard(self.index)
+            old, total = pipe.execute()
+        excess = min(max(old, total - number), CHUNK)
+        ids = self.client.zrange(self.index, 0, excess - 1) if excess > 0 else []
+        for letter in self.read(ids) if ids else ():
+            archive(letter)
+        return sum(self.discard(letter_id) for letter_id in ids)
 
     def open(self) -> AbstractContextManager[RedisStore]:
         """Every command is complete in itself."""
@@ -73,10 +92,14 @@ class RedisStore:
         with self.client.pipeline() as pipe:
             pipe.hmget(self.letters, ids)
             pipe.hmget(self.replays, ids)
-            letters, replays = pipe.execute()
-        for text, replayed in zip(letters, replays, strict=True):
+            pipe.hmget(self.repeats, ids)
+            pipe.hmget(self.repeats, [last_of(letter_id) for letter_id in ids])
+            found = pipe.execute()
+        for text, replayed, times, last in zip(*found, strict=True):
             if text is not None:
                 letter = DeadLetter.from_json(text)
+                if times is not None:
+                    letter = letter.again(int(times), last.decode())
                 yield replace(letter, history=[json.loads(replayed)]) if replayed else letter
 
     def get(self, letter_id: str) -> DeadLetter | None:
@@ -96,5 +119,12 @@ class RedisStore:
         with self.client.pipeline() as pipe:
             pipe.hdel(self.letters, letter_id)
             pipe.hdel(self.replays, letter_id)
+            pipe.hdel(self.repeats, letter_id, last_of(letter_id))
             pipe.zrem(self.index, letter_id)
             return bool(pipe.execute()[0])
+
+
+def last_of(letter_id: str | bytes) -> str:
+    """Return the field with the time of the last repeat of a letter."""
+    text = letter_id.decode() if isinstance(letter_id, bytes) else letter_id
+    return f"{text} last"

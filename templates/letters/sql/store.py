@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
 from celery import Celery
-from sqlalchemy import CursorResult, delete, select, tuple_, update
+from sqlalchemy import CursorResult, delete, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from .. import database
@@ -42,6 +42,20 @@ class TableStore:
         except IntegrityError:
             if self.get(letter.id) is None:
                 raise
+            if letter.is_periodic:
+                count(letter)
+
+    def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
+        """Delete the oldest letters, `CHUNK` at most."""
+        with database.session() as session:
+            total = select(func.count()).select_from(Letter)
+            old = session.scalar(total.where(Letter.failed_at < before)) or 0
+            excess = min(max(old, (session.scalar(total) or 0) - number, 0), CHUNK)
+            oldest = select(Letter).order_by(Letter.failed_at, Letter.id).limit(excess)
+            letters = [read(row) for row in session.scalars(oldest)]
+        for letter in letters:
+            archive(letter)
+        return sum(self.discard(letter.id) for letter in letters)
 
     def open(self) -> AbstractContextManager[TableStore]:
         """Every operation is complete in itself."""
@@ -83,6 +97,14 @@ def read(row: Letter) -> DeadLetter:
     """Return a letter with its history."""
     letter = DeadLetter.from_json(row.letter)
     return replace(letter, history=[json.loads(row.replay)]) if row.replay else letter
+
+
+def count(letter: DeadLetter) -> None:
+    """Count one more failure on the row of a letter."""
+    with database.session() as session:
+        row = session.get(Letter, letter.id, with_for_update=True)
+        if row:
+            row.letter = DeadLetter.from_json(row.letter).again(1, letter.failed_at).to_json()
 
 
 def changes(statement: Any) -> bool:

@@ -15,7 +15,7 @@ from .schedule import SCHEDULE
 {% endif %}
 from .tasks.base import BaseTask
 {% if cookiecutter.beat != "none" %}
-from .ticks import stop_after_a_tick, touch_at_each_tick
+from .ticks import mark_what_is_sent, stop_after_a_tick, touch_at_each_tick
 {% endif %}
 
 #: Every module with tasks. A task in a module that is not listed does not exist for the worker.
@@ -80,6 +80,7 @@ def create_app(settings: config.Base | None = None) -> Celery:
 {% if cookiecutter.beat != "none" %}
     beat_init.connect(stop_after_a_tick)
     beat_init.connect(touch_at_each_tick)
+    beat_init.connect(mark_what_is_sent)
 {% endif %}
     app.steps["worker"].add(checks.StartupChecks)
     app.steps["worker"].add(liveness.Heartbeat)

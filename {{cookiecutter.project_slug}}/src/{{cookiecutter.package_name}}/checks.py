@@ -10,6 +10,7 @@ from celery.utils.log import get_logger
 
 from . import {{ "limits" if cookiecutter.database == "none" else "database, limits" }}
 from .config import ConfigurationError
+from .reliability import retention
 
 logger = get_logger(__name__)
 
@@ -71,6 +72,7 @@ class StartupChecks(bootsteps.Step):
 {% endif %}
         if pool in limits.UNENFORCED:
             logger.info("The %s pool enforces %s", pool, limits.UNENFORCED[pool])
+        retention.settings()  # a wrong one ends the worker now, not with its first dead letter
         super().__init__(parent, **kwargs)
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 from celery import platforms
 from celery.beat import Service
+from celery.signals import before_task_publish
 
 from . import liveness
+from .reliability.dead_letters import PERIODIC_HEADER
 
 #: Seconds in which a send may end after a signal: one to a broker that is away goes on for minutes.
 GRACE = 3
@@ -52,6 +54,19 @@ def stop_after_a_tick(sender: Service, **_: Any) -> None:
     # What `Service.start` calls between two sleeps.
     scheduler.tick, scheduler._do_sync = finished(scheduler.tick), finished(scheduler._do_sync)
     platforms.signals.update(SIGTERM=stop, SIGINT=stop, SIGALRM=stop)
+
+
+def mark_what_is_sent(**_: Any) -> None:
+    """Let workers see what comes from the schedule; connected to `beat_init`.
+
+    A process with beat sends nothing else.
+    """
+    before_task_publish.connect(mark)
+
+
+def mark(headers: dict[str, Any], **_: Any) -> None:
+    """Note on a message that beat has sent it."""
+    headers[PERIODIC_HEADER] = "yes"
 
 
 def touch_at_each_tick(sender: Service, **_: Any) -> None:

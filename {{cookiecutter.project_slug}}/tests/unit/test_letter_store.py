@@ -1,5 +1,6 @@
 """Dead letters in the database."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -64,3 +65,9 @@ def test_all_are_listed_the_newest_first(
         store.add(replace(LETTER, id=str(number), failed_at=moment))
     with store.open() as letters:
         assert [letter.id for letter in letters] == ["2", "5", "0", "4", "3", "1"]
+
+
+def test_failures_are_counted_and_the_oldest_letters_go(
+    counts_and_trims: Callable[[dead_letters.Store], None],
+) -> None:
+    counts_and_trims(letter_store.TableStore())

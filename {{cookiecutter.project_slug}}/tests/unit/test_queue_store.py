@@ -1,6 +1,6 @@
 """Dead letters in a queue, on a broker in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,6 +77,23 @@ def test_a_letter_that_is_discarded_is_gone_with_what_was_noted(
         assert letters.discard("3")
         assert not letters.discard("3")
     assert ids(store) == ["2", "1"]
+
+
+def test_failures_are_counted_and_the_oldest_letters_go(
+    store: letter_store.QueueStore, counts_and_trims: Callable[[dead_letters.Store], None]
+) -> None:
+    with store.open() as letters:
+        for kept in list(letters):
+            letters.discard(kept.id)
+    counts_and_trims(store)
+
+
+def test_notes_of_letters_that_are_gone_go_too(store: letter_store.QueueStore) -> None:
+    with store.open() as letters:
+        letters.claim("3", REPLAY)
+    assert store.trim("9999", 0, lambda letter: None) == 4
+    with app.connection_for_write() as connection:
+        assert letter_store.STORE(connection.default_channel).get() is None
 
 
 def test_only_one_has_it_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,16 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery.beat import Scheduler, Service
+from celery.schedules import schedule
+from celery.signals import before_task_publish
 
 from {{ cookiecutter.package_name }} import liveness, ticks
 from {{ cookiecutter.package_name }}.celery import app
+from {{ cookiecutter.package_name }}.reliability import dead_letters
 
 
 @pytest.fixture
@@ -39,9 +43,27 @@ def beat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], flo
         return events
 
     yield run
+    before_task_publish.disconnect(ticks.mark)
     signal.alarm(0)
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def test_what_beat_sends_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(before_task_publish, "receivers", [])
+    scheduler = Scheduler(app, lazy=True)
+    entry = scheduler.Entry(app=app, name="x", task="heartbeat.beat", schedule=schedule(60))
+
+    def headers() -> dict[str, Any]:
+        scheduler.apply_async(entry, advance=False)
+        with app.connection_for_write() as connection:
+            message = app.amqp.queues["default"](connection).get(no_ack=True)
+        assert message
+        return dict(message.headers)
+
+    assert dead_letters.PERIODIC_HEADER not in headers()
+    ticks.mark_what_is_sent()
+    assert dead_letters.PERIODIC_HEADER in headers()
 
 
 def terminate() -> None:

@@ -4,15 +4,17 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from celery.bin.base import CLIContext
+from celery.signals import before_task_publish
 from click.testing import CliRunner, Result
 from kombu import Queue
 
-from {{ cookiecutter.package_name }} import context
+from {{ cookiecutter.package_name }} import config, context
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.cli.dead_letters import (
     dead_letters as command,
@@ -21,6 +23,7 @@ from {{ cookiecutter.package_name }}.reliability import (
     dead_letters,
     letter_store,
     local_letters,
+    retention,
 )
 from {{ cookiecutter.package_name }}.tasks.base import (
     AtMostOnceTask,
@@ -243,6 +246,120 @@ def test_a_letter_that_cannot_be_stored_is_logged(
     while "Could not store" not in caplog.text and time.monotonic() < deadline:
         time.sleep(0.05)
     assert '"args": ["precious"]' in caplog.text
+
+
+def fails_periodically(run: Run, *args: Any) -> None:
+    """Run a task that fails, as one that beat has sent."""
+
+    def mark(headers: dict[str, Any], **_: Any) -> None:
+        headers[dead_letters.PERIODIC_HEADER] = "yes"
+
+    before_task_publish.connect(mark)
+    try:
+        assert run(fragile, *args).state == "FAILURE"
+    finally:
+        before_task_publish.disconnect(mark)
+
+
+def test_a_periodic_task_that_goes_on_failing_is_one_letter_that_counts_and_is_told_once(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for _ in range(3):
+        fails_periodically(run, "disk")
+    fails_periodically(run, "clock")
+    WORKS.append(True)
+    assert run(fragile).state == "SUCCESS"
+    other, letter = letters(2)
+    assert (letter.args, letter.count, other.args, other.count) == (["disk"], 3, ["clock"], 1)
+    assert letter.last_failed_at is not None
+    assert letter.failed_at < letter.last_failed_at < other.failed_at
+    assert other.last_failed_at is None
+    lines = [record for record in caplog.records if record.message.startswith("Dead letter")]
+    assert [record.levelname for record in lines] == ["ERROR", "INFO", "INFO", "ERROR"]
+    row = json.loads(celery("list", "--json").output)[1]
+    assert (row["count"], row["last_failed_at"]) == (3, letter.last_failed_at)
+
+
+def test_a_failure_that_is_replayed_and_not_sent_by_beat_is_a_letter_of_its_own(run: Run) -> None:
+    fails_periodically(run, "disk")
+    (letter,) = letters()
+    assert celery("replay", letter.id).exit_code == 0
+    (replayed, first) = letters(2)
+    assert (first.id, first.count, replayed.args) == (letter.id, 1, ["disk"])
+    assert replayed.id == first.history[-1]["as_id"]
+
+
+def test_a_failure_of_a_periodic_task_after_a_quiet_day_is_told_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, empty_folder: None
+) -> None:
+    headers = {dead_letters.PERIODIC_HEADER: "yes"}
+    letter = DeadLetter("1", "check", Reason.FAILED, args=[], headers=headers)
+    assert [dead_letters.is_news(letter), dead_letters.is_news(letter)] == [True, False]
+    monkeypatch.setattr(dead_letters, "QUIET", timedelta(0))
+    assert dead_letters.is_news(letter)
+
+
+def test_a_letter_without_a_count_can_be_read_by_an_earlier_release() -> None:
+    fields = json.loads(DeadLetter("1", "t", Reason.FAILED, args=[]).to_json())
+    assert not {"count", "last_failed_at"} & fields.keys()
+
+
+@pytest.fixture
+def limits(monkeypatch: pytest.MonkeyPatch, empty_folder: None) -> Iterator[pytest.MonkeyPatch]:
+    """Let a process look after each letter; forget the settings and what it has seen."""
+    monkeypatch.setattr(retention, "LETTERS", 1)
+    retention.settings.cache_clear()
+    yield monkeypatch
+    retention.settings.cache_clear()
+
+
+def write_letters(*ages_in_days: float) -> None:
+    for number, age in enumerate(ages_in_days):
+        failed_at = dead_letters.timestamp(datetime.now(UTC) - timedelta(days=age))
+        letter = DeadLetter(str(number), "t", Reason.FAILED, args=[number], failed_at=failed_at)
+        assert dead_letters.write(app, letter)
+
+
+def test_the_oldest_letters_go_after_a_time_or_beyond_a_number_with_their_count(
+    limits: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING")
+    write_letters(100, 91, 89, 1)
+    assert [letter.id for letter in letters(2)] == ["3", "2"]
+    limits.setenv("APP_DEAD_LETTERS_MAX_NUMBER", "1")
+    retention.settings.cache_clear()
+    write_letters(0, 0)
+    assert [letter.id for letter in letters(1)] == ["1"]
+    told = [record.getMessage() for record in caplog.records if "beyond" in record.getMessage()]
+    assert sum(int(line.split()[0]) for line in told) == 5
+    assert told[0] == "1 dead letters older than 90 days or beyond 100000 were deleted"
+
+
+def test_what_goes_is_in_the_archive(limits: pytest.MonkeyPatch) -> None:
+    limits.setenv("APP_DEAD_LETTERS_ARCHIVE", "archive.jsonl")
+    limits.setenv("APP_DEAD_LETTERS_MAX_AGE_DAYS", "30")
+    write_letters(31, 32, 1)
+    archived = Path("archive.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [DeadLetter.from_json(line).args for line in archived] == [[0], [1]]
+    letters(1)
+
+
+def test_an_archive_that_cannot_be_written_loses_nothing(
+    limits: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING")
+    limits.setenv("APP_DEAD_LETTERS_ARCHIVE", "no/such/folder")
+    write_letters(100)
+    letters(1)
+    assert "Could not delete old dead letters" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["MAX_AGE_DAYS", "MAX_NUMBER"])
+def test_limits_that_are_wrong_end_a_worker(name: str, limits: pytest.MonkeyPatch) -> None:
+    limits.setenv(f"APP_DEAD_LETTERS_{name}", "0")
+    with pytest.raises(config.ConfigurationError, match=f"APP_DEAD_LETTERS_{name}"):
+        app.WorkController(app=app)
 
 
 def test_an_id_from_a_message_leads_out_of_no_folder(empty_folder: None) -> None:

@@ -105,6 +105,8 @@ def brief(letter: DeadLetter) -> dict[str, Any]:
         "text": letter.text,
         "attempts": letter.attempts,
         "failed_at": letter.failed_at,
+        "count": letter.count,
+        "last_failed_at": letter.last_failed_at,
         "replayed_as": letter.history[-1]["as_id"] if letter.history else None,
     }
 
@@ -162,7 +164,7 @@ def list_letters(
     if as_json:
         click.echo(json.dumps(rows))
         return
-    show_table(rows, "id", "time", "task", "reason", "replayed", "error")
+    show_table(rows, "id", "time", "count", "task", "reason", "replayed", "error")
     if len(page) > limit:
         click.echo(f"There are more: --offset {offset + limit}")
 

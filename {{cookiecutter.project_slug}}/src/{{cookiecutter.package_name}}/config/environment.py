@@ -68,7 +68,6 @@ def explain(error: ValidationError, settings_class: type[BaseSettings]) -> Itera
             yield f"{variable} is wrong: {message}"
         else:
             yield f"{variable}={detail['input']!r} is wrong: {message}"
-{% if cookiecutter.examples or cookiecutter.__api %}
 
 
 def refusal(error: ValidationError, prefix: str) -> ConfigurationError:
@@ -78,4 +77,3 @@ def refusal(error: ValidationError, prefix: str) -> ConfigurationError:
         for detail in error.errors(include_url=False, include_input=False)
     )
     return ConfigurationError("; ".join(sentences))
-{% endif %}

@@ -6,7 +6,9 @@ A worker writes a letter before it acknowledges the message, so a crash in betwe
 letter is written again under the same id, that of the task. If the store refuses it, the worker
 logs the whole letter as JSON, and RabbitMQ gets the message back for its own dead letters.
 
-A task that will be retried is no letter, nor is one that expired, was revoked or cancelled.
+A task that will be retried is no letter, nor is one that expired, was revoked or cancelled. A task
+that beat sends has one letter for each error, with a count: a disk that stays full is one letter,
+and not one every five minutes. `retention.py` says how many letters are kept, and for how long.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from hashlib import sha256
@@ -36,8 +38,17 @@ logger = get_logger(__name__)
 #: Header of a replayed task: the id of its letter.
 REPLAY_HEADER = "x-replay-of"
 
-#: What brokers and `tasks/base.py` note on a message; it says nothing about the next run.
-DELIVERY_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-", "x-crashes")
+#: Header of what beat sends.
+PERIODIC_HEADER = "x-periodic"
+
+#: What brokers, beat and `tasks/base.py` note on a message; it says nothing about a replay.
+DELIVERY_HEADERS = (
+    *("x-death", "x-first-death-", "x-last-death-", "x-delivery-"),
+    *("x-crashes", PERIODIC_HEADER),
+)
+
+#: Time for which a periodic task that goes on failing is not logged as an error again.
+QUIET = timedelta(days=1)
 
 
 class Reason(StrEnum):
@@ -91,6 +102,8 @@ class DeadLetter:
         started_at: When its last run started, if one did.
         failed_at: When it failed.
         history: Its replays: `at`, `by` whom, `as_id`.
+        count: How often a periodic task has failed so.
+        last_failed_at: When it did so for the last time, if that was more than once.
     """
 
     id: str
@@ -111,10 +124,29 @@ class DeadLetter:
     started_at: str | None = None
     failed_at: str = field(default_factory=now)
     history: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 1
+    last_failed_at: str | None = None
+
+    @property
+    def is_periodic(self) -> bool:
+        """Whether beat has sent the task."""
+        return PERIODIC_HEADER in self.headers
+
+    def again(self, times: int, last: str) -> DeadLetter:
+        """Return it after more failures of the same kind.
+
+        Args:
+            times: How many more there were.
+            last: When the last of them was.
+        """
+        return replace(self, count=self.count + times, last_failed_at=last) if times else self
 
     def to_json(self) -> str:
         """Return it as JSON, in which kombu keeps dates, UUIDs and decimals in arguments."""
-        return str(dumps(asdict(self)))
+        fields = asdict(self)
+        if self.count == 1:  # so that a process of an earlier release can read it
+            del fields["count"], fields["last_failed_at"]
+        return str(dumps(fields))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> DeadLetter:
@@ -145,7 +177,16 @@ class Store(Protocol):
     """Where letters are. What holds an id already keeps the first letter of that id."""
 
     def add(self, letter: DeadLetter) -> None:
-        """Keep a letter."""
+        """Keep a letter; of a periodic one whose id is there already, count it."""
+
+    def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
+        """Delete the oldest letters, a bounded part of them at once, and return how many.
+
+        Args:
+            before: Letters that failed before this time are too old.
+            number: How many letters may stay.
+            archive: Is called with each letter before it is deleted.
+        """
 
     def open(self) -> AbstractContextManager[Letters]:
         """Open it for reading and changing."""
@@ -266,15 +307,46 @@ def is_json(value: object) -> bool:
 
 def write(app: Celery, letter: DeadLetter) -> bool:
     """Keep a letter; if the store refuses it, log all of it. Return whether it was kept."""
+    from . import retention
     from .letter_store import store_of
 
+    if letter.is_periodic:
+        letter = replace(letter, id=id_of_failure(letter))
     try:
-        store_of(app).add(letter)
+        store = store_of(app)
+        store.add(letter)
     except Exception:
         logger.critical("Could not store a dead letter: %s", letter.to_json(), exc_info=True)
         return False
-    logger.error("Dead letter %s of task %s: %s", letter.id, letter.task or "?", letter.reason)
+    told = (letter.id, letter.task or "?", letter.reason, letter.error, letter.text)
+    if is_news(letter):
+        logger.error("Dead letter %s of task %s: %s: %s: %.200s", *told)
+    else:
+        logger.info("Dead letter %s of task %s, once more: %s: %s: %.200s", *told)
+    retention.keep_limits(store)
     return True
+
+
+def id_of_failure(letter: DeadLetter) -> str:
+    """Return an id that all failures of a periodic task for the same reason share."""
+    parts = (letter.task, letter.args, letter.kwargs, letter.reason, letter.error)
+    return id_of(dumps(parts).encode())
+
+
+#: When this process saw a periodic task fail, by the id of its letter.
+_failures: dict[str, datetime] = {}
+
+
+def is_news(letter: DeadLetter) -> bool:
+    """Whether a failure is to be logged as an error: the same one of a periodic task is, once."""
+    if not letter.is_periodic:
+        return True
+    moment = datetime.now(UTC)
+    for known in [known for known, last in _failures.items() if last < moment - QUIET]:
+        del _failures[known]
+    is_known = letter.id in _failures
+    _failures[letter.id] = moment
+    return not is_known
 
 
 def replay(

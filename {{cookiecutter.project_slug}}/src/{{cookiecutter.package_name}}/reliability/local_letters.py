@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ FOLDER = Path(".celery") / "dead-letters"
 
 
 class FileStore:
-    """A folder with two files for each letter: what failed, and its replay."""
+    """A folder with up to three files for each letter: what failed, its replay, its repeats."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -31,9 +31,27 @@ class FileStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         aside = self.folder / f"{uuid4()}.part"
         aside.write_text(letter.to_json(), encoding="utf-8")
-        with suppress(FileExistsError):
+        try:
             self.path(letter.id, "letter").hardlink_to(aside)
+        except FileExistsError:
+            if letter.is_periodic:
+                with self.path(letter.id, "repeats").open("a", encoding="utf-8") as repeats:
+                    repeats.write(f"{letter.failed_at}\n")
         aside.unlink()
+
+    def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
+        """Delete the oldest letters."""
+        letters = list(self)
+        excess = len(letters) - number
+        oldest = [
+            letter
+            for position, letter in enumerate(reversed(letters))
+            if position < excess or letter.failed_at < before
+        ]
+        for letter in oldest:
+            archive(letter)
+            self.discard(letter.id)
+        return len(oldest)
 
     def open(self) -> AbstractContextManager[FileStore]:
         """Files need no connection."""
@@ -46,6 +64,10 @@ class FileStore:
     def read(self, path: Path) -> DeadLetter:
         """Return a letter with its history."""
         letter = DeadLetter.from_json(path.read_text(encoding="utf-8"))
+        repeats = path.with_suffix(".repeats")
+        if repeats.exists():
+            times = repeats.read_text(encoding="utf-8").split()
+            letter = letter.again(len(times), times[-1])
         replayed = path.with_suffix(".replay")
         if not replayed.exists():
             return letter
@@ -74,5 +96,6 @@ class FileStore:
         path = self.path(letter_id, "letter")
         existed = path.exists()
         path.unlink(missing_ok=True)
+        self.path(letter_id, "repeats").unlink(missing_ok=True)
         self.release(letter_id)
         return existed

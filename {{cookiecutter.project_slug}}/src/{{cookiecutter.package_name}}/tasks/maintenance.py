@@ -15,7 +15,8 @@ from .base import BaseTask, PermanentError
 logger = get_task_logger(__name__)
 
 
-@app.task(base=BaseTask, name="maintenance.check_disk")
+# Not logged as an error each time: its dead letter is, once.
+@app.task(base=BaseTask, name="maintenance.check_disk", throws=(PermanentError,))
 def check_disk(path: str = "/") -> float:
     """Return the percentage of the disk that is free.
 

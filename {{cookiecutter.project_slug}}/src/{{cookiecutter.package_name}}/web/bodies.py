@@ -144,6 +144,8 @@ class Letter(BaseModel):
     text: str
     attempts: int
     failed_at: str
+    count: int
+    last_failed_at: str | None
     replayed_as: str | None
 
 

@@ -1,0 +1,16 @@
+"""Dead letters in files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from {{ cookiecutter.package_name }}.reliability import (
+    dead_letters,
+    local_letters,
+)
+
+
+def test_failures_are_counted_and_the_oldest_letters_go(
+    counts_and_trims: Callable[[dead_letters.Store], None], tmp_path: Path
+) -> None:
+    counts_and_trims(local_letters.FileStore(tmp_path))
+    assert {path.suffix for path in tmp_path.iterdir()} == {".letter"}

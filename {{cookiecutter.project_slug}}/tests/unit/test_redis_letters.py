@@ -1,0 +1,17 @@
+"""Dead letters in a Redis."""
+
+from collections.abc import Callable
+
+from fakeredis import FakeRedis
+
+from {{ cookiecutter.package_name }}.reliability import (
+    dead_letters,
+    letter_store,
+)
+
+
+def test_failures_are_counted_and_the_oldest_letters_go(
+    redis: FakeRedis, counts_and_trims: Callable[[dead_letters.Store], None]
+) -> None:
+    counts_and_trims(letter_store.RedisStore(redis))
+    assert len(redis.keys("*dead-letters*")) == 2, "an index and letters, nothing of those gone"
