@@ -36,9 +36,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def bake(session: nox.Session) -> None:
-    """Generate projects: every choice, every allowed pair, every refusal, hostile input."""
+    """Generate projects: every choice, every allowed pair, every completion and refusal, hostile input."""
     install(session)
-    pytest(session, "tests/test_bake.py", "tests/test_input.py", "tests/test_docs.py", workers="2")
+    pytest(session, *(f"tests/test_{module}.py" for module in ("bake", "answers", "input", "docs")), workers="2")
 
 
 @nox.session

@@ -12,6 +12,13 @@ def remove(path: Path) -> None:
     rmtree(path) if path.is_dir() else path.unlink()
 
 
+def tell(name: str) -> None:
+    """Say what to do next, and which answers were completed since others need them, one line each."""
+    print(f"\n{name} is ready. Next:\n\n  cd {name}\n  make dev\n")
+    if added := ANSWERS["__added"]:
+        print(f"Some answers need others, so these were completed:\n\n{added}")
+
+
 def main() -> None:
     """Apply every row whose conditions all hold; then no empty folder stays."""
     project = Path.cwd()
@@ -23,7 +30,7 @@ def main() -> None:
     for folder in sorted((path for path in project.rglob("*") if path.is_dir()), reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
-    print(f"\n{project.name} is ready. Next:\n\n  cd {project.name}\n  make dev\n")
+    tell(project.name)
 
 
 if __name__ == "__main__":
