@@ -36,9 +36,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def bake(session: nox.Session) -> None:
-    """Generate projects: every choice, every allowed pair, every refusal, hostile input."""
+    """Generate projects: every choice, every allowed pair, every completion and refusal, hostile input."""
     install(session)
-    modules = ("bake", "used_folders", "input", "docs")
+    modules = ("bake", "answers", "used_folders", "input", "docs")
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="2")
 
 

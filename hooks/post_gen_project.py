@@ -34,6 +34,13 @@ def put_back() -> list[str]:
     return kept
 
 
+def tell(name: str) -> None:
+    """Say what to do next, and which answers were completed since others need them, one line each."""
+    print(f"\n{name} is ready. Next:\n\n  cd {name}\n  make dev\n")
+    if added := ANSWERS["__added"]:
+        print(f"Some answers need others, so these were completed:\n\n{added}")
+
+
 def main() -> None:
     """Apply every row whose conditions all hold."""
     package = f"src/{ANSWERS['package_name']}/"
@@ -44,8 +51,7 @@ def main() -> None:
                     remove(path)
     if kept := put_back():
         print("\nThese were here before and stay as they are, although your answers leave them out:", *kept, sep="\n")
-    name = Path.cwd().name
-    print(f"\n{name} is ready. Next:\n\n  cd {name}\n  make dev\n")
+    tell(Path.cwd().name)
 
 
 if __name__ == "__main__":

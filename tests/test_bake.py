@@ -192,6 +192,10 @@ def test_a_path_to_remove_exists_in_the_template(pattern: str) -> None:
     assert list((TEMPLATE / PROJECT).glob(pattern))
 
 
+def test_django_has_nothing_of_sqlalchemy() -> None:
+    assert set(REMOVALS["no database"]["paths"]) < set(REMOVALS["Django"]["paths"])
+
+
 @pytest.mark.parametrize("row", REMOVALS.values(), ids=list(REMOVALS))
 def test_a_part_that_is_off_leaves_no_trace(row: dict[str, Any], baked: Baked) -> None:
     for values in product(*row["when"].values()):
@@ -221,7 +225,7 @@ def mentions(path: str, package: str, project: Path) -> Iterator[str]:
     """Yield regular expressions for what would still speak of a removed path.
 
     That is the path, its name if no other file has it, the dotted name of a module, and for a
-    module of tasks the names of its tasks.
+    module of tasks the names of its tasks, unless an app of Django has tasks of that name.
     """
     before, after = r"(?<![\w/.-])", r"(?![\w-])"
     parts = path.removeprefix(f"src/{package}/").removesuffix(".py").split("/")
@@ -232,7 +236,9 @@ def mentions(path: str, package: str, project: Path) -> Iterator[str]:
         yield before + re.escape(".".join([package, *parts])) + after
         if len(parts) > 1:
             yield r"(?<![\w-])" + re.escape(".".join(parts)) + after
-        if parts[0] == "tasks":
+        if parts[0] == "tasks" and not any(
+            f'name="{parts[-1]}.' in module.read_text("utf-8") for module in project.glob("src/*/*/tasks.py")
+        ):
             yield rf"[\"']{re.escape(parts[-1])}\.[a-z*]"
 
 

@@ -18,7 +18,7 @@ from servers import PATIENCE, Checkout, Fleet, PostgreSQL, Project, free_port, n
 from test_docs import block
 from variants import Answers
 
-DJANGO: Answers = {"framework": "django"}
+DJANGO: Answers = {"framework": "django", "database": "postgresql"}
 IN_DATABASE: Answers = {**DJANGO, "beat": "database", "result_backend": "database"}
 
 #: Seconds.

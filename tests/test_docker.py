@@ -384,9 +384,8 @@ def test_a_project_with_hostile_texts_is_built_run_and_stopped(
 
 @with_engine
 def test_django_is_built_from_a_lock_file_run_and_stopped(deploy: Callable[..., Deployment]) -> None:
-    deployment = deploy(
-        {"project_slug": "shop", "framework": "django", "result_backend": "database", "beat": "database"}
-    )
+    in_rows: Answers = {"database": "postgresql", "result_backend": "database", "beat": "database"}
+    deployment = deploy({"project_slug": "shop", "framework": "django", **in_rows})
     run([*UV, "lock", "--quiet", "--python", sys.executable], deployment.project.folder)
     deployment.build()
     lock = deployment.engine("run", "--rm", "--entrypoint", "cat", "shop:latest", "/app/uv.lock")

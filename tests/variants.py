@@ -64,18 +64,29 @@ def all_variants(*names: str) -> Iterator[Answers]:
 
 
 def matches(row: Mapping[str, Any], answers: Mapping[str, Choice]) -> bool:
-    """Say whether all conditions of a row of `_removals` or `_refusals` hold."""
+    """Say whether all conditions of a row of a table hold."""
     return all(answers.get(name) in values for name, values in row["when"].items())
 
 
-def allowed(answers: Mapping[str, Choice]) -> bool:
-    """Say whether no row of `_refusals` forbids these answers, which may be incomplete."""
-    return not any(matches(row, answers) for row in load()["_refusals"].values())
+def completed(answers: Answers) -> Answers:
+    """Return answers with what they need, by `_completions`: those that a project has."""
+    for row in load()["_completions"].values():
+        if matches(row, answers):
+            answers = {**answers, **row["then"]}
+    return answers
 
 
-def allowed_with_defaults(answers: Answers) -> bool:
-    """Say whether these answers are allowed when all others are the defaults."""
-    return allowed({**{name: choices[0] for name, choices in options().items()}, **answers})
+def refused(answers: Mapping[str, Choice]) -> bool:
+    """Say whether a row of `_refusals` forbids these answers, which are completed or few."""
+    return any(matches(row, answers) for row in load()["_refusals"].values())
+
+
+def allowed(answers: Answers) -> bool:
+    """Say whether a project can have these answers, which may be few: none is refused or would be completed.
+
+    So no two sets of answers to every option make the same project.
+    """
+    return not refused(answers) and completed(answers) == answers
 
 
 def complete(answers: Answers, benefit: Callable[[Answers], int] = lambda answers: 0) -> Answers | None:
@@ -98,7 +109,10 @@ def complete(answers: Answers, benefit: Callable[[Answers], int] = lambda answer
 
 
 def pairwise() -> list[Answers]:
-    """Return few variants that hold every allowed pair of choices, the default variant first."""
+    """Return few variants that hold every allowed pair of choices, the default variant first.
+
+    They also hold what each row of `_completions` makes of the answers that it completes.
+    """
 
     def pairs(answers: Answers) -> set[frozenset[tuple[str, Choice]]]:
         return {frozenset(pair) for pair in combinations(answers.items(), 2)}
@@ -111,6 +125,14 @@ def pairwise() -> list[Answers]:
     def new_pairs(answers: Answers) -> int:
         return len(pairs(answers) - covered)
 
+    for row in load()["_completions"].values():
+        for values in product(*row["when"].values()):
+            needy = dict(zip(row["when"], values, strict=True))
+            variant = complete(completed(needy), new_pairs)
+            assert variant, f"what is completed must be allowed: {needy}"
+            if variant not in variants:
+                variants.append(variant)
+                covered |= pairs(variant)
     for names in combinations(options(), 2):
         for pair in all_variants(*names):
             if new_pairs(pair) and (variant := complete(pair, new_pairs)):

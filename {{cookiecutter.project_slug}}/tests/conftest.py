@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import django
 {% endif %}
 import pytest
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
 from alembic import command
 from alembic.config import Config
 {% endif %}
@@ -46,7 +46,7 @@ from fakeredis import FakeRedis
 from {{ cookiecutter.package_name }} import store
 {% endif %}
 from {{ cookiecutter.package_name }}.celery import app
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
 from {{ cookiecutter.package_name }}.config import (
     database as database_settings,
 )
@@ -144,7 +144,7 @@ def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedis]:
         monkeypatch.setattr(store, "client", lambda: client)
         yield client
 {% endif %}
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from .ticks import mark_what_is_sent, stop_after_a_tick, touch_at_each_tick
 #: Every module with tasks. A task in a module that is not listed does not exist for the worker.
 TASK_MODULES = [
     f"{__package__}.tasks.heartbeat",
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
     f"{__package__}.tasks.outbox",
 {% endif %}
 {% if cookiecutter.examples %}

@@ -8,7 +8,7 @@ from typing import Any
 from celery import bootsteps
 from celery.utils.log import get_logger
 
-from . import {{ "limits" if cookiecutter.database == "none" else "database, limits" }}
+from . import {{ "database, limits" if cookiecutter.__sql else "limits" }}
 from .config import ConfigurationError
 from .reliability import retention
 
@@ -67,7 +67,7 @@ class StartupChecks(bootsteps.Step):
         )
         if sentence:
             raise ConfigurationError(sentence)
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
         database.prepare(pool, parent.concurrency)
 {% endif %}
         if pool in limits.UNENFORCED:

@@ -64,7 +64,7 @@ TASK_ROUTES: dict[str, dict[str, Any]] = {
 {% endif %}
 {% endif %}
     "heartbeat.*": to(QueueName.DEFAULT),
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
     "outbox.*": to(QueueName.DEFAULT),
 {% endif %}
 {% if cookiecutter.__django %}

@@ -45,7 +45,7 @@ SCHEDULE: dict[str, dict[str, Any]] = {
     "heartbeat": entry(
         "heartbeat.beat", schedule(timedelta(minutes=1)), timedelta(seconds=50), QueueName.DEFAULT
     ),
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
     "outbox": entry(
         "outbox.relay", schedule(timedelta(seconds=5)), timedelta(seconds=4), QueueName.DEFAULT
     ),

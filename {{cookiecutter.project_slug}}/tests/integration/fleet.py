@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import {{ "chdir, " if cookiecutter.database != "none" }}closing, contextmanager
+from contextlib import {{ "chdir, " if cookiecutter.__sql }}closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
 from alembic.command import upgrade
 from alembic.config import Config
 {% endif %}
@@ -125,8 +125,8 @@ class Fleet:
 
 @contextmanager
 def open_fleet(urls: dict[str, str], folder: Path) -> Iterator[Fleet]:
-    """Yield workers that are not started yet{{ ", with tables in a SQLite of their own" if cookiecutter.database != "none" or cookiecutter.result_backend == "database" }}."""
-{% if cookiecutter.database != "none" %}
+    """Yield workers that are not started yet{{ ", with tables in a SQLite of their own" if cookiecutter.__sql or cookiecutter.result_backend == "database" }}."""
+{% if cookiecutter.__sql %}
     with chdir(folder):
         upgrade(Config(toml_file=ROOT / "pyproject.toml"), "head")
 {% endif %}

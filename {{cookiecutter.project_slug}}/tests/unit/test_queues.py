@@ -9,7 +9,7 @@ from {{ cookiecutter.package_name }}.celery import app
 #: Names that callers and waiting messages rely on, and where each task goes.
 TASKS = {
     "heartbeat.beat": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
     "outbox.relay": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
 {% endif %}
 {% if cookiecutter.__django %}

@@ -27,7 +27,7 @@ from django.db import InterfaceError, OperationalError
 {% if cookiecutter.__store %}
 from redis import exceptions as redis
 {% endif %}
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
 from sqlalchemy import exc as sql
 {% endif %}
 
@@ -94,7 +94,7 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     redis.ReadOnlyError,
     redis.TimeoutError,
 {% endif %}
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
     # A database that is away, a deadlock, a lock that was waited for in vain; no connection free.
     sql.OperationalError,
     sql.TimeoutError,
