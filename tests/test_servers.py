@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -423,6 +424,15 @@ def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
     checkout.stop()
     assert "Traceback" not in checkout.log()
     assert set(os.listdir(project.folder)) - before == {".celery", ".venv", "uv.lock"}
+
+
+@in_checkouts(DEFAULT)
+def test_a_signal_to_every_process_at_once_ends_a_fleet_without_a_server(checkout: Checkout) -> None:
+    checkout.variables |= {f"{name}_CONCURRENCY": "8" for name in ("GENERAL", "IO", "CPU")}
+    checkout.start("make", "dev")
+    checkout.wait(lambda: checkout.log().count(" ready.") == len(checkout.project.workers), "the workers are ready")
+    checkout.stop(signal.SIGTERM)
+    assert "Traceback" not in checkout.log()
 
 
 # Urgency, with workers of the Procfile's line

@@ -8,7 +8,7 @@ from typing import Any
 from celery import bootsteps
 from celery.utils.log import get_logger
 
-from . import {{ "limits" if cookiecutter.database == "none" else "database, limits" }}
+from . import {{ "" if cookiecutter.database == "none" else "database, " }}limits, local_pool
 from .config import ConfigurationError
 
 logger = get_logger(__name__)
@@ -40,6 +40,8 @@ class StartupChecks(bootsteps.Step):
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         pool = pool_name(parent.pool_cls)
         conf = parent.app.conf
+        if pool == "prefork":
+            parent.pool_cls.BlockingPool = local_pool.Pool  # only used without an event loop
         if pool in GREENLET_POOLS:
             # Celery patches early enough only when it reads the pool from the command line:
             # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
