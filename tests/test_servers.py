@@ -505,6 +505,33 @@ def test_a_classic_queue_of_rabbitmq_has_ten_priorities(place: Callable[[], Plac
         assert order == sorted(order, reverse=True)
 
 
+@pytest.mark.parametrize("place", [newer, Place])
+def test_an_old_queue_of_another_kind_is_explained(place: Callable[[], Place], running: Running) -> None:
+    with running({"broker": "rabbitmq"}, place=place()) as fleet:
+        fleet.ask("declare_classic", "default")
+        celery = [str(fleet.project.environment / "bin" / "celery"), "-A", fleet.project.package]
+        for command in (["worker", "--queues", "bulk", "--concurrency", "1"], ["dead-letters", "list"]):
+            done = subprocess.run(
+                [*celery, *command],
+                cwd=fleet.cwd,
+                env=fleet.variables,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=120,
+                check=False,
+            )
+            (line,) = [line for line in done.stderr.splitlines() if "virtual host" in line]
+            assert "old queue 'default' in vhost '/'" in line
+            assert re.search(r"whose 'x-[-a-z]+' differs \(received .+ but current is", line), line
+            assert done.returncode == 1, done
+            assert "Traceback" not in done.stdout + done.stderr
+        for options in ({}, {"countdown": 5}):
+            seconds, error = fleet.ask("timed", "send", "probe.step", [], {}, {"queue": "default", **options})
+            assert error.startswith("MismatchError: RabbitMQ has an old queue 'default' in vhost '/'"), error
+            assert "\n" not in error
+            assert seconds < 3
+
+
 def test_the_servers_are_the_versions_that_this_project_promises(
     rabbitmq: Callable[[Place], str], tmp_path: Path, summary: Callable[[str], None]
 ) -> None:
