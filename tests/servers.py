@@ -652,10 +652,10 @@ class Checkout:
         group = members(self.process.pid) if self.process else []
         return group + processes(f"{self.project.folder}{os.sep}")
 
-    def stop(self) -> None:
-        """Press Ctrl-C in the terminal of the started command: nothing of it is left."""
+    def stop(self, sign: signal.Signals = signal.SIGINT) -> None:
+        """Press Ctrl-C in the terminal of the started command, or send another signal: nothing of it is left."""
         assert self.process
-        os.killpg(self.process.pid, signal.SIGINT)
+        os.killpg(self.process.pid, sign)
         wait_until(
             lambda: self.process and self.process.poll() is not None and not self.left(),
             "everything stops",

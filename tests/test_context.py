@@ -83,7 +83,7 @@ def test_one_id_travels_through_chain_chord_retry_and_callback(answers: Answers,
     ("task", "arguments", "options", "states"),
     [
         ("probe.die", [1], {}, ["SUCCESS"]),
-        ("probe.die", [99], {"retries": 8}, []),
+        ("probe.die", [99], {}, []),
         ("probe.sleep", [60], {"soft_time_limit": 50, "time_limit": 1}, []),
     ],
     ids=["runs again", "fails for good", "exceeds the hard limit"],

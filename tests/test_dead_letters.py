@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ STORES: list[Answers] = [
 BROKERS = STORES[:2]
 PREFORK: list[Answers] = [{**answers, "pool": "prefork"} for answers in STORES]
 POOLS: list[Answers] = [{**answers, "pool": pool} for answers in STORES for pool in ("prefork", "threads", "gevent")]
+SOLO: list[Answers] = [{**answers, "pool": "solo"} for answers in BROKERS]
 SOME_POOLS = [POOLS[number] for number in (0, 1, 2, 3, 7)]  # each pool, and each store
 
 LEASE = "5"
@@ -101,12 +102,13 @@ def runs(fleet: Fleet, task_id: str) -> int:
     return len(fleet.seen(event="run", id=task_id))
 
 
-def restarted_until_letters(fleet: Fleet, letters: Letters, line: str = "") -> None:
-    """Start the general worker whenever it has ended, until there is a letter."""
+def restarted_until_letters(fleet: Fleet, letters: Letters, line: str = "", number: int = 1) -> None:
+    """Start the general worker whenever it has ended, until there are so many letters."""
     deadline = time.monotonic() + 120
-    while not letters.count() and time.monotonic() < deadline:
+    while letters.count() < number and time.monotonic() < deadline:
         if fleet.processes["general"].poll() is not None:
-            fleet.start("general", line=line)
+            with suppress(AssertionError):  # it may die before it is ready
+                fleet.start("general", line=line)
         time.sleep(0.2)
 
 
@@ -123,8 +125,15 @@ def test_a_task_that_kills_its_child_or_takes_too_long_is_a_letter(answers: Answ
         assert (found[child]["reason"], found[child]["attempts"]) == ("worker lost", 3)
         assert (found[late]["reason"], found[late]["error"]) == ("time limit", "TimeLimitExceeded")
         assert (runs(fleet, child), runs(fleet, late)) == (3, 1)
+        too_much = fleet.send("poison.ask_for_too_much")
+        (letter,) = [letter for letter in letters.wait(3) if letter["id"] == too_much]
+        assert (letter["reason"], letter["error"], runs(fleet, too_much)) == ("failed", "MemoryError", 1)
+        every_way = fleet.send("poison.die_in_every_way")
+        restarted_until_letters(fleet, letters, number=4)
+        (letter,) = [letter for letter in letters.wait(4) if letter["id"] == every_way]
+        assert (letter["reason"], letter["attempts"], runs(fleet, every_way)) == ("worker lost", 4, 4)
         time.sleep(3)
-        assert (runs(fleet, child), runs(fleet, late)) == (3, 1)
+        assert [runs(fleet, task_id) for task_id in (child, late, every_way)] == [3, 1, 4]
 
 
 @each(SOME_POOLS)
@@ -140,6 +149,17 @@ def test_a_task_that_kills_its_worker_runs_three_times_and_its_neighbours_end(an
         (letter,) = letters.wait(1)
         assert (letter["id"], letter["reason"], letter["error"]) == (poison, "crashes", "TooManyCrashesError")
         assert runs(fleet, poison) == 3
+
+
+@each(SOLO)
+def test_a_task_that_kills_a_solo_worker_runs_three_times(answers: Answers, lettered: Any) -> None:
+    limits = {"CELERY_TASK_SOFT_TIME_LIMIT": "3", "CELERY_TASK_TIME_LIMIT": "4"}  # below the lease
+    with lettered(answers, **limits) as (fleet, letters):
+        poison = fleet.send("poison.kill_child")
+        restarted_until_letters(fleet, letters)
+        (letter,) = letters.wait(1)
+        assert (letter["id"], letter["reason"], runs(fleet, poison)) == (poison, "crashes", 3)
+        fleet.ends(fleet.send("probe.step"))
 
 
 @each(BROKERS)

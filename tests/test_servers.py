@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -425,6 +426,15 @@ def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
     assert set(os.listdir(project.folder)) - before == {".celery", ".venv", "uv.lock"}
 
 
+@in_checkouts(DEFAULT)
+def test_a_signal_to_every_process_at_once_ends_a_fleet_without_a_server(checkout: Checkout) -> None:
+    checkout.variables |= {f"{name}_CONCURRENCY": "8" for name in ("GENERAL", "IO", "CPU")}
+    checkout.start("make", "dev")
+    checkout.wait(lambda: checkout.log().count(" ready.") == len(checkout.project.workers), "the workers are ready")
+    checkout.stop(signal.SIGTERM)
+    assert "Traceback" not in checkout.log()
+
+
 # Urgency, with workers of the Procfile's line
 
 
@@ -493,6 +503,33 @@ def test_a_classic_queue_of_rabbitmq_has_ten_priorities(place: Callable[[], Plac
         fleet.wait(lambda: len(fleet.seen(event="start")) == 30, "all tasks run")
         order = [entry["args"][1] for entry in fleet.seen(event="start")]
         assert order == sorted(order, reverse=True)
+
+
+@pytest.mark.parametrize("place", [newer, Place])
+def test_an_old_queue_of_another_kind_is_explained(place: Callable[[], Place], running: Running) -> None:
+    with running({"broker": "rabbitmq"}, place=place()) as fleet:
+        fleet.ask("declare_classic", "default")
+        celery = [str(fleet.project.environment / "bin" / "celery"), "-A", fleet.project.package]
+        for command in (["worker", "--queues", "bulk", "--concurrency", "1"], ["dead-letters", "list"]):
+            done = subprocess.run(
+                [*celery, *command],
+                cwd=fleet.cwd,
+                env=fleet.variables,
+                capture_output=True,
+                encoding="utf-8",
+                timeout=120,
+                check=False,
+            )
+            (line,) = [line for line in done.stderr.splitlines() if "virtual host" in line]
+            assert "old queue 'default' in vhost '/'" in line
+            assert re.search(r"whose 'x-[-a-z]+' differs \(received .+ but current is", line), line
+            assert done.returncode == 1, done
+            assert "Traceback" not in done.stdout + done.stderr
+        for options in ({}, {"countdown": 5}):
+            seconds, error = fleet.ask("timed", "send", "probe.step", [], {}, {"queue": "default", **options})
+            assert error.startswith("MismatchError: RabbitMQ has an old queue 'default' in vhost '/'"), error
+            assert "\n" not in error
+            assert seconds < 3
 
 
 def test_the_servers_are_the_versions_that_this_project_promises(

@@ -31,6 +31,16 @@ def kill_worker(self: Any) -> None:
     time.sleep(60)
 
 
+def die_in_every_way(self: Any) -> None:
+    """Kill the process, then fail once, then kill the worker, then the process."""
+    record("run", self)
+    crashes = (self.request.headers or {}).get("x-crashes", 0)
+    if crashes == 1 and not self.request.retries:
+        raise BASE.TransientError("on purpose")
+    os.kill(os.getppid() if crashes == 1 else os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
 def outgrow(self: Any) -> None:
     """Take all memory that there is."""
     record("run", self)
@@ -71,10 +81,18 @@ def once(self: Any, path: str, seconds: float) -> None:
     time.sleep(seconds)
 
 
+def ask_for_too_much(self: Any) -> bytes:
+    """Ask for more memory than any machine has."""
+    record("run", self)
+    return b"x" * 2**62
+
+
 task: Any = shared_task
-task(name="poison.kill_child", bind=True, max_retries=2, default_retry_delay=0.1)(kill_child)
+task(name="poison.ask_for_too_much", bind=True)(ask_for_too_much)
+task(name="poison.kill_child", bind=True, default_retry_delay=0.1)(kill_child)
+task(name="poison.die_in_every_way", bind=True, default_retry_delay=0.1, retry_backoff=False)(die_in_every_way)
 task(name="poison.kill_worker", bind=True)(kill_worker)
-task(name="poison.outgrow", bind=True, max_retries=2, default_retry_delay=0.1)(outgrow)
+task(name="poison.outgrow", bind=True, default_retry_delay=0.1)(outgrow)
 task(name="poison.outlast", bind=True, time_limit=3, soft_time_limit=2)(outlast)
 task(name="poison.fail_until", bind=True)(fail_until)
 task(name="poison.fail_when", bind=True)(fail_when)

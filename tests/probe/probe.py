@@ -119,7 +119,7 @@ def on_error() -> None:
 
 def die(self: Any, times: int) -> None:
     """Kill the process, in so many runs."""
-    if self.request.retries < times:
+    if (self.request.headers or {}).get("x-crashes", 0) < times:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

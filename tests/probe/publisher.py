@@ -138,6 +138,13 @@ def erase(app: Any) -> None:
             connection.channel().queue_purge(delayed.level_name(level))
 
 
+def declare_classic(app: Any, name: str) -> None:
+    """Declare a queue of RabbitMQ's old kind, as an older project has left it."""
+    with app.connection_for_write() as connection:
+        connection.channel().queue_delete(name)
+        connection.channel().queue_declare(name, durable=True, auto_delete=False)
+
+
 def bound(app: Any, correlation_id: str | None, tenant: str | None, command: str, *arguments: Any) -> Any:
     """Do another command as a web request would: for somebody, and with an id."""
     with import_module(f"{app.main}.context").bind(correlation_id, tenant):
@@ -189,6 +196,7 @@ COMMANDS = {
     for function in (
         bound,
         call,
+        declare_classic,
         erase,
         fan_out,
         gather,

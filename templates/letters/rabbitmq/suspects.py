@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-#: Header with the number of runs in which the worker died.
+#: Header with the number of runs in which the process or the whole worker died.
 CRASHES_HEADER = "x-crashes"
 
 
@@ -21,9 +21,18 @@ class Verdict(StrEnum):
     CRASHED = "crashed"  # its worker died once more
 
 
+def crashes(request: Any) -> int:
+    """Return in how many runs before this one the process or the worker of a task died."""
+    return int((request.headers or {}).get(CRASHES_HEADER, 0))
+
+
 def judge(request: Any) -> tuple[Verdict, int]:
-    """Return what is to be done with a task, and in how many runs its worker died."""
-    crashes = int((request.headers or {}).get(CRASHES_HEADER, 0))
+    """Return what is to be done with a task, and in how many runs it crashed."""
+    noted = crashes(request)
     if (request.delivery_info or {}).get("redelivered"):
-        return Verdict.CRASHED, crashes + 1
-    return Verdict.START, crashes
+        return Verdict.CRASHED, noted + 1
+    return Verdict.START, noted
+
+
+def end(request: Any) -> None:
+    """Do nothing: without a store, tasks that ran beside the culprit are not told apart from it."""

@@ -21,8 +21,11 @@ from .. import limits, store
 
 logger = get_logger(__name__)
 
-#: Header with the number of runs in which the worker died.
+#: Header with the number of runs in which the process or the whole worker died.
 CRASHES_HEADER = "x-crashes"
+
+#: After so many crashes a task is a suspect; after one it may only have run beside the culprit.
+SUSPICIOUS = 2
 
 #: How long a start is remembered.
 MEMORY = timedelta(days=7)
@@ -36,25 +39,34 @@ class Verdict(StrEnum):
     CRASHED = "crashed"  # its worker died once more
 
 
+def crashes(request: Any) -> int:
+    """Return in how many runs before this one the process or the worker of a task died.
+
+    Where nothing was noted, a message that was delivered before counts as one crash.
+    """
+    noted = int((request.headers or {}).get(CRASHES_HEADER, 0))
+    return noted or int(bool((request.delivery_info or {}).get("redelivered")))
+
+
 def judge(request: Any) -> tuple[Verdict, int]:
-    """Return what is to be done with a task, and in how many runs its worker died."""
+    """Return what is to be done with a task, and in how many runs it crashed."""
     redelivered = (request.delivery_info or {}).get("redelivered")
     noted = int((request.headers or {}).get(CRASHES_HEADER, 0))
     if not redelivered and not noted:
         return Verdict.START, 0
-    crashes = noted or 1
+    so_far = crashes(request)
     if redelivered and ask(lambda client: client.exists(started(request, noted)), unknown=noted):
         end(request)
-        return Verdict.CRASHED, crashes + 1
-    if noted and not ask(lambda client: is_alone(client, request)):
-        return Verdict.WAIT, crashes
+        return Verdict.CRASHED, so_far + 1
+    if noted >= SUSPICIOUS and not ask(lambda client: is_alone(client, request)):
+        return Verdict.WAIT, so_far
     ask(lambda client: client.set(started(request, noted), 1, ex=MEMORY))
-    return Verdict.START, crashes
+    return Verdict.START, so_far
 
 
-def started(request: Any, crashes: int) -> str:
+def started(request: Any, noted: int) -> str:
     """Return the key that is there when a task has been started after so many crashes."""
-    return store.key("start", request.id, request.retries, crashes)
+    return store.key("start", request.id, request.retries, noted)
 
 
 def suspect(request: Any) -> str:

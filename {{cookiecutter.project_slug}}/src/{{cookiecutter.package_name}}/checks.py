@@ -8,7 +8,7 @@ from typing import Any
 from celery import bootsteps
 from celery.utils.log import get_logger
 
-from . import {{ "database, limits" if cookiecutter.__sql else "limits" }}
+from . import {{ "database, " if cookiecutter.__sql }}limits, local_pool
 from .config import ConfigurationError
 from .reliability import retention
 
@@ -41,6 +41,8 @@ class StartupChecks(bootsteps.Step):
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         pool = pool_name(parent.pool_cls)
         conf = parent.app.conf
+        if pool == "prefork":
+            parent.pool_cls.BlockingPool = local_pool.Pool  # only used without an event loop
         if pool in GREENLET_POOLS:
             # Celery patches early enough only when it reads the pool from the command line:
             # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html

@@ -38,6 +38,10 @@ def to(queue: QueueName, priority: Priority = Priority.NORMAL) -> dict[str, Any]
 
 CRITICAL = to(QueueName.CRITICAL, Priority.HIGH)
 
+#: Headers of a message that is urgent although its task usually is not, see `route_urgent`.
+URGENT_HEADER = "x-urgent"
+URGENT = {URGENT_HEADER: "yes"}
+
 #: Patterns of task names, the first that matches wins. What matches nothing goes to `default`.
 TASK_ROUTES: dict[str, dict[str, Any]] = {
 {% if cookiecutter.examples %}
@@ -85,13 +89,18 @@ def route_urgent(
     task: Any = None,
     **extra: Any,
 ) -> dict[str, Any] | None:
-    """Send any task that is called with `urgent=True` to the critical queue.
+    """Send any task to the critical queue that is sent with the header `x-urgent`.
 
-    A dynamic router: it sees the arguments, the table above does not. A queue that the caller names
-    (`apply_async(queue=...)`) wins over both.
+        send_mail.apply_async(args, headers=URGENT)
+        chain(charge.s(7).set(headers=URGENT), ship.s())  # each part says it for itself
+
+    A header, since it needs no parameter of the task. A dynamic router: it sees the options of one
+    call, the table above does not. A queue that the caller names (`apply_async(queue=...)`) wins
+    over both.
     """
     # A copy, since Celery's router changes what it gets.
-    return dict(CRITICAL) if kwargs and kwargs.get("urgent") is True else None
+    headers = options.get("headers") or {}
+    return dict(CRITICAL) if headers.get(URGENT_HEADER) == URGENT[URGENT_HEADER] else None
 
 
 ROUTES = (route_urgent, TASK_ROUTES)

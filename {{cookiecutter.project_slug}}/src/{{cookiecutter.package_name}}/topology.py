@@ -10,14 +10,19 @@ Celery leaves three gaps, each of which loses tasks (seen with Celery 5.7 on Rab
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
 from typing import Any
 
+from amqp.exceptions import PreconditionFailed
 from celery import Celery, bootsteps
 from celery.worker.consumer import Tasks
 from celery.worker.consumer.delayed_delivery import DelayedDelivery
 from kombu import Connection, Exchange, Queue
+from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import (
     bind_queue_to_native_delayed_delivery_exchange as bind_delayed,
 )
@@ -25,29 +30,63 @@ from kombu.transport.native_delayed_delivery import (
     declare_native_delayed_delivery_exchanges_and_queues as declare_delayed,
 )
 
+from .config import ConfigurationError
 from .queues import DEAD_LETTERS, QUEUES
 
 #: Seconds to wait until RabbitMQ has a message. Without a limit a publisher hangs for as long as
 #: RabbitMQ is short of memory or disk, when it reads no more (https://www.rabbitmq.com/docs/alarms).
 CONFIRM_TIMEOUT = 2.5
 
+#: How RabbitMQ names what is there already, in an error such as `inequivalent arg 'x-queue-type'
+#: for queue 'bulk' in vhost '/': received 'quorum' but current is 'classic'`.
+EXISTING = re.compile(r"arg ('.+?') for (\w+ '.+?') in (vhost '.+?'): (.+)", re.DOTALL)
+
+
+class MismatchError(OperationalError):
+    """RabbitMQ has a queue or an exchange with one of our names, and it is not as we declare it."""
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what to do about a queue that is there already and differs.
+
+    Raises:
+        MismatchError: There is one.
+    """
+    try:
+        yield
+    except PreconditionFailed as error:
+        text = str(error.reply_text)
+        if not (found := EXISTING.search(text)):
+            raise MismatchError(f"RabbitMQ refuses what topology.py declares: {text}") from error
+        argument, what, where, difference = found.groups()
+        raise MismatchError(
+            f"RabbitMQ has an old {what} in {where} whose {argument} differs ({difference}):"
+            " let its workers drain it and delete it, or use another virtual host"
+            " in CELERY_BROKER_URL"
+        ) from error
+
 
 def declare(connection: Connection) -> None:
     """Declare the dead letters, all queues and delayed delivery. Repeating it changes nothing.
 
     The dead letters are in no worker's queues, or a worker without `--queues` would run them.
+
+    Raises:
+        MismatchError: A queue or an exchange is there already and differs.
     """
     dead_letters = Queue(
         DEAD_LETTERS,
         Exchange(DEAD_LETTERS, type="fanout"),
         queue_arguments={"x-queue-type": "quorum"},
     )
-    with connection.channel() as channel:
-        for queue in (dead_letters, *QUEUES):
-            queue(channel).declare()
-    declare_delayed(connection, "quorum")
-    for queue in QUEUES:
-        bind_delayed(connection, queue)
+    with explained():
+        with connection.channel() as channel:
+            for queue in (dead_letters, *QUEUES):
+                queue(channel).declare()
+        declare_delayed(connection, "quorum")
+        for queue in QUEUES:
+            bind_delayed(connection, queue)
 
 
 class Topology(bootsteps.StartStopStep):
@@ -60,9 +99,16 @@ class Topology(bootsteps.StartStopStep):
         return bool(parent.conninfo.transport.driver_type == "amqp")
 
     def start(self, parent: Any) -> None:
-        """Declare on a connection of its own: a failure closes no channel of the worker."""
-        with parent.app.connection_for_write() as connection:
-            declare(connection)
+        """Declare on a connection of its own: a failure closes no channel of the worker.
+
+        Raises:
+            ConfigurationError: A queue or an exchange is there already and differs.
+        """
+        try:
+            with parent.app.connection_for_write() as connection:
+                declare(connection)
+        except MismatchError as error:
+            raise ConfigurationError(str(error)) from None
 
 
 # Celery's step binds all queues, so they must be there first.
@@ -76,14 +122,19 @@ class App(Celery):
     _declaring = Lock()
 
     def send_task(self, *args: Any, **options: Any) -> Any:
-        """Send a task; the first one that is delayed declares what it needs."""
+        """Send a task; the first one that is delayed declares what it needs.
+
+        Raises:
+            MismatchError: The queue is there already and differs.
+        """
         options.setdefault("confirm_timeout", CONFIRM_TIMEOUT)
         delay = self.seconds_until(options.get("countdown"), options.get("eta"))
         if delay > 0:
             self.declare_once()
             if delay < 1:
                 options["countdown"], options["eta"] = 1, None
-        return super().send_task(*args, **options)
+        with explained():
+            return super().send_task(*args, **options)
 
     def declare_once(self) -> None:
         """Declare everything, once in the life of a process."""

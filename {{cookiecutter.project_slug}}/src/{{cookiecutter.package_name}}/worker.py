@@ -22,12 +22,17 @@ from celery.exceptions import (
     TimeLimitExceeded,
     WorkerLostError,
 )
+from celery.signals import task_retry
+from celery.utils.log import get_logger
 from celery.worker import request, state
 from celery.worker.strategy import default
 
 from .context import handling
-from .reliability import dead_letters
+from .reliability import dead_letters, suspects
 from .reliability.dead_letters import DeadLetter, Reason
+from .reliability.suspects import CRASHES_HEADER
+
+logger = get_logger(__name__)
 
 #: Celery's types lack most of what is used here.
 BaseRequest: Any = request.Request
@@ -59,6 +64,10 @@ def check_form(message: Any) -> None:
             raise InvalidTaskError("the body is not [args, kwargs, embed], or there is no id")
 
 
+#: What says that the process of a task was lost.
+LOST = (SystemExit, KeyboardInterrupt, WorkerLostError)
+
+
 class Request(BaseRequest):  # type: ignore[misc]
     """A message that was taken."""
 
@@ -68,31 +77,96 @@ class Request(BaseRequest):  # type: ignore[misc]
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Handle the end of a task that took too long."""
         if not soft and not state.should_terminate:
+            suspects.end(self._context)
             self.write_letter(TimeLimitExceeded(timeout))
         handling(self.request_dict, super().on_timeout, soft, timeout)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
         """Handle the end of a task that failed, whose process may be lost."""
-        if self.is_final(error_of(exc_info)):
-            self.write_letter(error_of(exc_info), str(exc_info.traceback or ""))
+        error = error_of(exc_info)
+        if isinstance(error, LOST):
+            suspects.end(self._context)
+        if self.may_run_again(error) and handling(self.request_dict, self.run_again, exc_info):
+            return
+        if self.is_final(error):
+            self.write_letter(error, str(exc_info.traceback or ""))
+        if isinstance(error, MemoryError):
+            self.end_out_of_memory(error, exc_info)
+            return
         handling(self.request_dict, super().on_failure, exc_info, *args, **kwargs)
+
+    def end_out_of_memory(self, error: MemoryError, exc_info: Any) -> None:
+        """Let a task that was refused memory end as any other failure.
+
+        Celery raises its error in the main process, and the message is never acknowledged
+        (celery/worker/request.py, `on_failure`).
+        """
+        state.task_ready(self)
+        if self.task.acks_late:
+            self.acknowledge()
+        self.send_event("task-failed", exception=repr(error), traceback=str(exc_info.traceback))
 
     def is_final(self, error: Any) -> bool:
         """Whether nothing will run this task again."""
-        if isinstance(error, SystemExit | KeyboardInterrupt | WorkerLostError):
-            if self._already_cancelled or self._already_revoked or self._success_was_stored():
-                return False
-            retries, limit = self._context.retries, self.task.max_retries
-            return not self.task.retry_on_worker_lost or (limit is not None and retries >= limit)
+        if isinstance(error, LOST):
+            return not self.has_ended_otherwise()
         if isinstance(error, Reject):
             return not getattr(error, "requeue", False)
-        return not isinstance(error, Ignore | Retry | Terminated | MemoryError)
+        return not isinstance(error, Ignore | Retry | Terminated)
+
+    def has_ended_otherwise(self) -> bool:
+        """Whether the loss of its process says nothing about a task: it was stopped, or ready."""
+        return bool(self._already_cancelled or self._already_revoked or self._success_was_stored())
+
+    def may_run_again(self, error: Any) -> bool:
+        """Whether a task whose process was lost is below the cap of such runs."""
+        return (
+            isinstance(error, LOST)
+            and bool(self.task.retry_on_worker_lost)
+            and suspects.crashes(self._context) + 1 < self.task.max_crashes
+            and not self.has_ended_otherwise()
+        )
+
+    def run_again(self, exc_info: Any) -> bool:
+        """Send a task whose process was lost again; return whether that was possible.
+
+        It has the count of lost workers and no other: only errors use up retries, as Celery's own
+        way would (celery/worker/request.py, `_retry_worker_lost`).
+        """
+        task, context = self.task, self._context
+        crashes = suspects.crashes(context) + 1
+        again = task.signature_from_request(
+            context,
+            countdown=task.default_retry_delay,
+            retries=context.retries,
+            headers={**(context.headers or {}), CRASHES_HEADER: crashes},
+        )
+        try:
+            again.apply_async()
+        except Exception:
+            logger.exception("Cannot send %s[%s] again", self.name, self.id)
+            return False
+        logger.warning("Process of %s[%s] was lost, %d so far", self.name, self.id, crashes)
+        state.task_ready(self)
+        error = error_of(exc_info)
+        if not isinstance(error, WorkerLostError):  # such as the SystemExit of a signal
+            error = WorkerLostError(repr(error))
+        if self.store_errors:
+            task.backend.mark_as_retry(self.id, error, exc_info.traceback, request=context)
+        if task.acks_late:
+            self.acknowledge()
+        self.send_event("task-retried", exception=repr(error), traceback=str(exc_info.traceback))
+        reason = Retry(exc=error, when=task.default_retry_delay)
+        task.request_stack.push(context)
+        try:
+            task.on_retry(error, self.id, self.args, self.kwargs, exc_info)
+            task_retry.send(sender=task, request=context, reason=reason, einfo=exc_info)
+        finally:
+            task.request_stack.pop()
+        return True
 
     def _retry_worker_lost(self, exc: Exception, exc_info: Any) -> bool:
-        """Retry; a retry that cannot be sent makes the failure final."""
-        if super()._retry_worker_lost(exc, exc_info):
-            return True
-        self.write_letter(exc, str(exc_info.traceback or ""))
+        """Leave it at `run_again`, which has been asked before."""
         return False
 
     def write_letter(self, error: Any, traceback: str = "") -> None:
@@ -135,7 +209,7 @@ class Request(BaseRequest):  # type: ignore[misc]
             error=class_of(cause),
             text=str(getattr(cause, "text", cause)),
             traceback=traceback,
-            attempts=(headers.get("retries") or 0) + 1,
+            attempts=(headers.get("retries") or 0) + int(headers.get(CRASHES_HEADER) or 0) + 1,
             worker=self._hostname,
             started_at=self.started_at(),
         )
@@ -169,7 +243,7 @@ def reason_of(error: Any) -> str:
         return str(getattr(cause, "letter_reason", Reason.REJECTED))
     if isinstance(error, TimeLimitExceeded):
         return Reason.TIME_LIMIT
-    if isinstance(error, SystemExit | KeyboardInterrupt | WorkerLostError):
+    if isinstance(error, LOST):
         return Reason.WORKER_LOST
     return Reason.FAILED
 

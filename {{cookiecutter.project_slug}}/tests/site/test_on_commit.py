@@ -8,6 +8,10 @@ from django.test import TransactionTestCase
 
 from {{ cookiecutter.package_name }} import context
 from {{ cookiecutter.package_name }}.celery import app
+from {{ cookiecutter.package_name }}.queues import (
+    URGENT,
+    QueueName,
+)
 from {{ cookiecutter.package_name }}.tasks.base import BaseTask
 
 RAN: list[tuple[int, str | None]] = []
@@ -17,6 +21,11 @@ RAN: list[tuple[int, str | None]] = []
 def note(self: BaseTask, value: int) -> int:
     RAN.append((value, context.current().tenant))
     return value
+
+
+@app.task(base=BaseTask, bind=True, name="tests.find")
+def find(self: BaseTask, value: int) -> None:
+    RAN.append((value, (self.request.delivery_info or {})["routing_key"]))
 
 
 @pytest.mark.usefixtures("worker")
@@ -32,6 +41,11 @@ class OnCommitTest(TransactionTestCase):
         while len(RAN) < len(expected) and time.monotonic() < deadline:
             time.sleep(0.01)
         assert list(expected) == RAN
+
+    def test_an_urgent_one_stays_urgent(self) -> None:
+        with transaction.atomic():
+            find.apply_async_on_commit((1,), headers=URGENT)
+        self.assert_ran((1, QueueName.CRITICAL))
 
     def test_it_is_sent_with_the_commit_and_with_the_context_of_the_call(self) -> None:
         with transaction.atomic():

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from celery.exceptions import QueueNotFound
@@ -58,9 +59,9 @@ TASKS = {
 }
 
 
-def route(name: str, **kwargs: object) -> tuple[str, int]:
-    """Return where Celery would send a task."""
-    options = app.amqp.router.route({}, name, (), kwargs)
+def route(name: str, **options: Any) -> tuple[str, int]:
+    """Return where Celery would send a task with these options."""
+    options = app.amqp.router.route(options, name)
     return options["queue"].name, options.get("priority", app.conf.task_default_priority)
 
 
@@ -83,8 +84,16 @@ def test_an_unknown_task_goes_to_the_default_queue() -> None:
 
 
 def test_an_urgent_call_goes_to_the_critical_queue() -> None:
-    assert route("new.task", urgent=True) == (queues.QueueName.CRITICAL, queues.Priority.HIGH)
-    assert route("new.task", urgent="no") == (queues.QueueName.DEFAULT, queues.Priority.NORMAL)
+    critical = (queues.QueueName.CRITICAL, queues.Priority.HIGH)
+    for _ in range(2):  # routing one changes nothing for the next
+        assert route("new.task", headers=queues.URGENT) == critical
+    others = {queues.URGENT_HEADER: "no", "x-other": "yes"}
+    assert route("new.task", headers=others) == (queues.QueueName.DEFAULT, queues.Priority.NORMAL)
+
+
+def test_a_queue_that_the_caller_names_wins_over_urgency() -> None:
+    options = app.amqp.router.route({"queue": "io", "headers": queues.URGENT}, "new.task")
+    assert options["queue"].name == queues.QueueName.IO
 
 
 def test_a_misspelt_queue_is_refused() -> None:

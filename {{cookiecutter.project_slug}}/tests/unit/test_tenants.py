@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -15,10 +16,10 @@ def noisy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     tenants.noisy.cache_clear()
 
 
-def route(tenant: str | None, **kwargs: object) -> tuple[str, object]:
+def route(tenant: str | None, **options: Any) -> tuple[str, object]:
     """Return where Celery would send a task of a tenant."""
     with bind(tenant=tenant):
-        options = app.amqp.router.route({}, "heartbeat.beat", (), kwargs)
+        options = app.amqp.router.route(options, "heartbeat.beat")
     return options["queue"].name, options["priority"]
 
 
@@ -33,5 +34,6 @@ def test_others_stay_as_they_are(tenant: str | None) -> None:
 
 
 def test_what_a_person_waits_for_stays_urgent() -> None:
+    critical = (queues.QueueName.CRITICAL, queues.Priority.HIGH)
     for _ in range(2):  # routing one changes nothing for the next
-        assert route("acme", urgent=True) == (queues.QueueName.CRITICAL, queues.Priority.HIGH)
+        assert route("acme", headers=queues.URGENT) == critical

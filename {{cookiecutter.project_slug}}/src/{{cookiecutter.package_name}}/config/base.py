@@ -64,7 +64,8 @@ class Base(Broker):
 
     # At least once: acknowledge when a task has ended, not when it starts.
     task_acks_late: bool = True
-    # A killed child process is a retry with a limit; task_reject_on_worker_lost has none.
+    # A task whose process was killed runs again, up to `max_crashes` of tasks/base.py;
+    # task_reject_on_worker_lost has no limit.
     task_retry_on_worker_lost: bool = True
     task_soft_time_limit: PositiveFloat = limits.SOFT_LIMIT
     task_time_limit: PositiveFloat = limits.HARD_LIMIT

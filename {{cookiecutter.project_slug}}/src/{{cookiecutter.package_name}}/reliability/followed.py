@@ -77,11 +77,12 @@ def send(task: Task[Any, Any], kwargs: Mapping[str, Any], **options: Any) -> str
         options: Those of `apply_async`.
     """
     task_id = str(uuid4())
+    headers = {**(options.pop("headers", None) or {}), FOLLOWED_HEADER: "yes"}
     with noted(task.app, task_id):
         result = task.apply_async(
             kwargs=dict(kwargs),
             task_id=task_id,
-            headers={FOLLOWED_HEADER: "yes"},
+            headers=headers,
             ignore_result=False,
             **options,
         )

@@ -127,7 +127,8 @@ class BaseTask(Task[Any, Any]):
     retry_jitter = True
     # Seconds before a task whose process was killed runs again; Celery's default is 180.
     default_retry_delay = 5
-    # Runs of a task whose whole worker died each time, or was cut off from the broker.
+    # Runs in which the task's process or its whole worker died, by a signal or for want of memory,
+    # or was cut off from the broker. They use up no retry.
     max_crashes = 3
 
     # Names, since a process that only publishes needs neither.

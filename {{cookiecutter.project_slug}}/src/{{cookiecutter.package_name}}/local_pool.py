@@ -1,0 +1,64 @@
+"""Prefork processes that a signal never ends while they hold a lock.
+
+Where the broker has no event loop, as on files, Celery's processes share one pipe and its locks. A
+SIGTERM to the whole process group ends them all at once; one that has just got a lock takes it
+along, and the worker waits for that lock for ever (billiard/pool.py, `_help_stuff_finish`).
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from billiard import pool
+from billiard.common import TERM_SIGNAL, pickle_loads
+
+#: Seconds after which a waiting process looks whether it has been told to end.
+PATIENCE = 1.0
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let the signal that ends this process wait until the block has ended."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {TERM_SIGNAL})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+class Worker(pool.Worker):
+    """A process that reads and writes without interruption."""
+
+    def _make_recv_method(self, pipe: Any) -> Callable[[float], tuple[bool, Any]]:
+        def receive(_: float) -> tuple[bool, Any]:
+            with uninterrupted():
+                if not pipe._rlock.acquire(timeout=PATIENCE):
+                    return False, None
+                try:
+                    if not pipe._reader.poll(PATIENCE):
+                        return False, None
+                    body = pipe._reader.recv_bytes()
+                finally:
+                    pipe._rlock.release()
+            return True, pickle_loads(body)
+
+        return receive
+
+    def on_loop_start(self: Any, pid: int) -> None:
+        """Send results in one piece."""
+        put = self.outq.put
+
+        def put_uninterrupted(result: Any) -> None:
+            with uninterrupted():
+                put(result)
+
+        self.outq.put = put_uninterrupted
+
+
+class Pool(pool.Pool):
+    """A pool of such processes."""
+
+    Worker = Worker
