@@ -1,17 +1,25 @@
 {% if cookiecutter.beat == "redbeat" %}
 import inspect
+{% endif %}
+import logging
+{% if cookiecutter.beat == "redbeat" %}
 import re
 {% endif %}
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import pytest
 from celery.app.defaults import SETTING_KEYS
+from celery.bin.beat import beat
+from celery.bin.celery import celery
+from celery.bin.worker import worker
 {% if cookiecutter.beat == "redbeat" %}
 from redbeat.schedulers import RedBeatConfig
 {% endif %}
 
 from {{ cookiecutter.package_name }} import config, limits
-from {{ cookiecutter.package_name }}.celery import create_app
+from {{ cookiecutter.package_name }}.celery import app, create_app
 
 BROKER = "{{ cookiecutter._brokers[cookiecutter.broker].url }}"
 RESULTS = "redis://:s3cr3t@redis.internal/1"
@@ -96,6 +104,25 @@ def test_the_env_file_is_read_and_checked_like_the_process(
         config.load(env_file)
 
 
+@pytest.mark.parametrize("command", [worker, beat])
+@pytest.mark.parametrize(
+    ("value", "option", "expected"),
+    [("", (), "INFO"), ("DEBUG", (), "DEBUG"), ("error", (), "ERROR"), ("", ("-lERROR",), "ERROR")],
+)
+def test_the_log_level_comes_from_its_variable(
+    command: click.Command,
+    value: str,
+    option: tuple[str, ...],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(f"CELERY_{command.name}_LOGLEVEL".upper(), value)
+    config.load()
+    parent = click.Context(celery, obj=SimpleNamespace(app=app), auto_envvar_prefix="CELERY")
+    context = command.make_context(command.name, list(option), parent=parent)
+    assert context.params["loglevel"] == getattr(logging, expected)
+
+
 def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "broker_url"
     secret.write_text(f"{BROKER}\n")
@@ -140,8 +167,8 @@ def test_no_variable_leads_a_test_to_a_real_broker(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_app_can_be_made_from_other_settings() -> None:
-    app = create_app(config.Base(broker_url=BROKER{{ ", result_backend=RESULTS" if cookiecutter.result_backend != "none" }}))
-    assert app.conf.task_time_limit == limits.HARD_LIMIT
+    other = create_app(config.Base(broker_url=BROKER{{ ", result_backend=RESULTS" if cookiecutter.result_backend != "none" }}))
+    assert other.conf.task_time_limit == limits.HARD_LIMIT
 
 
 def test_the_example_env_file_names_every_setting(request: pytest.FixtureRequest) -> None:
