@@ -405,6 +405,7 @@ def test_the_integration_tests_of_a_project_use_the_given_broker(checkout: Check
 @in_checkouts(*EVERY_POOL, NO_RESULTS)
 def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
     project, before = checkout.project, set(os.listdir(checkout.project.folder))
+    checkout.variables |= {"CELERY_WORKER_LOGLEVEL": "DEBUG", "CELERY_BEAT_LOGLEVEL": "DEBUG"}
     checkout.start("make", "dev")
     checkout.wait(lambda: checkout.log().count(" ready.") == len(project.workers), "the workers are ready")
     checkout.wait(lambda: "beat: Starting" in checkout.log(), "beat is ready")
@@ -423,6 +424,8 @@ def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
     assert re.search(r"Idempotency-Key [-0-9a-f]{36}", shown), shown
     checkout.stop()
     assert "Traceback" not in checkout.log()
+    for debugged in ("Worker: Preparing bootsteps", "beat: Ticking with max interval"):
+        assert debugged in checkout.log()
     assert set(os.listdir(project.folder)) - before == {".celery", ".venv", "uv.lock"}
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
+from math import ceil
 from typing import Any
 
 from celery.utils.log import get_logger
@@ -77,7 +78,7 @@ def suspect(request: Any) -> str:
 def is_alone(client: Any, request: Any) -> bool:
     """Whether no other suspect runs in this worker; from now on, this one does."""
     place, task_id = suspect(request), request.id
-    free = client.set(place, task_id, nx=True, ex=limits.HARD_LIMIT)
+    free = client.set(place, task_id, nx=True, ex=ceil(limits.in_force().hard))
     return bool(free) or client.get(place) == task_id.encode()
 
 

@@ -52,14 +52,14 @@ class LoopThread:
 loop_thread = PerProcess(LoopThread, LoopThread.close)
 
 
-def run(coroutine: Coroutine[Any, Any, T], timeout: float = limits.SOFT_LIMIT) -> T:
+def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
     """Run a coroutine, in the context of the calling task, and return its result.
 
     It is cancelled when its time is over, or when the task is given up (soft time limit).
 
     Args:
         coroutine: The coroutine.
-        timeout: Seconds; by default the soft time limit, which not every pool enforces.
+        timeout: Seconds; by default the soft time limit of the task, which not every pool enforces.
 
     Raises:
         TimeoutError: It took longer; it has been cancelled. The task is tried again.
@@ -69,7 +69,8 @@ def run(coroutine: Coroutine[Any, Any, T], timeout: float = limits.SOFT_LIMIT) -
         coroutine.close()
         raise RuntimeError(sentence)
     ended = threading.Event()
-    limited = limit(coroutine, timeout, context.current(), ended)
+    seconds = limits.in_force().soft if timeout is None else timeout
+    limited = limit(coroutine, seconds, context.current(), ended)
     future = asyncio.run_coroutine_threadsafe(limited, loop_thread().loop)
     try:
         return future.result()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
-from celery import bootsteps
+from celery import Celery, bootsteps
 from celery.utils.log import get_logger
 
 from . import {{ "database, " if cookiecutter.__sql }}limits, local_pool
 from .config import ConfigurationError
+from .config.annotations import EVERY_TASK
 from .reliability import retention
 
 logger = get_logger(__name__)
@@ -33,6 +36,33 @@ def is_patched(pool: str) -> bool:
     patcher = import_module(name)
     check = patcher.is_module_patched if pool == "gevent" else patcher.is_monkey_patched
     return bool(check("socket"))
+
+
+def wrong_tasks(app: Celery, lease: float, pool: str) -> Iterator[str]:
+    """Yield a sentence for every task whose own limits break the time budget, or that is none.
+
+    Args:
+        app: The app, with all tasks imported.
+        lease: Time in seconds after which the broker gives the tasks of a silent worker away.
+        pool: The worker's pool.
+    """
+    annotated = {name for row in app.conf.task_annotations or () for name in row.table}
+    for name in sorted(annotated - app.tasks.keys() - {EVERY_TASK}):
+        hint = "".join(f": did you mean {close}" for close in get_close_matches(name, app.tasks, 1))
+        yield f"CELERY_TASK_ANNOTATIONS names {name!r}, and there is no such task{hint}"
+    usual = app.conf.task_soft_time_limit
+    tasks: Mapping[str, Any] = app.tasks
+    for name, task in sorted(tasks.items()):
+        soft, hard = task.soft_time_limit, task.time_limit
+        if hard <= soft == usual:
+            logger.warning(
+                "Task %s ends by its time limit (%g s) before the soft limit of all tasks (%g s):"
+                " set its soft_time_limit if it needs time to clean up",
+                *(name, hard, soft),
+            )
+            soft = hard / 2
+        if sentence := limits.broken(soft, hard, limits.SHUTDOWN_GRACE, lease, pool, name):
+            yield sentence
 
 
 class StartupChecks(bootsteps.Step):
@@ -68,6 +98,8 @@ class StartupChecks(bootsteps.Step):
             pool,
         )
         if sentence:
+            raise ConfigurationError(sentence)
+        for sentence in wrong_tasks(parent.app, lease, pool):
             raise ConfigurationError(sentence)
 {% if cookiecutter.__sql %}
         database.prepare(pool, parent.concurrency)

@@ -90,9 +90,9 @@ def arguments(settings: config.Database) -> dict[str, Any]:
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
     """
     timeouts = {
-        "statement_timeout": settings.statement_timeout,
+        "statement_timeout": settings.statement_timeout or limits.configured().soft,
         # Of a transaction that stands still, such as that of a frozen worker: it holds locks.
-        "idle_in_transaction_session_timeout": limits.HARD_LIMIT,
+        "idle_in_transaction_session_timeout": limits.longest(),
     }
     return {
         "application_name": __package__,

@@ -69,6 +69,11 @@ def test_whatever_stops_a_worker_grants_the_time_budget(name: str) -> None:
     assert granted == expected, f"{name} is not SHUTDOWN_GRACE in limits.py"
 
 
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_no_command_takes_the_log_level_away_from_its_variable(name: str) -> None:
+    assert "--loglevel" not in TEXTS[name], f"{name}: set CELERY_WORKER_LOGLEVEL instead"
+
+
 def test_the_probe_allows_what_the_time_budget_says() -> None:
     allowed = re.search(r"(?m)^allowed=(\d+)", TEXTS["deploy/alive"])
     assert allowed

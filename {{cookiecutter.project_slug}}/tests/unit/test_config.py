@@ -1,17 +1,28 @@
 {% if cookiecutter.beat == "redbeat" %}
 import inspect
+{% endif %}
+import json
+import logging
+{% if cookiecutter.beat == "redbeat" %}
 import re
 {% endif %}
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import pytest
+from celery import Task
 from celery.app.defaults import SETTING_KEYS
+from celery.bin.beat import beat
+from celery.bin.celery import celery
+from celery.bin.worker import worker
 {% if cookiecutter.beat == "redbeat" %}
 from redbeat.schedulers import RedBeatConfig
 {% endif %}
 
 from {{ cookiecutter.package_name }} import config, limits
-from {{ cookiecutter.package_name }}.celery import create_app
+from {{ cookiecutter.package_name }}.celery import app, create_app
+from {{ cookiecutter.package_name }}.config.annotations import Annotation
 
 BROKER = "{{ cookiecutter._brokers[cookiecutter.broker].url }}"
 RESULTS = "redis://:s3cr3t@redis.internal/1"
@@ -58,6 +69,11 @@ def test_the_string_false_is_false_and_numbers_are_numbers(monkeypatch: pytest.M
         ("CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_TIMOUT", "5", "SOCKET_TIMOUT='5'"),
         ("CELERY_TASK_ANNOTATIONS", '{"*": {"rate_limit": "1"}}', "RATE_LIMIT='1' is wrong"),
         ("CELERY_TASK_ANNOTATIONS", '{"*": {"rate": "1/s"}}', "RATE='1/s' is wrong"),
+        ("CELERY_TASK_ANNOTATIONS", '{"*": {"time_limit": -1}}', "TIME_LIMIT=-1 is wrong"),
+        ("CELERY_TASK_ANNOTATIONS", '{"*": {"queue": "blk"}}', "'bulk'"),
+        ("CELERY_TASK_ANNOTATIONS", '{"*": {"serializer": "jsno"}}', "such as json"),
+        ("CELERY_TASK_ANNOTATIONS", '{"*": {"compression": "zip"}}', "such as zlib"),
+        ("CELERY_TASK_ANNOTATIONS", '{"*": {"retry_backoff": 9}}', "RETRY_BACKOFF=9 is wrong"),
         ("CELERY_BROKER_URL_FILE", "/no/such/file", "cannot be read"),
     ],
 )
@@ -94,6 +110,25 @@ def test_the_env_file_is_read_and_checked_like_the_process(
     env_file.write_text("CELERY_TASK_ACKS_LAET=true\n")
     with pytest.raises(config.ConfigurationError, match="did you mean CELERY_TASK_ACKS_LATE"):
         config.load(env_file)
+
+
+@pytest.mark.parametrize("command", [worker, beat])
+@pytest.mark.parametrize(
+    ("value", "option", "expected"),
+    [("", (), "INFO"), ("DEBUG", (), "DEBUG"), ("error", (), "ERROR"), ("", ("-lERROR",), "ERROR")],
+)
+def test_the_log_level_comes_from_its_variable(
+    command: click.Command,
+    value: str,
+    option: tuple[str, ...],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(f"CELERY_{command.name}_LOGLEVEL".upper(), value)
+    config.load()
+    parent = click.Context(celery, obj=SimpleNamespace(app=app), auto_envvar_prefix="CELERY")
+    context = command.make_context(command.name, list(option), parent=parent)
+    assert context.params["loglevel"] == getattr(logging, expected)
 
 
 def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,8 +175,8 @@ def test_no_variable_leads_a_test_to_a_real_broker(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_app_can_be_made_from_other_settings() -> None:
-    app = create_app(config.Base(broker_url=BROKER{{ ", result_backend=RESULTS" if cookiecutter.result_backend != "none" }}))
-    assert app.conf.task_time_limit == limits.HARD_LIMIT
+    other = create_app(config.Base(broker_url=BROKER{{ ", result_backend=RESULTS" if cookiecutter.result_backend != "none" }}))
+    assert other.conf.task_time_limit == limits.HARD_LIMIT
 
 
 def test_the_example_env_file_names_every_setting(request: pytest.FixtureRequest) -> None:
@@ -150,6 +185,49 @@ def test_the_example_env_file_names_every_setting(request: pytest.FixtureRequest
         parts = getattr(info.annotation, "model_fields", None)
         for name in [f"{field}__{part}" for part in parts] if parts else [field]:
             assert f"\n# CELERY_{name.upper()}=" in text
+
+
+ATTRIBUTES = {
+    "rate_limit": "2/m",
+    "time_limit": 60.0,
+    "soft_time_limit": 50.0,
+    "max_retries": 1,
+    "default_retry_delay": 2.5,
+    "acks_late": False,
+    "ignore_result": False,
+    "track_started": True,
+    "queue": "bulk",
+    "priority": 5,
+    "expires": 30.0,
+    "compression": "zlib",
+    "serializer": "json",
+}
+
+
+def test_an_annotation_sets_each_attribute_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"tests.task": ATTRIBUTES, "*": {"max_retries": 7, "acks_late": None}}
+    monkeypatch.setenv("CELERY_TASK_ANNOTATIONS", json.dumps(given))
+    annotated = create_app(config.load())
+
+    def nothing() -> None: ...
+
+    task, other = (
+        annotated.task(name=name, shared=False)(nothing) for name in ("tests.task", "tests.other")
+    )
+    assert {name: getattr(task, name) for name in ATTRIBUTES} == ATTRIBUTES
+    assert (other.max_retries, other.acks_late) == (7, True)
+    assert other.time_limit == limits.HARD_LIMIT
+
+
+def test_every_attribute_of_a_task_is_an_annotation_or_takes_a_class() -> None:
+    simple = (bool, int, float, str, type(None))
+    public = {
+        name
+        for name, value in vars(Task).items()
+        if isinstance(value, simple) and not name.startswith("_")
+    }
+    internal = {"Request", "Strategy", "abstract", "backend", "name", "request_stack"}
+    assert public - internal <= Annotation.model_fields.keys()
 
 
 def test_a_limit_for_a_task_wins_over_that_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

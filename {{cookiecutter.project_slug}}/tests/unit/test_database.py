@@ -6,10 +6,16 @@ import pytest
 from sqlalchemy import exc, func, select, text
 
 from {{ cookiecutter.package_name }} import config, database
+{% if cookiecutter.database == "postgresql" %}
+from {{ cookiecutter.package_name }}.celery import app
+{% endif %}
 from {{ cookiecutter.package_name }}.config import (
     database as settings,
 )
 from {{ cookiecutter.package_name }}.models import OutboxMessage
+{% if cookiecutter.database == "postgresql" %}
+from {{ cookiecutter.package_name }}.tasks import heartbeat
+{% endif %}
 
 URL = "{{ cookiecutter._databases[cookiecutter.database].url }}"
 
@@ -104,6 +110,17 @@ def test_a_worker_has_a_connection_for_each_task_of_a_process(
     assert database.tasks_at_once == expected
 
 
+{% if cookiecutter.database == "postgresql" %}
+def test_a_server_is_told_the_limits_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.conf, "task_soft_time_limit", 5)
+    monkeypatch.setitem(app.conf, "task_time_limit", 6)
+    monkeypatch.setattr(heartbeat.beat, "time_limit", 320)
+    options = database.arguments(settings.Database())["options"]
+    assert "statement_timeout=5000 " in options
+    assert "idle_in_transaction_session_timeout=320000" in options
+
+
+{% endif %}
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "load", settings.load.__wrapped__)

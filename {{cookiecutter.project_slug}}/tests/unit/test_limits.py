@@ -2,10 +2,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import Celery
+from celery import Celery, current_app
 from celery.worker import state
 
 from {{ cookiecutter.package_name }} import checks, config, limits
+from {{ cookiecutter.package_name }}.config.annotations import Annotation, Annotations
+
+
+def nothing() -> None:
+    """Be the body of a task."""
 
 
 def worker(pool: str, lease: float) -> SimpleNamespace:
@@ -70,6 +75,52 @@ def test_heartbeats_and_gossip_are_sent_only_with_task_events(task_events: bool)
 )
 def test_a_broken_time_budget_is_named(soft: float, hard: float, grace: float) -> None:
     assert "must be below" in str(limits.broken(soft, hard, grace, lease=30))
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"time_limit": limits.SHUTDOWN_GRACE}, "must be below the shutdown grace"),
+        ({"soft_time_limit": limits.HARD_LIMIT}, "must be below the hard one"),
+        ({"soft_time_limit": 20, "time_limit": 10}, "must be below the hard one"),
+    ],
+)
+@pytest.mark.parametrize("where", ["decorator", "annotation"])
+def test_the_limits_of_a_task_are_compared_by_its_name(
+    own: dict[str, float], expected: str, where: str
+) -> None:
+    starting = worker("prefork", limits.LEASE)
+    if where == "annotation":
+        rows = {"tests.long": Annotation.model_validate(own)}
+        starting.app.conf.task_annotations = (Annotations(rows),)
+        own = {}
+    starting.app.task(shared=False, name="tests.long", **own)(nothing)
+    with pytest.raises(config.ConfigurationError, match=expected) as error:
+        checks.StartupChecks(starting)
+    assert "task 'tests.long': " in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_task_may_have_a_shorter_time_limit_only(caplog: pytest.LogCaptureFixture) -> None:
+    starting = worker("prefork", limits.LEASE)
+    starting.app.task(shared=False, name="tests.short", time_limit=10)(nothing)
+    checks.StartupChecks(starting)
+    assert "Task tests.short ends by its time limit (10 s) before the soft limit" in caplog.text
+
+
+def test_an_annotation_of_no_task_is_refused() -> None:
+    starting = worker("prefork", limits.LEASE)
+    rows = {"*": Annotation(acks_late=True), "tests.lnog": Annotation(time_limit=10)}
+    starting.app.conf.task_annotations = (Annotations(rows),)
+    starting.app.task(shared=False, name="tests.long")(nothing)
+    with pytest.raises(config.ConfigurationError, match=r"'tests.lnog'.*tests\.long"):
+        checks.StartupChecks(starting)
+
+
+def test_the_settings_win_over_the_constants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(current_app.conf, "task_soft_time_limit", 5.5)
+    monkeypatch.setitem(current_app.conf, "task_time_limit", 6.5)
+    assert limits.in_force() == limits.configured() == (5.5, 6.5)
 
 
 class Job:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import current_app
 from fakeredis import FakeRedis
 from redis.exceptions import RedisError
 
@@ -297,10 +298,14 @@ def test_a_circuit_opens_after_failures_in_a_row_and_closes_after_a_success(
     assert server.call(counted, "b") == {"b": 1}
 
 
-def test_one_call_tries_whether_a_server_is_back(redis: FakeRedis) -> None:
+def test_one_call_tries_whether_a_server_is_back(
+    redis: FakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(current_app.conf, "task_time_limit", 6.5)
     server = circuit.Circuit("a", failures=1, pause=0)
 
     def inside(order: str) -> None:
+        assert 0 < redis.ttl(server.trial_key) <= 7  # no call lasts longer
         with pytest.raises(circuit.CircuitOpenError):
             server.call(Counted(), "a")
 

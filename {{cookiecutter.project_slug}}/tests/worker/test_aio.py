@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from {{ cookiecutter.package_name }} import aio, checks, context
+from {{ cookiecutter.package_name }} import aio, checks, context, limits
 from {{ cookiecutter.package_name }}.celery import app
 
 CLEANED: list[str] = []
@@ -55,6 +55,21 @@ def run_look() -> list[str | None]:
 @app.task(name="tests.wait", max_retries=0)
 def run_wait(name: str) -> None:
     aio.run(wait(name), timeout=1)
+
+
+@app.task(name="tests.own_limits", soft_time_limit=1, time_limit=9)
+def run_own_limits() -> list[float]:
+    try:
+        aio.run(wait("own"))
+    except TimeoutError:
+        return list(limits.in_force())
+    return []
+
+
+def test_without_a_timeout_the_soft_limit_of_the_task_holds(run: Callable[..., Any]) -> None:
+    assert run(run_own_limits) == ("SUCCESS", [1, 9])
+    sent = run_own_limits.signature(options={"soft_time_limit": 0.2, "time_limit": 8})
+    assert run(sent) == ("SUCCESS", [0.2, 8])
 
 
 def test_tasks_share_a_loop_in_a_thread_of_its_own(run: Callable[..., Any]) -> None:

@@ -247,7 +247,7 @@ def test_a_file_that_is_too_large_fails_at_once(
 def test_a_download_takes_no_longer_than_a_task_may(
     url: str, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "SOFT_LIMIT", -1)
+    monkeypatch.setattr(limits, "in_force", lambda: limits.Limits(-1, 300))
     monkeypatch.setattr(steps.download, "max_retries", 0)
     assert type(run(steps.download, url, "orders").value) is base.TransientError
     assert files() == set()

@@ -188,9 +188,13 @@ def raises(*_: object, **__: object) -> None:
 
 
 @pytest.mark.usefixtures("_nothing_sent")
-def test_suspects_run_one_at_a_time_so_that_one_is_known_as_the_culprit(ended: Ended) -> None:
+def test_suspects_run_one_at_a_time_so_that_one_is_known_as_the_culprit(
+    ended: Ended, redis: FakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     headers = {suspects.CRASHES_HEADER: 2}
+    monkeypatch.setitem(app.conf, "task_time_limit", 6.5)
     assert start(False, 2) == "starts"
+    assert 0 < redis.ttl(suspects.suspect(SimpleNamespace(hostname="general@host"))) <= 7
     assert start(False, 2, "2") == "Retry"
     assert start(True, 2, "2") == "Retry"
     assert start(False, 0, "3") == "starts"  # no suspect

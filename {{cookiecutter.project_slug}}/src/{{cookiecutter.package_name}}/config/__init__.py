@@ -17,7 +17,14 @@ from pydantic import ValidationError
 
 from .base import PREFIX, Base
 from .development import Development
-from .environment import ENV_FILE, ConfigurationError, explain, read_env_file, secrets_from_files
+from .environment import (
+    ENV_FILE,
+    ConfigurationError,
+    explain,
+    read_env_file,
+    secrets_from_files,
+    set_log_levels,
+)
 from .production import Production
 from .staging import Staging
 from .testing import Testing
@@ -57,6 +64,7 @@ def load(env_file: Path = ENV_FILE) -> Base:
         ConfigurationError: A value is wrong, or a variable is unknown.
     """
     read_env_file(env_file)
+    set_log_levels()
     environment = os.environ.get("APP_ENV") or "development"
     if environment not in ENVIRONMENTS:
         raise ConfigurationError(

@@ -75,7 +75,7 @@ class Base(Broker):
     task_create_missing_queues: bool = False
     # Results cost a write each; a task that has one to give sets ignore_result=False.
     task_ignore_result: bool = True
-    # How often one worker starts a task, by the task's name, or `*` for all.
+    # Attributes of tasks, such as limits of one worker, by the task's name, or `*` for all.
     task_annotations: dict[str, Annotation] = Field(default={})
     # Give up after about a second when the broker is down, with an error for the caller.
     task_publish_retry_policy: dict[str, float] = Field(
@@ -135,4 +135,4 @@ class Base(Broker):
     def for_celery(self) -> dict[str, Any]:
         """Return the settings as Celery takes them."""
         settings = self.model_dump(exclude_none=True)
-        return {**settings, "task_annotations": (Annotations(settings["task_annotations"]),)}
+        return {**settings, "task_annotations": (Annotations(self.task_annotations),)}

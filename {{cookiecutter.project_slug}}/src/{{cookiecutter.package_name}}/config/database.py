@@ -10,9 +10,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-{% if cookiecutter.database == "postgresql" %}
-from .. import limits
-{% endif %}
 from .environment import ConfigurationError, explain, read_env_file, secrets_from_files
 {% if cookiecutter.database == "postgresql" %}
 from .urls import unsafe
@@ -48,8 +45,9 @@ class Database(BaseSettings):
 {% if cookiecutter.database == "postgresql" %}
     # Seconds to wait until a new one is made.
     connect_timeout: PositiveInt = 5
-    # Seconds that a statement may take, its wait for locks included.
-    statement_timeout: PositiveFloat = limits.SOFT_LIMIT
+    # Seconds that a statement may take, its wait for locks included; without it, the soft time
+    # limit of tasks.
+    statement_timeout: PositiveFloat | None = None
 {% endif %}
 
     @model_validator(mode="after")

@@ -31,6 +31,17 @@ def read_env_file(env_file: Path = ENV_FILE) -> None:
             os.environ.setdefault(name, value or "")
 
 
+def set_log_levels() -> None:
+    """Let workers and beat log at INFO unless a variable or an option says otherwise.
+
+    Celery's own default is WARNING. Its command line imports the app before it reads the variables
+    of a worker or beat, and an option in a command would win over them.
+    """
+    for command in ("WORKER", "BEAT"):
+        variable = f"CELERY_{command}_LOGLEVEL"
+        os.environ[variable] = os.environ.get(variable) or "INFO"
+
+
 def secrets_from_files(settings_class: type[BaseSettings]) -> dict[str, Any]:
     """Read the settings whose variable ends in `_FILE`.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import ceil
 from typing import TypeVar
 
 from celery.exceptions import SoftTimeLimitExceeded
@@ -84,7 +85,8 @@ class Circuit:
 
     def may_try(self) -> bool:
         """Return whether this call is the one that tries."""
-        return bool(store.client().set(self.trial_key, 1, nx=True, ex=limits.HARD_LIMIT))
+        longest = ceil(limits.in_force().hard)
+        return bool(store.client().set(self.trial_key, 1, nx=True, ex=longest))
 
     def open_error(self, opened_at: datetime | None) -> CircuitOpenError:
         """Return the error for a call that is not made: it says how long to wait."""

@@ -105,7 +105,8 @@ def download(self: HTTPTask, url: str, import_id: str) -> None:
     source = work(import_id, "source.csv")
     if saved(import_id) or artifacts.exists(source):
         return
-    most, deadline = settings().import_max_bytes, time.monotonic() + limits.SOFT_LIMIT
+    most, longest = settings().import_max_bytes, limits.in_force().soft
+    deadline = time.monotonic() + longest
     try:
         with self.http.stream("GET", url, timeout=settings().import_timeout) as response:
             errors.raise_for_response(response)
@@ -115,7 +116,7 @@ def download(self: HTTPTask, url: str, import_id: str) -> None:
                     if file.tell() > most:
                         raise PermanentError(f"GET {url}: more than {most} bytes")
                     if time.monotonic() > deadline:
-                        raise TransientError(f"GET {url}: took {limits.SOFT_LIMIT} s")
+                        raise TransientError(f"GET {url}: took {longest:g} s")
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise PermanentError(f"GET {url}: {error}") from error
     except httpx.TransportError as error:
