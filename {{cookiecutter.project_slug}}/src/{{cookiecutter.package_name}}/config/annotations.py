@@ -16,7 +16,7 @@ EVERY_TASK = "*"
 class Annotation(BaseModel):
     """What is set for a task."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     #: How often one worker starts it, such as `10/s`, `100/m`, `1000/h`.
     rate_limit: str = Field(pattern=r"^[0-9]+(\.[0-9]+)?/[smh]$")
