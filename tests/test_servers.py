@@ -697,7 +697,7 @@ def refusal(project: Project, line: str, cwd: Path, **variables: str) -> str:
 
 WRONG = {
     "maybe": ({"CELERY_TASK_ACKS_LATE": "maybe"}, "CELERY_TASK_ACKS_LATE='maybe'"),
-    "misspelt": ({"CELERY_TASK_ACK_LATE": "true"}, "did you mean CELERY_TASK_ACKS_LATE"),
+    "misspelt": ({"CELERY_TASK_ACK_LATE": "true"}, "Did you mean CELERY_TASK_ACKS_LATE"),
     "soft limit": ({"CELERY_TASK_SOFT_TIME_LIMIT": "1000"}, "must be below the hard one"),
     "no broker": ({"APP_ENV": "production", "CELERY_BROKER_URL": ""}, "CELERY_BROKER_URL is not set"),
     "no verification": (
@@ -720,4 +720,4 @@ def test_a_wrong_setting_ends_a_command_in_one_line(
 def test_a_misspelt_setting_in_the_env_file_ends_a_worker_in_one_line(installed: Installed, tmp_path: Path) -> None:
     project = installed({})
     (tmp_path / ".env").write_text("CELERY_TASK_ACK_LATE=true\n", "utf-8")
-    assert "did you mean CELERY_TASK_ACKS_LATE" in refusal(project, project.lines["general"], tmp_path)
+    assert "Did you mean CELERY_TASK_ACKS_LATE" in refusal(project, project.lines["general"], tmp_path)

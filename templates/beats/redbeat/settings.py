@@ -1,10 +1,10 @@
 
-    beat_scheduler: str = f"{PACKAGE}.beat:Scheduler"
+    beat_scheduler: values.Importable = f"{PACKAGE}.beat:Scheduler"
     # Seconds until beat sees a schedule that another process has added; redbeat's default is 300.
-    beat_max_loop_interval: PositiveFloat = 5
+    beat_max_loop_interval: Seconds = 5
     # With one sleep more, seconds until another beat goes on in place of one that died: 30 in all.
     # redbeat's default is 25 minutes.
-    redbeat_lock_timeout: PositiveInt = 25
+    redbeat_lock_timeout: Count = 25
     # Where schedules are kept.
     redbeat_redis_url: str = Field(
         default_factory=lambda data: data.get({{ '"broker_url"' if cookiecutter.broker == "redis" else '"result_backend"' }}, ""), repr=False

@@ -1,9 +1,10 @@
 """How to reach the broker, a RabbitMQ."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .. import limits
+from .environment import Variables
+from .values import Count, Seconds
 
 
 class BrokerTransportOptions(BaseModel):
@@ -12,7 +13,7 @@ class BrokerTransportOptions(BaseModel):
     https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.pyamqp.html
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     # Wait until the broker has the message; otherwise what it refuses is lost without an error.
     confirm_publish: bool = True
@@ -24,7 +25,7 @@ LOCAL = ("filesystem://", "memory://")
 SCHEMES = ("amqp://", "amqps://", "pyamqp://")
 
 
-class Broker(BaseSettings):
+class Broker(Variables):
     """Settings that depend on the broker."""
 
     # Where the queues are: amqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST
@@ -32,9 +33,9 @@ class Broker(BaseSettings):
     broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
     # The tasks of a worker whose host is gone run elsewhere after about twice as long; those of a
     # killed process, whose connection the kernel closes, at once.
-    broker_heartbeat: PositiveInt = limits.LEASE
+    broker_heartbeat: Count = Field(default=limits.LEASE, lt=2**16)
     # Seconds to connect.
-    broker_connection_timeout: PositiveFloat = 2
+    broker_connection_timeout: Seconds = 2
 
     @field_validator("broker_url")
     @classmethod

@@ -8,7 +8,7 @@ from {{ cookiecutter.package_name }} import config
 @pytest.fixture(autouse=True)
 def production(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_ENV", "production")
-    monkeypatch.setenv("CELERY_RESULT_BACKEND", "redis://:s3cr3t@redis.internal/1")
+    monkeypatch.setenv("CELERY_RESULT_BACKEND", "{{ cookiecutter._result_urls[cookiecutter.result_backend] }}")
 
 
 @pytest.mark.parametrize("scheme", ["amqp", "amqps", "pyamqp"])

@@ -1,9 +1,10 @@
 """How to reach the broker, a Redis."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
-from pydantic_settings import BaseSettings
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from .. import limits, transport
+from .environment import Variables
+from .values import Count, ReadingOrder, Seconds
 
 
 class BrokerTransportOptions(BaseModel):
@@ -12,22 +13,22 @@ class BrokerTransportOptions(BaseModel):
     https://docs.celeryq.dev/projects/kombu/en/stable/reference/kombu.transport.redis.html
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     # How long a dead worker's tasks stay hidden. A live one renews its own: see lease.py.
-    visibility_timeout: PositiveFloat = limits.LEASE
+    visibility_timeout: Seconds = limits.LEASE
     # Look for such tasks every 2 seconds; the defaults add more than a minute to the timeout.
-    unacked_restore_interval: PositiveFloat = 2
-    unacked_restore_throttle: PositiveInt = 1
+    unacked_restore_interval: Seconds = 2
+    unacked_restore_throttle: Count = 1
     # Read the queues of a worker in the order of --queues, the urgent one first.
-    queue_order_strategy: str = "priority"
+    queue_order_strategy: ReadingOrder = "priority"
     # Without timeouts a lost network blocks a publisher for as long as the kernel retries.
-    socket_timeout: PositiveFloat = 2.5
-    socket_connect_timeout: PositiveFloat = 2
+    socket_timeout: Seconds = 2.5
+    socket_connect_timeout: Seconds = 2
     socket_keepalive: bool = True
-    health_check_interval: PositiveInt = 25
+    health_check_interval: Count = 25
     # kombu's 10 are fewer than greenlets need that acknowledge at once. One too many is an error.
-    max_connections: PositiveInt = 1000
+    max_connections: Count = 1000
     # The master that Sentinel watches, for sentinel://HOST:26379/0;sentinel://HOST:26379/0
     master_name: str | None = None
     # Prefix of all keys, for several projects in one database.
@@ -38,19 +39,19 @@ class BrokerTransportOptions(BaseModel):
 LOCAL = ("filesystem://", "memory://")
 
 
-class Broker(BaseSettings):
+class Broker(Variables):
     """Settings that depend on the broker."""
 
     # Where the queues are; use another database than for results.
     broker_url: str = Field(repr=False, description="give the URL of the broker")
     broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
     # Seconds after which a publisher stops trying to connect.
-    broker_connection_timeout: PositiveFloat = 1
+    broker_connection_timeout: Seconds = 1
     # Take a task when a process is free for it, so that none waits behind a long one.
     worker_disable_prefetch: bool = True
     # A task with a countdown waits in the memory of a worker. One that holds so many takes no other
     # task until some of them are due.
-    worker_eta_task_limit: PositiveInt = 10_000
+    worker_eta_task_limit: Count = 10_000
 
     @field_validator("broker_url")
     @classmethod

@@ -4,16 +4,18 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, PositiveFloat, {{ 'PositiveInt, ' if cookiecutter.__chords }}SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import fsspec
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from .config.environment import refusal
+from .config.environment import Variables, read
+from .config.values import {{ "Count, Seconds" if cookiecutter.__chords else "Seconds" }}
 
 
-class Settings(BaseSettings):
+class Settings(Variables):
     """Where mail, webhooks and files go."""
 
-    model_config = SettingsConfigDict(env_prefix="APP_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix="APP_")
 
     env: str = "development"
 
@@ -22,28 +24,46 @@ class Settings(BaseSettings):
 
     # Without a host, mail is written to .celery/outbox as .eml files.
     smtp_host: str = ""
-    smtp_port: int = 587
+    smtp_port: int = Field(default=587, gt=0, lt=2**16)
     smtp_username: str = ""
     smtp_password: SecretStr = SecretStr("")
     smtp_starttls: bool = True
-    smtp_timeout: PositiveFloat = 20
-    mail_from: str = "noreply@example.com"
+    smtp_timeout: Seconds = 20
+    mail_from: str = Field(
+        default="noreply@example.com", pattern=r"^([^@<>]+<)?[^@<>\s/:]+@[^@<>\s/:]+>?$"
+    )
 
-    webhook_timeout: PositiveFloat = 10
+    webhook_timeout: Seconds = 10
 {% if cookiecutter.__orders %}
 
     # The services that reserve, charge and ship an order.
-    shop_url: str = "http://127.0.0.1:8000"
+    shop_url: str = Field(default="http://127.0.0.1:8000", pattern="^https?://[^/]")
 {% endif %}
 {% if cookiecutter.__chords %}
 
     # Seconds without a byte, and size of a file to import.
-    import_timeout: PositiveFloat = 30
-    import_max_bytes: PositiveInt = 100_000_000
+    import_timeout: Seconds = 30
+    import_max_bytes: Count = 100_000_000
 {% endif %}
 
     # maintenance.check_disk fails when less is free.
-    min_free_disk_percent: PositiveFloat = 10
+    min_free_disk_percent: float = Field(default=10, gt=0, lt=100)
+
+    @field_validator("artifacts_url")
+    @classmethod
+    def check_artifacts(cls, url: str) -> str:
+        """Refuse a place that fsspec cannot reach."""
+        try:
+            fsspec.get_filesystem_class(fsspec.utils.get_protocol(url))
+            is_absolute = "://" in url or Path(url).is_absolute()
+        except (ValueError, ImportError):
+            is_absolute = False
+        if not is_absolute:
+            raise ValueError(
+                "fsspec knows no such place, or lacks its library: use one such as"
+                " file:///PATH/TO/FOLDER, or s3://BUCKET/PREFIX with s3fs installed"
+            )
+        return url
 
     @model_validator(mode="after")
     def check_production(self) -> Self:
@@ -63,7 +83,4 @@ def settings() -> Settings:
     Raises:
         ConfigurationError: A value is wrong or missing.
     """
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise refusal(error, "APP_") from None
+    return read(Settings)

@@ -97,7 +97,7 @@ def test_both_applications_answer() -> None:
         ("APP_API_TOKEN", "", "APP_API_TOKEN must be a random text"),
         ("DATABASE_URL", "", "DATABASE_URL is not set"),
         ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS is not set"),
-        ("SECURE_HSTS_SECONDS", "soon", "SECURE_HSTS_SECONDS Input should be a valid integer"),
+        ("SECURE_HSTS_SECONDS", "soon", "SECURE_HSTS_SECONDS='soon' is wrong: use a whole number"),
         ("SECRET_KEY_FILE", "/no/such/file", "both set"),
     ],
 )

@@ -139,7 +139,7 @@ def test_a_worker_does_not_start_with_wrong_settings(
     ("variables", "expected"),
     [
         ({"DATABASE_URL": "mysql://app:s3cr3t@localhost/app"}, "DATABASE_URL is refused: use one"),
-        ({"DATABASE_URL": "s3cr3t"}, "DATABASE_URL is no URL"),
+        ({"DATABASE_URL": "s3cr3t"}, "DATABASE_URL is not a valid URL"),
         ({"DATABASE_URL": "sqlite://"}, "in memory"),
         ({"DATABASE_POOL_SIZE": "many"}, "DATABASE_POOL_SIZE='many' is wrong"),
         ({"DATABASE_URL_FILE": "/no/such/file"}, "cannot be read"),

@@ -32,7 +32,7 @@ def test_a_full_disk_is_an_error(run: Callable[..., Any], monkeypatch: pytest.Mo
     state, free = run(maintenance.check_disk)
     assert state == "SUCCESS"
     assert 0 < free <= 100
-    monkeypatch.setenv("APP_MIN_FREE_DISK_PERCENT", "100")
+    monkeypatch.setenv("APP_MIN_FREE_DISK_PERCENT", "99.999")
     settings.cache_clear()
     assert isinstance(run(maintenance.check_disk).value, base.PermanentError)
     settings.cache_clear()

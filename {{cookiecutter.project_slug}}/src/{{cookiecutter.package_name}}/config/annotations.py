@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from kombu import compression, serialization
-from kombu.exceptions import SerializerNotInstalled
+from kombu import compression
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,17 +20,9 @@ from pydantic import (
 )
 
 from ..queues import QueueName
+from .values import Serializer
 
 EVERY_TASK = "*"
-
-
-def known_serializer(name: str) -> str:
-    """Refuse a serializer that kombu does not know."""
-    try:
-        serialization.dumps(None, serializer=name)
-    except SerializerNotInstalled:
-        raise ValueError("unknown serializer: use one such as json") from None
-    return name
 
 
 def known_compression(name: str) -> str:
@@ -53,7 +44,9 @@ class Annotation(BaseModel):
     https://docs.celeryq.dev/en/stable/reference/celery.app.task.html#celery.app.task.Task
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_enum_values=True, hide_input_in_errors=True
+    )
 
     #: How often one worker starts it, such as `10/s`, `100/m`, `1000/h`.
     rate_limit: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?/[smh]$")] | None = None
@@ -83,7 +76,7 @@ class Annotation(BaseModel):
     priority: NonNegativeInt | None = Field(default=None, le=9)
     #: Seconds after which a worker drops a message unrun.
     expires: PositiveFloat | None = None
-    serializer: Annotated[str, AfterValidator(known_serializer)] | None = None
+    serializer: Serializer | None = None
     compression: Annotated[str, AfterValidator(known_compression)] | None = None
     #: 2 is written to the disk of the broker, 1 is not.
     delivery_mode: NonNegativeInt | None = Field(default=None, ge=1, le=2)

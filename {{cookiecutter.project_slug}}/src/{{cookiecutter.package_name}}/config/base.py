@@ -5,21 +5,25 @@ All settings: https://docs.celeryq.dev/en/stable/userguide/configuration.html
 
 from typing import Any, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from .. import limits
 from ..queues import Priority, QueueName
+from . import urls, values
 from .annotations import Annotation, Annotations
 from .broker import Broker
 {% if cookiecutter.beat == "redbeat" %}
 from .redbeat import PACKAGE, STORES, RedBeatOptions, broken
 {% endif %}
+from .values import Count, Seconds
+from .variables import PREFIX
 
 {% if cookiecutter.__django and cookiecutter.beat != "redbeat" and "database" in (cookiecutter.beat, cookiecutter.result_backend) %}
 PACKAGE = __package__.partition(".")[0]
 {% endif %}
-PREFIX = "CELERY_"
+#: What the URL of a result backend may begin with.
+RESULTS = {{ cookiecutter._result_schemes[cookiecutter.result_backend] | tojson }}
 
 
 class Base(Broker):
@@ -27,10 +31,7 @@ class Base(Broker):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        env_ignore_empty=True,
-        extra="ignore",  # load() names unknown variables, and says what to do
-        frozen=True,
+        env_nested_delimiter="__",  # load() names unknown variables, and says what to do
     )
 
 {% if cookiecutter.result_backend == "redis" %}
@@ -42,7 +43,7 @@ class Base(Broker):
     # Tables in the database of the project.
     result_backend: str = f"{__package__.removesuffix('.config')}.results:Results"
     # Twice a second, who waits for a result looks; a chord waits until its parts have ended.
-    result_chord_retry_interval: PositiveFloat = 1
+    result_chord_retry_interval: Seconds = 1
 {% elif cookiecutter.__django and cookiecutter.result_backend == "database" %}
     # Rows of django-celery-results, in the database of Django.
     result_backend: str = f"{PACKAGE}.jobs.results.DatabaseBackend"
@@ -54,47 +55,40 @@ class Base(Broker):
     # Wait for a broker that is down, at start-up too and for as long as it takes. Celery documents
     # 0 as "for ever", but kombu 5.7 then gives up at once (kombu/utils/functional.py).
     broker_connection_retry_on_startup: bool = True
-    broker_connection_max_retries: PositiveInt = 1_000_000
+    broker_connection_max_retries: Count = 1_000_000
 
-    # Pickle runs code on loading; JSON is all that tasks may exchange.
-    task_serializer: str = "json"
-    result_serializer: str = "json"
-    accept_content: tuple[str, ...] = ("json",)
-    timezone: str = "UTC"
+    task_serializer: values.Serializer = "json"
+    result_serializer: values.Serializer = "json"
+    accept_content: tuple[values.Serializer, ...] = Field(default=("json",), min_length=1)
+    timezone: values.TimeZone = "UTC"
 
     # At least once: acknowledge when a task has ended, not when it starts.
     task_acks_late: bool = True
     # A task whose process was killed runs again, up to `max_crashes` of tasks/base.py;
     # task_reject_on_worker_lost has no limit.
     task_retry_on_worker_lost: bool = True
-    task_soft_time_limit: PositiveFloat = limits.SOFT_LIMIT
-    task_time_limit: PositiveFloat = limits.HARD_LIMIT
-    task_default_queue: str = QueueName.DEFAULT.value
-    task_default_priority: int = Priority.NORMAL.value
+    task_soft_time_limit: Seconds = limits.SOFT_LIMIT
+    task_time_limit: Seconds = limits.HARD_LIMIT
+    task_default_queue: QueueName = QueueName.DEFAULT
+    task_default_priority: values.PriorityNumber = Priority.NORMAL.value
     # A misspelt queue is an error for the caller, not a queue that nobody reads.
     task_create_missing_queues: bool = False
     # Results cost a write each; a task that has one to give sets ignore_result=False.
     task_ignore_result: bool = True
     # Attributes of tasks, such as limits of one worker, by the task's name, or `*` for all.
-    task_annotations: dict[str, Annotation] = Field(default={})
-    # Give up after about a second when the broker is down, with an error for the caller.
-    task_publish_retry_policy: dict[str, float] = Field(
-        default={
-            "max_retries": 2,
-            "interval_start": 0.1,
-            "interval_step": 0.2,
-            "interval_max": 0.5,
-        }
+    task_annotations: dict[str, Annotation] = Field(
+        default={}, examples=[{"*": {"rate_limit": "10/s"}}]
     )
+    task_publish_retry_policy: values.RetryPolicy = values.RetryPolicy()
 {% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
 
     # Call the error callback of a chord once, when all tasks of its header have ended.
     task_allow_error_cb_on_chord_header: bool = False
-    result_expires: PositiveFloat = 24 * 3600
+    result_expires: Seconds = 24 * 3600
 {% endif %}
 {% if cookiecutter.result_backend == "redis" %}
-    redis_socket_timeout: PositiveFloat = 1
-    redis_socket_connect_timeout: PositiveFloat = 1
+    redis_socket_timeout: Seconds = 1
+    redis_socket_connect_timeout: Seconds = 1
     redis_socket_keepalive: bool = True
     # Who publishes a task that keeps its result first subscribes to it; Celery would try for 20
     # seconds. A worker is patient: see checks.py.
@@ -104,20 +98,38 @@ class Base(Broker):
 {% endif %}
 
     # No more than a worker can run, so that little waits behind a long task.
-    worker_prefetch_multiplier: PositiveInt = 1
+    worker_prefetch_multiplier: Count = 1
     # Replace a prefork process after so many tasks or kilobytes: leaks stay small. It costs 0.2 s,
     # in which the worker starts no task.
-    worker_max_tasks_per_child: PositiveInt = 10_000
-    worker_max_memory_per_child: PositiveInt = 500_000
+    worker_max_tasks_per_child: Count = 10_000
+    worker_max_memory_per_child: Count = 500_000
     # Celery's formats, with what context.py adds to every record.
-    worker_log_format: str = (
+    worker_log_format: values.LogFormat = (
         "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s] %(message)s"
     )
-    worker_task_log_format: str = (
+    worker_task_log_format: values.TaskLogFormat = (
         "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s]"
         " %(task_name)s[%(task_id)s]: %(message)s"
     )
 {% include "beats/" ~ cookiecutter.beat ~ "/settings.py" ignore missing %}
+
+    @field_validator("*")
+    @classmethod
+    def check_url(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse the URL of a server that cannot be used; a list holds several."""
+        name = str(info.field_name)
+        if not isinstance(value, str) or not name.endswith(("_url", "_backend")):
+            return value
+        if name == "result_backend" and "://" not in value and "." in value:
+            return values.is_importable(value)
+        for url in urls.servers(value):
+            reason = urls.broken(url, RESULTS if name == "result_backend" else ())
+            if name.startswith("broker_"):
+                cls.check_scheme(url)
+                reason = reason or urls.refused_by_kombu(url)
+            if reason:
+                raise ValueError(reason)
+        return value
 
     @model_validator(mode="after")
     def check_time_budget(self) -> Self:

@@ -5,15 +5,18 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from .environment import ConfigurationError, explain, read_env_file, secrets_from_files
+from .environment import Variables, make_folder, read, read_env_file
 {% if cookiecutter.database == "postgresql" %}
-from .urls import unsafe
+from .urls import ENCODE, unsafe
+{% else %}
+from .urls import ENCODE
 {% endif %}
+from .values import Count, Seconds
 
 EXAMPLE = "{{ cookiecutter._databases[cookiecutter.database].example }}"
 
@@ -28,26 +31,26 @@ DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 def local() -> str:
     """Return the URL of a developer's own database, whose folder is made."""
-    LOCAL.parent.mkdir(exist_ok=True)
+    make_folder(LOCAL.parent)
     return f"sqlite:///{LOCAL.absolute()}"
 
 
-class Database(BaseSettings):
+class Database(Variables):
     """How to reach the database, and how long to wait for it."""
 
-    model_config = SettingsConfigDict(env_prefix="DATABASE_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DATABASE_")
 
     url: str = Field(default="", repr=False)
     # Connections of a process; without it, as many as it runs tasks at once.
-    pool_size: PositiveInt | None = None
+    pool_size: Count | None = None
     # Seconds to wait until a connection of the pool is free.
-    pool_timeout: PositiveFloat = 10
+    pool_timeout: Seconds = 10
 {% if cookiecutter.database == "postgresql" %}
     # Seconds to wait until a new one is made.
-    connect_timeout: PositiveInt = 5
+    connect_timeout: Count = 5
     # Seconds that a statement may take, its wait for locks included; without it, the soft time
     # limit of tasks.
-    statement_timeout: PositiveFloat | None = None
+    statement_timeout: Seconds | None = Field(default=None, le=2_000_000)
 {% endif %}
 
     @model_validator(mode="after")
@@ -56,10 +59,14 @@ class Database(BaseSettings):
         production = os.environ.get("APP_ENV") in {"staging", "production"}
         if production and not self.url:
             raise ValueError(f"DATABASE_URL is not set: give a URL such as {EXAMPLE}")
-        dialect = self.address.get_backend_name()
+        address = self.address
+        # What is left in the name of the host stood in the password.
+        if (address.host or "").count("@") or any(map(str.isspace, self.url)):
+            raise ValueError(f"DATABASE_URL is not a valid URL: {ENCODE}, such as {EXAMPLE}")
+        dialect = address.get_backend_name()
         if dialect {{ 'not in {"postgresql", "sqlite"}' if cookiecutter.database == "postgresql" else '!= "sqlite"' }}:
             raise ValueError(f"DATABASE_URL is refused: use one such as {EXAMPLE}")
-        if dialect == "sqlite" and self.address.database in {None, "", ":memory:"}:
+        if dialect == "sqlite" and address.database in {None, "", ":memory:"}:
             raise ValueError("DATABASE_URL is refused: a database in memory is seen by one thread")
 {% if cookiecutter.database == "postgresql" %}
         if production and dialect == "sqlite":
@@ -74,8 +81,10 @@ class Database(BaseSettings):
         """Return the URL as SQLAlchemy takes it."""
         try:
             {{ "url =" if cookiecutter.database == "postgresql" else "return" }} make_url(self.url or local())
-        except ArgumentError:  # its text would repeat the password
-            raise ValueError("DATABASE_URL is no URL") from None
+        except (ArgumentError, ValueError):  # its text would repeat the password
+            raise ValueError(
+                f"DATABASE_URL is not a valid URL: use one such as {EXAMPLE}"
+            ) from None
 {% if cookiecutter.database == "postgresql" %}
         return url.set(drivername=DRIVERS.get(url.get_backend_name(), url.drivername))
 {% endif %}
@@ -89,7 +98,4 @@ def load() -> Database:
         ConfigurationError: A value is wrong or missing.
     """
     read_env_file()
-    try:
-        return Database(**secrets_from_files(Database))
-    except ValidationError as error:
-        raise ConfigurationError("; ".join(explain(error, Database))) from None
+    return read(Database)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from . import local_broker
 from .base import Base
+from .environment import make_folder
 
 LOCAL = Path(".celery")
 
@@ -37,7 +38,7 @@ class Development(Base):
             settings["beat_schedule_filename"] = str(LOCAL / "beat-schedule")
 {% endif %}
         for name in ("queues", "control", "results"):
-            (LOCAL / name).mkdir(parents=True, exist_ok=True)
+            make_folder(LOCAL / name)
         if self.broker_url.startswith("filesystem://"):
             print("No CELERY_BROKER_URL: queues are files under .celery/", file=sys.stderr)
             local_broker.use()

@@ -1,17 +1,56 @@
-"""What settings are read from: variables of the process, the env file, files that hold a secret."""
+"""What settings are read from: variables of the process, the env file, files that hold a secret.
+
+Whatever is wrong ends the process with one line that names the variable and repeats no secret.
+"""
 
 from __future__ import annotations
 
+import io
+import json
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_args, get_origin
 
 from dotenv import dotenv_values
-from pydantic import ValidationError
-from pydantic_settings import BaseSettings
+from dotenv.parser import parse_stream
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 ENV_FILE = Path(".env")
+
+#: Ends of the names of fields that hold a secret even if nobody says so by `repr=False`.
+SECRETS = ("_url", "_backend", "_key", "_password", "_token")
+
+#: Values that an error may repeat: a number, or a word of letters.
+HARMLESS = re.compile(r"-?[0-9.]{1,15}|[A-Za-z_/]{1,24}")
+HARMLESS_KEY = re.compile(r"[A-Za-z_.*-]{1,80}")
+
+#: What service links of Kubernetes and Docker give to the port of a service.
+LINK = re.compile(r"(tcp|udp|sctp)://")
+
+#: What is allowed, by the first part of what pydantic calls a mistake.
+ALLOWED = {
+    "bool_": "use true or false",
+    "dict_": "use JSON",
+    "finite_": "use a number",
+    "float_": "use a number",
+    "int_": "use a whole number",
+    "model_": "use JSON",
+    "string_pattern": "use one",
+    "too_short": "give at least one",
+    "tuple_": "use words between commas",
+}
+
+S = TypeVar("S", bound=BaseSettings)
 
 
 class ConfigurationError(SystemExit):
@@ -21,14 +60,95 @@ class ConfigurationError(SystemExit):
     """
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(f"Configuration error: {sentence}")
+        super().__init__(f"Configuration error: {' '.join(sentence.split())}")
+
+
+class Environ(EnvSettingsSource):
+    """Variables of the process, and the files that those named `..._FILE` name."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {**super()._load_env_vars(), **secrets_from_files(self.settings_cls)}
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return what JSON stands for; words between commas where a list is meant.
+
+        Anything else stays as it is, so that validation names the variable.
+        """
+        try:
+            decoded = super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            decoded = value
+        if get_origin(field.annotation) is tuple and not isinstance(decoded, list | dict):
+            return [word.strip() for word in str(decoded).split(",") if word.strip()]
+        return decoded
+
+
+class Variables(BaseSettings):
+    """Settings that are read from variables. Neither errors nor `repr` show a secret."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments, and the environment."""
+        return (init_settings, Environ(settings_cls))
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        fields = type(self).model_fields
+        for name, value in super().__repr_args__():
+            if name not in fields or not is_secret(name, fields[name]):
+                yield name, value
+
+
+def read(settings_class: type[S]) -> S:
+    """Return the settings of this process.
+
+    Raises:
+        ConfigurationError: A value is wrong or missing.
+    """
+    try:
+        return settings_class()
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(explain(error, settings_class))) from None
 
 
 def read_env_file(env_file: Path = ENV_FILE) -> None:
-    """Set the variables of a file that the process does not have, except in testing."""
-    if os.environ.get("APP_ENV") != "testing":
-        for name, value in dotenv_values(env_file).items():
-            os.environ.setdefault(name, value or "")
+    """Set the variables of a file that the process does not have, except in testing.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or a line is not NAME=value.
+    """
+    if os.environ.get("APP_ENV") == "testing":
+        return
+    try:
+        text = env_file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigurationError(
+            f"{env_file} cannot be read ({error.strerror}): it must be a file of lines NAME=value"
+        ) from None
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise ConfigurationError(f"{env_file} is not text in UTF-8: save it in this encoding")
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error or (binding.key and binding.value is None):
+            raise ConfigurationError(
+                f"line {binding.original.line} of {env_file} is not NAME=value, such as"
+                " APP_ENV=development"
+            )
+    for name, value in dotenv_values(stream=io.StringIO(text)).items():
+        os.environ.setdefault(name, value or "")
 
 
 def set_log_levels() -> None:
@@ -42,49 +162,150 @@ def set_log_levels() -> None:
         os.environ[variable] = os.environ.get(variable) or "INFO"
 
 
-def secrets_from_files(settings_class: type[BaseSettings]) -> dict[str, Any]:
-    """Read the settings whose variable ends in `_FILE`.
+def secrets_from_files(settings_class: type[BaseSettings]) -> dict[str, str]:
+    """Read the settings whose variable ends in `_FILE`; return them by the variable's name.
 
     Raises:
         ConfigurationError: A file cannot be read, or the variable is set as well.
     """
-    secrets: dict[str, Any] = {}
-    for field in settings_class.model_fields:
+    secrets: dict[str, str] = {}
+    fields = settings_class.model_fields
+    for field in fields:
         variable = f"{settings_class.model_config['env_prefix']}{field.upper()}"
-        if path := os.environ.get(f"{variable}_FILE"):
-            if os.environ.get(variable):
-                raise ConfigurationError(f"{variable} and {variable}_FILE are both set: unset one")
-            try:
-                secrets[field] = Path(path).read_text(encoding="utf-8").strip()
-            except OSError as error:
-                raise ConfigurationError(
-                    f"{variable}_FILE={path!r} cannot be read: {error.strerror}"
-                ) from None
+        path = os.environ.get(f"{variable}_FILE")
+        if not path or f"{field}_file" in fields:  # of which the class takes care
+            continue
+        if os.environ.get(variable):
+            raise ConfigurationError(f"{variable} and {variable}_FILE are both set: unset one")
+        secrets[variable.lower()] = read_secret(f"{variable}_FILE", path)
     return secrets
 
 
-def explain(error: ValidationError, settings_class: type[BaseSettings]) -> Iterator[str]:
-    """Yield one sentence for every wrong value; secrets are not repeated."""
+def read_secret(variable: str, path: str) -> str:
+    """Return the text of a file.
+
+    Args:
+        variable: The name of the variable that names the file.
+        path: The file. It is not repeated: some give the secret itself.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        reason = error.strerror
+    except ValueError:
+        reason = "it is not text in UTF-8"
+    else:
+        if "\0" not in text:
+            return text
+        reason = "it is not text in UTF-8"
+    raise ConfigurationError(
+        f"{variable} names a file that cannot be read ({reason}): give the path of a file that"
+        " holds the value, such as /run/secrets/name"
+    ) from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        ConfigurationError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the folder {folder} cannot be made ({error.strerror}): start in a folder that this"
+            " process may write to"
+        ) from None
+
+
+def is_secret(name: str, field: FieldInfo) -> bool:
+    """Whether nobody may see the value of a field."""
+    return not field.repr or field.annotation is SecretStr or name.endswith(SECRETS)
+
+
+def explain(error: ValidationError, settings_class: type[BaseModel]) -> Iterator[str]:
+    """Yield one sentence for every wrong value; no secret is repeated."""
+    prefix = str(settings_class.model_config.get("env_prefix", ""))
     for detail in error.errors(include_url=False):
+        if detail["type"] == "default_factory_not_called":  # the default follows a wrong value
+            continue
         message = detail["msg"].removeprefix("Value error, ")
         if not detail["loc"]:
             yield message
             continue
-        prefix = settings_class.model_config["env_prefix"]
-        variable = prefix + "__".join(str(part) for part in detail["loc"]).upper()
-        field = settings_class.model_fields.get(str(detail["loc"][0]))
-        if detail["type"] == "missing":
-            yield f"{variable} is not set: {field.description if field else ''}"
-        elif field is None or not field.repr:
-            yield f"{variable} is wrong: {message}"
-        else:
-            yield f"{variable}={detail['input']!r} is wrong: {message}"
+        path = [str(part) for part in detail["loc"]]
+        parent, field = declared(settings_class, path)
+        # The keys of a table are the user's, and may be anything.
+        variable = prefix + "__".join(filter(HARMLESS_KEY.fullmatch, path)).upper()
+        if detail["type"] == "missing" and field is not None:
+            yield f"{variable} is not set: {field.description or 'give a value'}"
+            continue
+        if LINK.match(str(detail["input"])) and not detail["type"].endswith("value_error"):
+            yield (
+                f"{variable} is set by a service link of Kubernetes or Docker: turn these off"
+                " (enableServiceLinks: false), or give the service another name"
+            )
+            continue
+        if field is None and parent is not None:
+            names = ", ".join(sorted(parent.model_fields))
+            yield f"{variable} is not a known option: use one of {names}"
+            continue
+        shown = settings_class.model_fields[path[0]] if field is None else field
+        given = ""
+        if field is not None and HARMLESS.fullmatch(str(detail["input"])):
+            given = "" if is_secret(path[-1], field) else f"={detail['input']!r}"
+        yield f"{variable}{given} is wrong: {advice(detail['type'], message, shown)}"
 
 
-def refusal(error: ValidationError, prefix: str) -> ConfigurationError:
-    """Return what is wrong with settings as an error that repeats no value."""
-    sentences = (
-        " ".join([*(f"{prefix}{part}".upper() for part in detail["loc"]), detail["msg"]])
-        for detail in error.errors(include_url=False, include_input=False)
-    )
-    return ConfigurationError("; ".join(sentences))
+def declared(
+    model: type[BaseModel], path: list[str]
+) -> tuple[type[BaseModel] | None, FieldInfo | None]:
+    """Return the model that the last name of a path is looked up in, and its field if there is one.
+
+    A key of a table has no model: it is the user's.
+    """
+    inner: Any = model
+    parent, field = None, None
+    for name in path:
+        parent, field = None, None
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            parent, field = inner, inner.model_fields.get(name)
+            inner = None if field is None else field.annotation
+        else:  # what a table or a list holds
+            inner = [None, *get_args(inner)][-1]
+    return parent, field
+
+
+def advice(kind: str, message: str, field: FieldInfo) -> str:
+    """Return what is allowed, with an example.
+
+    Args:
+        kind: What pydantic calls the mistake.
+        message: What pydantic or a validator says.
+        field: The field, whose own example or default is shown.
+    """
+    default = field.get_default(call_default_factory=False)
+    example = written((field.examples or [default])[0])
+    such_as = f", such as {example}" if example else ""
+    if kind == "value_error":
+        return message
+    for start, allowed in ALLOWED.items():
+        if kind.startswith(start):
+            return f"{allowed}{such_as}"
+    return message.replace("Input should", "it should")
+
+
+def written(value: Any) -> str:
+    """Return a value as a variable holds it; of many options the first is enough."""
+    if isinstance(value, BaseModel):
+        return json.dumps(dict(list(value.model_dump(mode="json").items())[:1]))
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, str):
+        return str(value)
+    is_nothing = value is None or value is PydanticUndefined
+    return "" if is_nothing else json.dumps(value, default=str)

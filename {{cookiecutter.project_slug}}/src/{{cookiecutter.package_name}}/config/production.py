@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import model_validator
 
 from .base import Base
-from .urls import unsafe
+from .urls import servers, unsafe
 
 
 class Production(Base):
@@ -15,7 +15,8 @@ class Production(Base):
     def check_urls(self) -> Self:
         """Refuse a URL that would leak or lose work."""
         for name in type(self).model_fields:
-            url = getattr(self, name) if name.endswith(("_url", "_backend")) else None
-            if url and (reason := unsafe(url)):
-                raise ValueError(f"CELERY_{name.upper()} is refused: {reason}")
+            value = getattr(self, name) if name.endswith(("_url", "_backend")) else None
+            for url in servers(value or ""):
+                if reason := unsafe(url):
+                    raise ValueError(f"CELERY_{name.upper()} is refused: {reason}")
         return self

@@ -3,7 +3,9 @@
 https://redbeat.readthedocs.io/en/latest/config.html
 """
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict
+
+from .values import Count, Seconds
 
 PACKAGE = __package__.partition(".")[0]
 
@@ -14,13 +16,13 @@ STORES = ("redis://", "rediss://", "filesystem://", "file://", "memory://", "cac
 class RedBeatOptions(BaseModel):
     """Options of redbeat's Redis client, which takes none from the broker's."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     # Without timeouts a lost network blocks beat for as long as the kernel retries.
-    socket_timeout: PositiveFloat = 5
-    socket_connect_timeout: PositiveFloat = 5
+    socket_timeout: Seconds = 5
+    socket_connect_timeout: Seconds = 5
     socket_keepalive: bool = True
-    health_check_interval: PositiveInt = 25
+    health_check_interval: Count = 25
 
 
 def broken(loop_interval: float, lock_timeout: float) -> str | None:

@@ -1,6 +1,11 @@
-"""Which URL of a server production may use."""
+"""The URLs of servers: which ones can be used at all, and which ones production may use."""
 
+from __future__ import annotations
+
+from collections.abc import Collection
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from kombu import Connection
 
 DEFAULT_PASSWORDS = {
     "admin",
@@ -13,10 +18,78 @@ DEFAULT_PASSWORDS = {
     "secret",
 }
 
+#: What is for one machine: files and memory.
+LOCAL = {"filesystem", "memory", "file", "cache+memory"}
+
+AMQP = {"amqp", "amqps", "pyamqp"}
+REDIS = {"redis", "rediss", "sentinel"}
+
+#: What `ssl_cert_reqs` may be (kombu/utils/url.py, `parse_ssl_cert_reqs`).
+VERIFICATIONS = {"required", "optional", "none", "CERT_REQUIRED", "CERT_OPTIONAL", "CERT_NONE"}
+
+EXAMPLES = {
+    "amqp": "amqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST",
+    "amqps": "amqps://USER:PASSWORD@HOST:5671/VIRTUAL_HOST",
+    "pyamqp": "pyamqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST",
+    "redis": "redis://:PASSWORD@HOST:6379/0",
+    "rediss": "rediss://:PASSWORD@HOST:6379/0?ssl_cert_reqs=required",
+    "sentinel": "sentinel://:PASSWORD@HOST:26379/0",
+    "postgresql": "postgresql://USER:PASSWORD@HOST:5432/NAME",
+}
+
+ENCODE = "percent-encode the password (# is %23, / is %2F, ? is %3F, @ is %40, [ is %5B)"
+
+
+def servers(url: str) -> list[str]:
+    """Return the URLs of a list as Celery takes it, such as `amqp://one//;amqp://two//`."""
+    return url.split(";")
+
+
+def broken(url: str, schemes: Collection[str] = ()) -> str | None:
+    """Say in one sentence why the URL of a server cannot be used, or nothing.
+
+    Args:
+        url: The URL, of which nothing is repeated.
+        schemes: What it may begin with; without them, anything.
+    """
+    scheme = url.partition("://")[0] if "://" in url else ""
+    if not scheme or (schemes and scheme not in schemes):
+        named = [f"{name}://" for name in schemes if name not in LOCAL]
+        return f"use a URL that begins with {' or '.join(named or ['its scheme and ://'])}"
+    if scheme in LOCAL:
+        return None
+    example = f"such as {EXAMPLES.get(scheme, f'{scheme}://USER:PASSWORD@HOST')}"
+    try:
+        parts = urlsplit(url)
+        is_odd = parts.port == 0
+    except ValueError:  # its text repeats a part of the password
+        is_odd, parts = True, urlsplit(f"{scheme}://")
+    rest = f"{parts.path}{parts.query}"
+    if is_odd or "#" in url or "@" in rest or any(character.isspace() for character in url):
+        return f"it is not a valid URL: {f'{ENCODE}, ' if '@' in url else 'use one '}{example}"
+    if scheme in REDIS and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
+        return f"a database of Redis is a number: use one {example}"
+    requirement = parse_qs(parts.query).get("ssl_cert_reqs", ["none"])[0]
+    if requirement not in VERIFICATIONS:
+        return "ssl_cert_reqs must be required, optional or none"
+    return None
+
+
+def refused_by_kombu(url: str) -> str | None:
+    """Say why kombu does not take the options of the URL of a broker, or nothing."""
+    try:
+        Connection(url)
+    except (KeyError, TypeError, ValueError):  # whose text may repeat a part of it
+        return "what is behind its ? is not an option that kombu takes, or has a wrong value"
+    return None
+
 
 def unsafe(url: str) -> str | None:
-    """Say what is unsafe about the URL of a server, or nothing."""
+    """Say why production may not use the URL of a server, or nothing."""
     parts = urlsplit(url)
+    if parts.scheme in AMQP and not parts.password:
+        # https://github.com/celery/kombu/blob/main/kombu/transport/pyamqp.py
+        return f"without a password it means guest: use one such as {EXAMPLES[parts.scheme]}"
     if unquote(parts.password or "").lower() in DEFAULT_PASSWORDS:
         return "its password is a well-known default: set another one"
     # Without ssl_cert_reqs kombu verifies nothing and says nothing:
@@ -24,6 +97,6 @@ def unsafe(url: str) -> str | None:
     requirement = parse_qs(parts.query).get("ssl_cert_reqs", [""])[0]
     if parts.scheme == "rediss" and requirement not in {"required", "CERT_REQUIRED"}:
         return "its certificate would not be verified: add ?ssl_cert_reqs=required"
-    if parts.scheme in {"filesystem", "memory", "file", "cache+memory"}:
+    if parts.scheme in LOCAL:
         return f"{parts.scheme}:// is for one machine only: use a server"
     return None

@@ -13,10 +13,11 @@ from pathlib import Path
 from time import monotonic
 
 from celery.utils.log import get_logger
-from pydantic import PositiveFloat, PositiveInt, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-from ..config.environment import refusal
+from ..config.environment import Variables, read
+from ..config.values import Count
 from .dead_letters import DeadLetter, Store, timestamp
 
 logger = get_logger(__name__)
@@ -29,13 +30,13 @@ INTERVAL = 60
 LETTERS = 100
 
 
-class Settings(BaseSettings):
+class Settings(Variables):
     """Variables that begin with `APP_DEAD_LETTERS_`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX)
 
-    max_age_days: PositiveFloat = 90
-    max_number: PositiveInt = 100_000
+    max_age_days: float = Field(default=90, gt=0, le=36_500)
+    max_number: Count = 100_000
     # A file to which the oldest letters are appended before they are deleted.
     archive: Path | None = None
 
@@ -47,10 +48,7 @@ def settings() -> Settings:
     Raises:
         ConfigurationError: A value is wrong.
     """
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise refusal(error, PREFIX) from None
+    return read(Settings)
 
 
 class Watch:

@@ -5,13 +5,16 @@ A secret can come from a file: append `_FILE` to its name.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Literal, Self
 
-from pydantic import Field, PositiveInt, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+import dj_database_url
+from pydantic import Field, field_validator, model_validator
 
-from ..config.environment import ConfigurationError, secrets_from_files
+from ..config.environment import Variables, read
+from ..config.urls import ENCODE
+from ..config.values import Count
 
 #: Used until another one is given, and refused in production.
 INSECURE = "insecure-and-only-for-a-developers-machine"
@@ -19,14 +22,9 @@ INSECURE = "insecure-and-only-for-a-developers-machine"
 #: What a secret needs at least, as `manage.py check --deploy` says.
 SECRET_LENGTH = 50
 
-#: A list that is given as words between commas.
-Words = Annotated[tuple[str, ...], NoDecode]
 
-
-class Environment(BaseSettings):
+class Environment(Variables):
     """What differs between a developer's machine and a server."""
-
-    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
 
     app_env: str = "development"
     secret_key: str = Field(default=INSECURE, repr=False)
@@ -34,24 +32,45 @@ class Environment(BaseSettings):
     app_api_token: str = Field(default=INSECURE, repr=False)
     database_url: str = Field(default="sqlite:///.celery/db.sqlite3", repr=False)
     # Seconds for which a web process keeps a connection to a database server.
-    conn_max_age: PositiveInt = 60
-    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
-    allowed_hosts: Words = ()
+    conn_max_age: Count = 60
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    allowed_hosts: tuple[str, ...] = ()
     # Origins with their scheme, where another host serves the forms: https://www.example.com
-    csrf_trusted_origins: Words = ()
+    csrf_trusted_origins: tuple[str, ...] = ()
     # Browsers refuse plain HTTP for as many seconds: raise it to a year when all is well.
-    secure_hsts_seconds: PositiveInt = 3600
+    secure_hsts_seconds: Count = 3600
     secure_hsts_include_subdomains: bool = True
     secure_hsts_preload: bool = True
     static_root: Path = Path(".celery/static")
 
-    @field_validator("allowed_hosts", "csrf_trusted_origins", mode="before")
+    @field_validator("database_url")
     @classmethod
-    def split(cls, value: Any) -> Any:
-        """Split words between commas."""
-        if not isinstance(value, str):
-            return value
-        return tuple(word.strip() for word in value.split(",") if word.strip())
+    def check_database(cls, url: str) -> str:
+        """Refuse a URL that Django has no database for."""
+        try:
+            dj_database_url.parse(url)
+        except ValueError:  # its text may repeat the password
+            raise ValueError(
+                f"it is not the URL of a database: {ENCODE}, and use one such as"
+                " postgresql://USER:PASSWORD@HOST:5432/NAME or sqlite:////PATH/TO/FILE"
+            ) from None
+        return url
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what Django would compare with no host."""
+        if any("/" in host for host in hosts):
+            raise ValueError("use names of hosts without a scheme, such as www.example.com")
+        return hosts
+
+    @field_validator("csrf_trusted_origins")
+    @classmethod
+    def check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what Django would compare with no origin."""
+        if not all(re.match("https?://[^/@]+$", origin) for origin in origins):
+            raise ValueError("use origins with their scheme, such as https://www.example.com")
+        return origins
 
     @property
     def is_server(self) -> bool:
@@ -81,17 +100,4 @@ def load() -> Environment:
     Raises:
         ConfigurationError: A value is wrong or missing.
     """
-    try:
-        return Environment(**secrets_from_files(Environment))
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        sentences = (
-            " ".join(
-                [
-                    *(str(part).upper() for part in detail["loc"]),
-                    detail["msg"].removeprefix("Value error, "),
-                ]
-            )
-            for detail in details
-        )
-        raise ConfigurationError("; ".join(sentences)) from None
+    return read(Environment)

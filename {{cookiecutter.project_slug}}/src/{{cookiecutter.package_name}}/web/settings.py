@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, PositiveInt, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
 
-from ..config.environment import refusal
+from ..config.environment import Variables, make_folder, read, read_secret
+from ..config.values import Count
 
 #: Characters of a token that nobody guesses.
 SHORTEST_TOKEN = 32
@@ -21,10 +22,10 @@ SHORTEST_TOKEN = 32
 LOCAL_TOKEN = Path(".celery") / "admin-token"
 
 
-class Settings(BaseSettings):
+class Settings(Variables):
     """Who may administer, and how much a request may ask for."""
 
-    model_config = SettingsConfigDict(env_prefix="APP_", env_ignore_empty=True, frozen=True)
+    model_config = SettingsConfigDict(env_prefix="APP_")
 
     env: str = "development"
 
@@ -33,9 +34,9 @@ class Settings(BaseSettings):
     admin_token_file: Path | None = None
 
     # Requests with a larger body are refused.
-    web_max_body_bytes: PositiveInt = 1_000_000
+    web_max_body_bytes: Count = 1_000_000
     # Calls to the broker at the same time in one process.
-    web_threads: PositiveInt = Field(default=32, le=1000)
+    web_threads: Count = Field(default=32, le=1000)
 
     @model_validator(mode="after")
     def check_token(self) -> Self:
@@ -56,12 +57,7 @@ class Settings(BaseSettings):
         """Return the token, or nothing."""
         if self.admin_token_file is None:
             return self.admin_token.get_secret_value()
-        try:
-            return self.admin_token_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(
-                f"APP_ADMIN_TOKEN_FILE={str(self.admin_token_file)!r} cannot be read: {error}"
-            ) from None
+        return read_secret("APP_ADMIN_TOKEN_FILE", str(self.admin_token_file))
 
     def token(self) -> str:
         """Return the token of /admin; development makes one up that lasts."""
@@ -70,7 +66,7 @@ class Settings(BaseSettings):
 
 def local_token() -> str:
     """Return the token of this machine, for development: all web processes share it."""
-    LOCAL_TOKEN.parent.mkdir(exist_ok=True)
+    make_folder(LOCAL_TOKEN.parent)
     aside = LOCAL_TOKEN.with_name(f"{LOCAL_TOKEN.name}.{os.getpid()}")
     aside.touch(mode=0o600)
     aside.write_text(secrets.token_urlsafe(SHORTEST_TOKEN), encoding="utf-8")
@@ -87,7 +83,4 @@ def settings() -> Settings:
     Raises:
         ConfigurationError: A value is wrong or missing.
     """
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise refusal(error, "APP_") from None
+    return read(Settings)

@@ -1,0 +1,97 @@
+"""Types of values that Celery takes without a look, and stumbles over later."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from logging import Formatter, makeLogRecord
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from celery.utils.imports import load_extension_class_names
+from kombu.utils.scheduling import CYCLE_ALIASES  # type: ignore[attr-defined]
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+#: A time in seconds that every library takes: at most ten years, never infinite.
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 24 * 3600, allow_inf_nan=False)]
+
+#: A number of things, at least one, that fits into 32 bits.
+Count = Annotated[int, Field(gt=0, lt=2**31)]
+
+#: Pickle runs code on loading; JSON is all that tasks may exchange.
+Serializer = Literal["json"]
+
+#: Priorities that both brokers know.
+PriorityNumber = Annotated[int, Field(ge=0, le=9)]
+
+#: What context.py and Celery add to a record of the log.
+RECORD = {"correlation_id": "", "tenant": "", "processName": ""}
+TASK_RECORD = {**RECORD, "task_id": "", "task_name": ""}
+
+
+class RetryPolicy(BaseModel):
+    """How often, and with which waits in seconds, a publisher tries again.
+
+    Give up after about a second when the broker is down, with an error for the caller.
+    https://docs.celeryq.dev/en/stable/userguide/calling.html#retry-policy
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    max_retries: Annotated[int, Field(ge=0, le=1000)] = 2
+    interval_start: Seconds = 0.1
+    interval_step: Seconds = 0.2
+    interval_max: Seconds = 0.5
+
+
+def is_zone(name: str) -> str:
+    """Refuse what is not the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError(
+            "it is not a time zone: use a name such as UTC or Europe/Oslo"
+            " (https://en.wikipedia.org/wiki/List_of_tz_database_time_zones)"
+        ) from None
+    return name
+
+
+def is_format(text: str, record: dict[str, str]) -> str:
+    """Refuse a format that no record of the log can be written in."""
+    try:
+        Formatter(text).format(makeLogRecord(record))
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(
+            "it is not a format of log lines: use names such as %(asctime)s, %(levelname)s,"
+            f" %(message)s, {', '.join(f'%({name})s' for name in record)}"
+        ) from None
+    return text
+
+
+def is_importable(path: str) -> str:
+    """Refuse what is neither a class in a module that is there nor the name of a scheduler."""
+    module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
+    schedulers: Any = load_extension_class_names("celery.beat_schedulers")
+    if path in dict(schedulers):
+        return path
+    try:
+        if name.isidentifier() and find_spec(module):
+            return path
+    except (ImportError, ValueError, AttributeError):
+        pass
+    raise ValueError(
+        "there is no such class: use its module and its name, such as package.module:Class"
+    )
+
+
+def is_reading_order(name: str) -> str:
+    """Refuse an order of queues that kombu does not know."""
+    if name not in CYCLE_ALIASES:
+        raise ValueError(f"use one of {', '.join(sorted(CYCLE_ALIASES))}")
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(is_zone)]
+LogFormat = Annotated[str, AfterValidator(lambda text: is_format(text, RECORD))]
+TaskLogFormat = Annotated[str, AfterValidator(lambda text: is_format(text, TASK_RECORD))]
+Importable = Annotated[str, AfterValidator(is_importable)]
+ReadingOrder = Annotated[str, AfterValidator(is_reading_order)]

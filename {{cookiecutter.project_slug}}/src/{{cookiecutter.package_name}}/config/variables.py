@@ -1,0 +1,112 @@
+"""Which variables that begin with `CELERY_` somebody reads: all others would be ignored."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, get_origin
+
+from celery.app import defaults
+from pydantic import BaseModel
+from pydantic_settings import BaseSettings
+
+if TYPE_CHECKING:
+    import click
+    from pydantic.fields import FieldInfo
+
+PREFIX = "CELERY_"
+
+#: How alike two names are of which one is taken for the other misspelt; 1 is the same.
+NEAR = 0.85
+
+#: Variables that other programs set or read.
+OTHERS = re.compile(
+    r"""
+    # Celery itself, before any configuration
+    CELERY_(LOADER|SKIP_CHECKS|CONFIG_MODULE|CUSTOM_WORKER_POOL|TRACE_APP|BENCH(_EVERY)?|RDB_\w+)
+    # a worker, for the processes that it starts (celery/app/log.py, `setup`)
+    | CELERY_LOG_(LEVEL|FILE|REDIRECT|REDIRECT_LEVEL)
+    # service files of Celery's documentation:
+    # https://docs.celeryq.dev/en/stable/userguide/daemonizing.html
+    | CELERY_(APP|BIN|NODES|CREATE_DIRS|CREATE_LOGDIR|CREATE_RUNDIR|RUN_AS_ROOT|USER|GROUP)
+    | CELERYD_(NODES|MULTI|OPTS|CHDIR|LOG_FILE|LOG_LEVEL|PID_FILE|USER|GROUP|SU|SU_ARGS|PROJECT)
+    | CELERYBEAT(_(CHDIR|OPTS|LOG_FILE|LOG_LEVEL|PID_FILE|USER|GROUP|SU|SU_ARGS|PROJECT))?
+    # Flower, whose options are those of a command of Celery
+    | CELERY_FLOWER_\w+
+    # service links: https://kubernetes.io/docs/concepts/services-networking/service/
+    | CELERY_(\w+_)?SERVICE_(HOST|PORT(_\w+)?)
+    | CELERY_(\w+_)?PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?
+    | CELERY_(\w+_)?ENV_\w+
+    """,
+    re.VERBOSE,
+)
+
+#: New names of settings by their old ones.
+OLD_NAMES: dict[str, str] = defaults._TO_NEW_KEY  # type: ignore[attr-defined]
+
+#: Values by which service links are known whatever their names are.
+LINK = re.compile(r"(tcp|udp|sctp)://.*|/[\w.-]+/[\w.-]+")
+LINKED = re.compile(r"CELERY_(\w+_)?(PORT|NAME)")
+
+
+def unknown(settings_class: type[BaseSettings]) -> Iterator[str]:
+    """Yield a sentence for every variable of Celery that nothing would read."""
+    fields = settings_class.model_fields
+    readable = {f"{PREFIX}{name.upper()}": field for name, field in fields.items()}
+    for variable in sorted(os.environ):
+        name, _, option = variable.upper().partition("__")
+        field = readable.get(name) or readable.get(name.removesuffix("_FILE"))
+        if not name.startswith((PREFIX, "CELERYD_", "CELERYBEAT_")) or is_foreign(variable):
+            continue
+        if option and field and not has_options(field):
+            yield f"{variable} is not a known setting: {name} takes one value, without __{option}"
+        elif not field and name not in command_line_variables():
+            yield f"{variable} {reason(name, set(readable))}"
+
+
+def is_foreign(variable: str) -> bool:
+    """Whether a variable belongs to another program."""
+    name, value = variable.upper(), os.environ[variable]
+    return bool(OTHERS.fullmatch(name) or (LINKED.fullmatch(name) and LINK.fullmatch(value)))
+
+
+def has_options(field: FieldInfo) -> bool:
+    """Whether a field takes variables of its own, after two underscores."""
+    annotation = field.annotation
+    return get_origin(annotation) is dict or (
+        isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    )
+
+
+def reason(name: str, readable: set[str]) -> str:
+    """Say why nobody reads a variable, and what to do."""
+    setting = name.removeprefix(PREFIX).lower()
+    if setting in defaults.SETTING_KEYS:
+        return (
+            "is a Celery setting that this project does not declare: add the field"
+            f" {setting} to the configuration class in config/base.py, or unset the variable"
+        )
+    if newer := OLD_NAMES.get(name):
+        return f"is the name of old versions of Celery: use {PREFIX}{newer.upper()}"
+    known = readable | command_line_variables()
+    known |= {f"{PREFIX}{key.upper()}" for key in defaults.SETTING_KEYS}
+    names = [one.removeprefix(PREFIX).lower() for one in sorted(known)]
+    for close in difflib.get_close_matches(setting, names, n=1, cutoff=NEAR):
+        return f"is not a known setting. Did you mean {PREFIX}{close.upper()}? Otherwise unset it"
+    return f"is not a known setting: unset it, or use another prefix than {PREFIX}"
+
+
+@cache
+def command_line_variables() -> frozenset[str]:
+    """Return the variables that stand for an option of Celery's command line."""
+    from celery.bin.celery import celery as root
+
+    def walk(command: click.Command, prefix: str) -> Iterator[str]:
+        yield from (f"{prefix}_{parameter.name}".upper() for parameter in command.params)
+        for name, subcommand in getattr(command, "commands", {}).items():
+            yield from walk(subcommand, f"{prefix}_{name}".replace("-", "_"))
+
+    return frozenset(walk(root, PREFIX.rstrip("_")))

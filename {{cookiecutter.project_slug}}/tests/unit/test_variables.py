@@ -1,0 +1,348 @@
+"""Whatever is wrong with a variable ends in one line that names it and shows no secret.
+
+Every field of every class of settings is tried, so that a new one is tested too.
+"""
+
+import json
+import typing
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.config.environment import (
+    ConfigurationError,
+    Variables,
+    read,
+)
+from {{ cookiecutter.package_name }}.config.urls import unsafe
+
+PACKAGE = config.__package__.partition(".")[0]
+ENVIRONMENTS = [name for name in config.ENVIRONMENTS if name != "testing"]
+BROKER = "{{ cookiecutter._brokers[cookiecutter.broker].url }}"
+RESULTS = "{{ cookiecutter._result_urls[cookiecutter.result_backend] }}"
+HIDDEN = "s3cr3t"
+
+#: A server that starts: what is tried is wrong beside it.
+RIGHT = {
+    "ALLOWED_HOSTS": "www.example.com",
+    "APP_ADMIN_TOKEN": "a" * 50,
+    "APP_API_TOKEN": "a" * 50,
+    "APP_ARTIFACTS_URL": "memory://",
+    "APP_SMTP_HOST": "mail.internal",
+    "CELERY_BROKER_URL": BROKER.replace(HIDDEN, "x9"),
+    "CELERY_RESULT_BACKEND": RESULTS.replace(HIDDEN, "x9"),
+    "DATABASE_URL": "{{ cookiecutter._databases[cookiecutter.database].url or 'sqlite:////db.sqlite' }}".replace(HIDDEN, "x9"),
+    "SECRET_KEY": "a" * 50,
+}
+
+DEFAULT = "its password is a well-known default: set another one"
+
+NUMBERS = ("-1", "0", "1e400", "nan", "9" * 30)
+WRONG = (
+    HIDDEN,
+    f"foo://app:{HIDDEN}@host/x",
+    f"amqp://app:{HIDDEN}@host/x;http://{HIDDEN}@host",
+    str({"visibility_timeout": HIDDEN}),
+    json.dumps({HIDDEN: 1}),
+    json.dumps([HIDDEN]),
+    f"%({HIDDEN})s",
+)
+
+
+def modules() -> Iterator[ModuleType]:
+    """Yield the modules with settings of this project."""
+    for name in ("config.database", "settings", "web.settings", "site.environment"):
+        if find_spec(f"{PACKAGE}.{name.partition('.')[0]}") and find_spec(f"{PACKAGE}.{name}"):
+            yield import_module(f"{PACKAGE}.{name}")
+
+
+def loaders() -> dict[str, tuple[type[BaseModel], Callable[[], Any]]]:
+    """Return every class of settings with what reads it."""
+    found: dict[str, tuple[type[BaseModel], Callable[[], Any]]] = {}
+    for name in ENVIRONMENTS:
+        found[name] = config.ENVIRONMENTS[name], config.load
+    for module in modules():
+        for settings in vars(module).values():
+            if not isinstance(settings, type) or settings.__module__ != module.__name__:
+                continue
+            if issubclass(settings, Variables):
+                for name in ENVIRONMENTS:
+                    found[f"{module.__name__}-{name}"] = settings, partial(read, settings)
+    return found
+
+
+LOADERS = loaders()
+
+
+def fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield the variable and the field of every value, options of options too."""
+    for name, field in model.model_fields.items():
+        variable = f"{prefix}{name}".upper()
+        yield variable, field
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from fields(field.annotation, f"{variable}__")
+
+
+def takes_anything(variable: str, field: Any) -> bool:
+    """Whether a field is free text, a path, or the name of the environment."""
+    types = {*typing.get_args(field.annotation), field.annotation} - {type(None)}
+    is_checked = field.metadata or variable.endswith(("_URL", "_BACKEND", "_ORIGINS"))
+    has_only_text = any(one in {str, Path, SecretStr} for one in types)
+    return bool(has_only_text and not is_checked)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Set what a server needs."""
+    for name, value in {**RIGHT, "APP_ENV": "production"}.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def refusal(load: Callable[[], Any]) -> str:
+    """Return why settings are refused, or nothing."""
+    try:
+        load()
+    except ConfigurationError as error:
+        return str(error.code)
+    return ""
+
+
+@pytest.mark.parametrize("case", LOADERS)
+def test_every_setting_refuses_what_is_wrong_in_one_line(
+    case: str, server: pytest.MonkeyPatch
+) -> None:
+    settings, load = LOADERS[case]
+    server.setenv("APP_ENV", case.rpartition("-")[2])
+    assert not refusal(load)
+    for variable, field in fields(settings, str(settings.model_config.get("env_prefix", ""))):
+        is_number = {int, float} & {field.annotation, *typing.get_args(field.annotation)}
+        for value in (*WRONG, *(NUMBERS if is_number else ())):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(variable, value)
+                line = refusal(load)
+            where = f"{variable}={value}: {line}"
+            assert line or takes_anything(variable, field) or may_be(variable, value), where
+            assert not line or variable.partition("__")[0] in line, where
+            assert HIDDEN not in line.lower(), where
+            assert "\n" not in line, where
+
+
+def may_be(variable: str, value: str) -> bool:
+    """Whether a value that is wrong elsewhere is right here."""
+    zero = variable.endswith(("_PRIORITY", "__MAX_RETRIES"))
+    return (zero and value == "0") or (variable == "CELERY_TASK_ANNOTATIONS" and value == "{}")
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("CELERY_BROKER_URL", "{scheme}://:p#{secret}@h/0", "percent-encode the password (# is"),
+        ("CELERY_BROKER_URL", "{scheme}://:p[{secret}@h/0", "percent-encode the password (# is"),
+        ("CELERY_BROKER_URL", "{scheme}://:p/{secret}@h/0", "percent-encode the password (# is"),
+        ("CELERY_BROKER_URL", "{scheme}://:p?{secret}@h/0", "percent-encode the password (# is"),
+        ("CELERY_BROKER_URL", "{scheme}://h:99999/0", "such as {scheme}://"),
+        ("CELERY_BROKER_URL", "{scheme}://h/0?{secret}=1", "is not an option that kombu takes"),
+        ("CELERY_BROKER_READ_URL", "foo://app:{secret}@h/x", "this project is made for"),
+        ("CELERY_BROKER_WRITE_URL", "{url};foo://app:{secret}@h", "this project is made for"),
+        ("CELERY_BROKER_TRANSPORT_OPTIONS", "5", "use JSON, such as "),
+        ("CELERY_TASK_ANNOTATIONS", "5", "use JSON, such as "),
+        ("CELERY_TASK_DEFAULT_QUEUE", "celery", "it should be 'critical', 'default'"),
+        ("CELERY_TASK_SERIALIZER", "pickle", "it should be 'json'"),
+        ("CELERY_ACCEPT_CONTENT", "json, jsno", "it should be 'json'"),
+        ("CELERY_TIMEZONE", "Europe/Olso", "it is not a time zone"),
+        ("CELERY_WORKER_LOG_FORMAT", "%(nobody)s", "it is not a format of log lines"),
+        ("CELERY_TASK_PUBLISH_RETRY_POLICY__RETRIES", "1", "use one of interval_max"),
+    ],
+)
+def test_an_error_says_what_is_allowed(
+    variable: str, value: str, expected: str, environment: str, server: pytest.MonkeyPatch
+) -> None:
+    url = RIGHT["CELERY_BROKER_URL"]
+    parts = {"scheme": url.partition(":")[0], "secret": HIDDEN, "url": url}
+    server.setenv("APP_ENV", environment)
+    server.setenv(variable, value.format(**parts))
+    line = refusal(config.load)
+    assert line.startswith(f"Configuration error: {variable}")
+    assert expected.format(**parts) in line
+    assert HIDDEN not in line
+
+
+def test_words_between_commas_are_a_list(server: pytest.MonkeyPatch) -> None:
+    server.setenv("CELERY_ACCEPT_CONTENT", "json, json")
+    assert config.load().accept_content == ("json", "json")
+    server.setenv("CELERY_ACCEPT_CONTENT", '["json"]')
+    assert config.load().accept_content == ("json",)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CELERY_APP", "app"),
+        ("CELERY_BIN", "/usr/bin/celery"),
+        ("CELERY_CUSTOM_WORKER_POOL", "pools:Pool"),
+        ("CELERY_FLOWER_PORT", "5555"),
+        ("CELERY_NODES", "w1 w2"),
+        ("CELERYD_NODES", "w1 w2"),
+        ("CELERYD_OPTS", "--concurrency=8"),
+        ("CELERYBEAT_PID_FILE", "/run/beat.pid"),
+        ("CELERY_PORT", "tcp://10.0.0.1:5555"),
+        ("CELERY_NAME", "/worker/celery"),
+        ("CELERY_BROKER_PORT", "tcp://10.0.0.1:6379"),
+        ("CELERY_BROKER_PORT_6379_TCP_ADDR", "10.0.0.1"),
+        ("CELERY_FLOWER_SERVICE_HOST", "10.0.0.1"),
+        ("CELERY_SERVICE_PORT_HTTP", "5555"),
+    ],
+)
+def test_variables_of_other_programs_are_left_alone(
+    variable: str, value: str, server: pytest.MonkeyPatch
+) -> None:
+    server.setenv(variable, value)
+    assert not refusal(config.load)
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        ("CELERY_TASK_TRACK_STARTED", "does not declare: add the field task_track_started"),
+        ("CELERY_ENABLE_UTC", "does not declare: add the field enable_utc"),
+        ("CELERY_WORKER_HIJACK_ROOT_LOGGER", "add the field worker_hijack_root_logger"),
+        ("CELERY_TASK_ALWAYS_EAGER", "add the field task_always_eager"),
+        ("CELERY_ACKS_LATE", "use CELERY_TASK_ACKS_LATE"),
+        ("CELERYD_CONCURRENCY", "use CELERY_WORKER_CONCURRENCY"),
+        ("CELERY_TASK_ACKS_LAET", "Did you mean CELERY_TASK_ACKS_LATE?"),
+        ("CELERY_TIMEZONE__NAME", "CELERY_TIMEZONE takes one value"),
+        ("CELERY_PORT", "is not a known setting: unset it"),
+        ("CELERY_SECRET", "is not a known setting: unset it"),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_explained(
+    variable: str, expected: str, server: pytest.MonkeyPatch
+) -> None:
+    server.setenv(variable, HIDDEN)
+    line = refusal(config.load)
+    assert expected in line
+    assert ("Did you mean" in line) == ("Did you mean" in expected)
+    assert HIDDEN not in line
+
+
+def test_a_service_link_in_place_of_a_setting_is_explained(server: pytest.MonkeyPatch) -> None:
+    server.setenv("CELERY_TASK_TIME_LIMIT", "tcp://10.0.0.1:80")
+    assert "enableServiceLinks: false" in refusal(config.load)
+
+
+@pytest.mark.parametrize("case", LOADERS)
+def test_no_settings_show_a_secret(case: str, server: pytest.MonkeyPatch) -> None:
+    for name, value in RIGHT.items():
+        server.setenv(name, value.replace("x9", HIDDEN).replace("a" * 50, HIDDEN * 10))
+    server.setenv("APP_ENV", case.rpartition("-")[2])
+    settings = LOADERS[case][1]()
+    assert HIDDEN not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize("case", LOADERS)
+def test_not_even_a_traceback_shows_a_secret(case: str, server: pytest.MonkeyPatch) -> None:
+    settings, prefix = LOADERS[case][0], LOADERS[case][0].model_config.get("env_prefix")
+    for name in settings.model_fields:
+        server.setenv(f"{prefix}{name}".upper(), f"foo://app:{HIDDEN}@host/x")
+    with pytest.raises(ValidationError) as error:
+        settings()
+    assert HIDDEN not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"APP_ENV=staging\nCELERY_TIMEZONE: s3cr3t\n", "line 2 of "),
+        (b"redis://:s3cr3t@host/0\n", "line 1 of "),
+        (b"CELERY_TIMEZONE\n", "is not NAME=value"),
+        ("CELERY_TIMEZONE=UTC".encode("utf-16"), "UTF-8"),
+        ("CELERY_TIMEZONE=UTC".encode("utf-16-le"), "UTF-8"),
+        ("A=Grüße".encode("latin-1"), "UTF-8"),
+        (None, "Is a directory"),
+    ],
+)
+def test_an_env_file_that_cannot_be_read_ends_in_one_line(
+    content: bytes | None, expected: str, tmp_path: Path, server: pytest.MonkeyPatch
+) -> None:
+    server.setenv("APP_ENV", "development")
+    file = tmp_path / "env"
+    if content is None:
+        file.mkdir()
+    else:
+        file.write_bytes(content)
+    line = refusal(lambda: config.load(file))
+    assert expected in line
+    assert str(file) in line
+    assert HIDDEN not in line
+
+
+def test_an_env_file_of_a_windows_editor_is_read(
+    tmp_path: Path, server: pytest.MonkeyPatch
+) -> None:
+    server.setenv("APP_ENV", "development")
+    server.setenv("CELERY_TIMEZONE", "")
+    server.delenv("CELERY_TIMEZONE")
+    file = tmp_path / "env"
+    file.write_bytes("\ufeff# Grüße\r\nexport CELERY_TIMEZONE = Europe/Oslo\r\n".encode())
+    assert config.load(file).timezone == "Europe/Oslo"
+
+
+@pytest.mark.parametrize("content", [None, "Grüße".encode("utf-16"), b"a\0b"])
+def test_a_file_with_a_secret_that_cannot_be_read_ends_in_one_line(
+    content: bytes | None, tmp_path: Path, server: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / HIDDEN
+    if content is not None:
+        file.write_bytes(content)
+    server.delenv("CELERY_BROKER_URL")
+    server.setenv("CELERY_BROKER_URL_FILE", str(file))
+    line = refusal(config.load)
+    assert line.startswith("Configuration error: CELERY_BROKER_URL_FILE names a file")
+    assert HIDDEN not in line
+
+
+SERVERS = [name for name in ENVIRONMENTS if name != "development"]
+
+
+@pytest.mark.parametrize("environment", SERVERS)
+@pytest.mark.parametrize("variable", ["CELERY_BROKER_URL", "CELERY_BROKER_READ_URL"])
+@pytest.mark.parametrize("password", ["guest", "changeme", "Redis"])
+def test_every_url_of_a_list_is_judged(
+    password: str, variable: str, environment: str, server: pytest.MonkeyPatch
+) -> None:
+    server.setenv("APP_ENV", environment)
+    good = RIGHT["CELERY_BROKER_URL"]
+    server.setenv(variable, f"{good};{good.replace('x9', password)}")
+    assert refusal(config.load).endswith(f"{variable} is refused: {DEFAULT}")
+    server.setenv(variable, f"{good};{good}")
+    assert not refusal(config.load)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("amqp://host", "without a password it means guest"),
+        ("amqp://host//", "without a password it means guest"),
+        ("amqps://app@host/x", "without a password it means guest"),
+        ("amqp://app:Guest@host/x", DEFAULT),
+        ("amqp://app:%67uest@host/x", DEFAULT),
+        ("amqp://app:x9@host/x", None),
+        ("redis://:changeme@host/0", DEFAULT),
+        ("rediss://:x9@host/0", "add ?ssl_cert_reqs=required"),
+        ("rediss://:x9@host/0?ssl_cert_reqs=required", None),
+        ("memory://", "one machine only"),
+    ],
+)
+def test_the_login_that_a_url_means_is_judged(url: str, expected: str | None) -> None:
+    reason = unsafe(url)
+    assert reason == expected or (expected and reason and expected in reason)
