@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
-from collections.abc import Callable, Iterator, Mapping
-from itertools import product
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cruft
@@ -17,6 +20,7 @@ from pytest_cookies.plugin import Cookies  # type: ignore[import-untyped]
 
 from conftest import Bakery, tree
 from support import git
+from test_docs import README, block
 from variants import (
     TEMPLATE,
     Answers,
@@ -25,8 +29,10 @@ from variants import (
     allowed,
     completed,
     load,
+    needy,
     options,
     pairwise,
+    presets,
     prompted,
     refused,
     variant_id,
@@ -70,14 +76,7 @@ def recorded(context: Mapping[str, Choice]) -> Answers:
     return {name: context[name] for name in options()}
 
 
-def completions() -> Iterator[tuple[str, Answers]]:
-    """Yield each row with every set of answers that it completes when all others are the defaults."""
-    for name, row in COMPLETIONS.items():
-        for values in product(*row["when"].values()):
-            yield name, dict(zip(row["when"], values, strict=True))
-
-
-CASES = [pytest.param(name, answers, id=f"{name}: {variant_id(answers)}") for name, answers in completions()]
+CASES = [pytest.param(name, answers, id=f"{name}: {variant_id(answers)}") for name, answers in needy()]
 
 
 # The table
@@ -132,10 +131,8 @@ def test_an_answer_brings_what_it_needs(
         now, before = (str(value).lower() for value in (choice, whole(given)[option]))
         assert f"\n  {option}={now} instead of {before}, because {COMPLETIONS[name]['why']}\n" in message
     assert message.count(" instead of ") == sum(full[option] != choice for option, choice in whole(given).items())
-    # The project of the completed answers, about which nothing is said.
-    capfd.readouterr()
-    assert tree(project) == tree(bakery.bake(full, tmp_path / "full"))
-    assert " instead of " not in capfd.readouterr().out
+    # The project is that of the completed answers.
+    assert tree(project) == tree(baked(full))
     # Its tests are run where those of all pairs are.
     assert any(completed({**variant, **given}) == variant for variant in pairwise())
 
@@ -210,3 +207,43 @@ def test_the_defaults_need_nothing(bakery: Bakery, tmp_path: Path, capfd: pytest
     assert allowed(DEFAULTS)
     bakery.bake({}, tmp_path)
     assert "completed" not in capfd.readouterr().out
+
+
+# Presets
+
+PRESETS = README.partition("## Presets\n")[2].partition("\n## ")[0]
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_leaves_only_names_to_give(name: str, bakery: Bakery, baked: Baked, tmp_path: Path) -> None:
+    preset = presets()[name]
+    # Of a choice that does not exist in a configuration file, cookiecutter only warns.
+    for option, choice in preset.items():
+        assert choice in options()[option]
+    full = completed(whole(preset))
+    assert full == whole(preset), "it gives all that it needs"
+    assert not refused(full)
+    assert full in pairwise(), "its tests run with those of all pairs"
+    command = block(PRESETS, "sh").replace("-o ..", f"-o {tmp_path}").replace("django.yaml", f"{name}.yaml")
+    assert f"presets/{name}.yaml" in command
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    baking = subprocess.run(
+        ["/bin/bash", "-c", command],
+        cwd=TEMPLATE,
+        env={**os.environ, **bakery.environment, "PATH": path},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (baking.returncode, baking.stderr) == (0, "")
+    assert "instead of" not in baking.stdout
+    names: Answers = {"project_name": "My Shop", "author_name": "Ann Lee", "author_email": "ann@example.com"}
+    assert tree(tmp_path / "my-shop") == tree(baked({**preset, **names}))
+
+
+def test_the_readme_has_a_line_for_each_preset() -> None:
+    rows = re.findall(r"(?m)^\| `presets/(\w+)\.yaml` \| (.+) \|$", PRESETS)
+    assert [name for name, _ in rows] == list(presets())
+    for name, text in rows:
+        first, *_ = (TEMPLATE / "presets" / f"{name}.yaml").read_text("utf-8").splitlines()
+        assert first == f"# {text}"

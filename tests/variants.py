@@ -6,16 +6,24 @@ Nothing here lists a choice by hand, so a new one is tested without editing a te
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import combinations, product
 from pathlib import Path
+from random import Random
 from typing import Any
+
+import yaml
 
 Choice = str | bool
 Answers = dict[str, Choice]
 
 #: The template: the root of this repository.
 TEMPLATE = Path(__file__).resolve().parent.parent
+
+#: How many variants hold every pair depends on chance: with this seed 30, with others up to 37. Look for
+#: another one when options have changed.
+SEED = 6
 
 #: The folder in it that becomes the project.
 PROJECT = "{{cookiecutter.project_slug}}"
@@ -27,14 +35,19 @@ def load(template: Path = TEMPLATE) -> dict[str, Any]:
     return config
 
 
+#: The content of this template's, only to be read.
+CONFIG = load()
+
+
 def prompted() -> list[str]:
     """Return the names of everything that is asked, in the order of the questions."""
-    return [name for name in load() if not name.startswith("_")]
+    return [name for name in CONFIG if not name.startswith("_")]
 
 
+@cache
 def options() -> dict[str, list[Choice]]:
     """Return every option with choices; the default comes first."""
-    config = load()
+    config = CONFIG
     choices: dict[str, list[Choice]] = {}
     for name in prompted():
         if isinstance(config[name], list):
@@ -70,7 +83,7 @@ def matches(row: Mapping[str, Any], answers: Mapping[str, Choice]) -> bool:
 
 def completed(answers: Answers) -> Answers:
     """Return answers with what they need, by `_completions`: those that a project has."""
-    for row in load()["_completions"].values():
+    for row in CONFIG["_completions"].values():
         if matches(row, answers):
             answers = {**answers, **row["then"]}
     return answers
@@ -78,7 +91,7 @@ def completed(answers: Answers) -> Answers:
 
 def refused(answers: Mapping[str, Choice]) -> bool:
     """Say whether a row of `_refusals` forbids these answers, which are completed or few."""
-    return any(matches(row, answers) for row in load()["_refusals"].values())
+    return any(matches(row, answers) for row in CONFIG["_refusals"].values())
 
 
 def allowed(answers: Answers) -> bool:
@@ -89,55 +102,82 @@ def allowed(answers: Answers) -> bool:
     return not refused(answers) and completed(answers) == answers
 
 
-def complete(answers: Answers, benefit: Callable[[Answers], int] = lambda answers: 0) -> Answers | None:
+def complete(
+    answers: Answers,
+    benefit: Callable[[Answers], int] = lambda answers: 0,
+    choices: Mapping[str, Sequence[Choice]] | None = None,
+) -> Answers | None:
     """Return allowed answers to every option, or nothing if there are none with `answers`.
 
     Args:
         answers: Answers that must stay.
         benefit: Value of incomplete answers; of choices with the same value, the first is taken.
+        choices: Options in the order in which they are answered, with their choices; by default the questions.
     """
     if not allowed(answers):
         return None
-    missing = [name for name in options() if name not in answers]
+    choices = choices or options()
+    missing = [name for name in choices if name not in answers]
     if not missing:
         return answers
-    longer = [{**answers, missing[0]: choice} for choice in options()[missing[0]]]
+    longer = [{**answers, missing[0]: choice} for choice in choices[missing[0]]]
     for candidate in sorted(longer, key=benefit, reverse=True):
-        if found := complete(candidate, benefit):
+        if found := complete(candidate, benefit, choices):
             return found
     return None
 
 
+def presets() -> dict[str, Answers]:
+    """Return the answers of each preset, by its name."""
+    files = sorted((TEMPLATE / "presets").glob("*.yaml"))
+    return {file.stem: yaml.safe_load(file.read_text("utf-8"))["default_context"] for file in files}
+
+
+def needy() -> Iterator[tuple[str, Answers]]:
+    """Yield each row of `_completions` with every set of answers that it completes."""
+    for name, row in CONFIG["_completions"].items():
+        for values in product(*row["when"].values()):
+            yield name, dict(zip(row["when"], values, strict=True))
+
+
+@cache
 def pairwise() -> list[Answers]:
     """Return few variants that hold every allowed pair of choices, the default variant first.
 
-    They also hold what each row of `_completions` makes of the answers that it completes.
+    The presets are among them, and what each row of `_completions` makes of the answers that it completes.
     """
+    chance = Random(SEED)  # noqa: S311
 
     def pairs(answers: Answers) -> set[frozenset[tuple[str, Choice]]]:
         return {frozenset(pair) for pair in combinations(answers.items(), 2)}
 
     default = complete({})
     assert default, "the defaults must be allowed"
-    variants = [default]
-    covered = pairs(default)
+    variants = [default, *(completed({**default, **preset}) for preset in presets().values())]
+    covered = set().union(*map(pairs, variants))
 
     def new_pairs(answers: Answers) -> int:
         return len(pairs(answers) - covered)
 
-    for row in load()["_completions"].values():
-        for values in product(*row["when"].values()):
-            needy = dict(zip(row["when"], values, strict=True))
-            variant = complete(completed(needy), new_pairs)
-            assert variant, f"what is completed must be allowed: {needy}"
-            if variant not in variants:
-                variants.append(variant)
-                covered |= pairs(variant)
-    for names in combinations(options(), 2):
+    def shuffled() -> dict[str, list[Choice]]:
+        names = chance.sample(list(options()), len(options()))
+        return {name: chance.sample(options()[name], len(options()[name])) for name in names}
+
+    def add(answers: Answers) -> None:
+        found = [variant for _ in range(2) if (variant := complete(answers, new_pairs, shuffled()))]
+        if found:
+            best = max(found, key=new_pairs)
+            variants.append({name: best[name] for name in options()})
+            covered.update(pairs(best))
+
+    for _, given in needy():
+        if not any(completed({**variant, **given}) == variant for variant in variants):
+            add(completed(given))
+    rarest_first = sorted(combinations(options(), 2), key=lambda names: -len(list(all_variants(*names))))
+    for names in rarest_first:
         for pair in all_variants(*names):
-            if new_pairs(pair) and (variant := complete(pair, new_pairs)):
-                variants.append(variant)
-                covered |= pairs(variant)
+            if new_pairs(pair):
+                add(pair)
     return variants
 
 

@@ -15,7 +15,7 @@ for name in list(os.environ):
     if name.startswith(("ALLOWED_", "CSRF_", "DJANGO_", "SECRET_", "SECURE_")):
         del os.environ[name]
 os.environ["LOG_LEVEL"] = "WARNING"
-os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "sqlite:///.celery/tests.sqlite3")
+os.environ["DATABASE_URL"] = {{ 'os.environ.get("TEST_DATABASE_URL", "sqlite:///.celery/tests.sqlite3")' if cookiecutter.database == "postgresql" else '"sqlite:///.celery/tests.sqlite3"' }}
 {% endif %}
 os.environ["APP_ENV"] = "testing"
 
