@@ -2,9 +2,10 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import fsspec
+from celery.signals import worker_init
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -84,3 +85,9 @@ def settings() -> Settings:
         ConfigurationError: A value is wrong or missing.
     """
     return read(Settings)
+
+
+@worker_init.connect
+def check_at_start(**_: Any) -> None:
+    """Let a worker that has wrong settings not start; its first task would say so."""
+    settings()
