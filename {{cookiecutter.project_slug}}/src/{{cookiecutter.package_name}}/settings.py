@@ -48,7 +48,7 @@ class Settings(Variables):
 {% endif %}
 
     # maintenance.check_disk fails when less is free.
-    min_free_disk_percent: float = Field(default=10, gt=0, lt=100)
+    min_free_disk_percent: float = Field(default=10, gt=0, le=100)
 
     @field_validator("artifacts_url")
     @classmethod
@@ -90,4 +90,4 @@ def settings() -> Settings:
 @worker_init.connect
 def check_at_start(**_: Any) -> None:
     """Let a worker that has wrong settings not start; its first task would say so."""
-    settings()
+    read(Settings)
