@@ -60,7 +60,7 @@ def projects(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
-    modules = ("servers", "context", "workflows", "schedules", "idempotency", "dead_letters")
+    modules = ("servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
     files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "django"))
     pytest(session, *files)
 

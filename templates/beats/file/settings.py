@@ -1,2 +1,5 @@
 
+    beat_scheduler: values.Importable = (
+        f"{__package__.removesuffix('.config')}.schedule_file:Scheduler"
+    )
     beat_schedule_filename: str = "celerybeat-schedule"

@@ -2,9 +2,10 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import fsspec
+from celery.signals import worker_init
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -47,7 +48,7 @@ class Settings(Variables):
 {% endif %}
 
     # maintenance.check_disk fails when less is free.
-    min_free_disk_percent: float = Field(default=10, gt=0, lt=100)
+    min_free_disk_percent: float = Field(default=10, gt=0, le=100)
 
     @field_validator("artifacts_url")
     @classmethod
@@ -84,3 +85,9 @@ def settings() -> Settings:
         ConfigurationError: A value is wrong or missing.
     """
     return read(Settings)
+
+
+@worker_init.connect
+def check_at_start(**_: Any) -> None:
+    """Let a worker that has wrong settings not start; its first task would say so."""
+    read(Settings)

@@ -42,7 +42,7 @@ def connect() -> Redis:
             "idempotency, locks and limits of a fleet need a Redis, and none is configured:"
             " set APP_STORE_URL=redis://..."
         )
-    if os.environ.get("APP_ENV") == "production" and (reason := unsafe(place)):
+    if os.environ.get("APP_ENV") in {"staging", "production"} and (reason := unsafe(place)):
         raise NoStoreError(f"APP_STORE_URL is refused: {reason}")
     return Redis.from_url(
         place.replace("ssl_cert_reqs=CERT_REQUIRED", "ssl_cert_reqs=required"),

@@ -3,16 +3,18 @@ import importlib
 import re
 import subprocess
 import sys
+import types
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core import checks
 from django.core.management import call_command
-from django.test import AsyncRequestFactory, RequestFactory
+from django.test import AsyncRequestFactory, RequestFactory, override_settings
 
-from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }} import config, limits
 from {{ cookiecutter.package_name }}.site import (
     asgi,
     environment,
@@ -138,3 +140,39 @@ def test_no_migration_is_missing() -> None:
     out = StringIO()
     call_command("makemigrations", check=True, dry_run=True, stdout=out)
     assert "No changes detected" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("CELERY_TASK_TIME_LIMIT", 60, "Set the variable CELERY_TASK_TIME_LIMIT"),
+        ("CELERY_BEAT_SCHEDULE", {}, "schedule.py"),
+        ("CELERYBEAT_SCHEDULE", {}, "schedule.py"),
+        ("CELERY_TASK_ROUTES", {}, "queues.py"),
+        ("CELERY_TASK_ALWAYS_EAGER", True, "Add the field task_always_eager"),
+        ("CELERYD_CONCURRENCY", 4, "Add the field worker_concurrency"),
+        ("CELERY_ACKS_LATE", False, "change the field task_acks_late"),
+        ("BROKER_URL", "redis://host/0", "Set the variable CELERY_BROKER_URL"),
+    ],
+)
+def test_a_setting_of_celery_in_those_of_django_is_an_error(
+    name: str, value: Any, hint: str
+) -> None:
+    assert checks.run_checks() == []
+    with override_settings(**{name: value}):
+        errors = checks.run_checks()
+    assert [error.level for error in errors] == [checks.ERROR], errors
+    assert name in errors[0].msg
+    assert hint in str(errors[0].hint)
+
+
+def test_a_setting_that_is_written_in_the_module_is_found() -> None:
+    text = Path(str(sys.modules[settings.SETTINGS_MODULE].__file__)).read_text(encoding="utf-8")
+    line = "CELERY_TASK_TIME_LIMIT = 60\n"
+    for changed in (text.replace("LANGUAGE_CODE", f"{line}LANGUAGE_CODE"), f"{text}{line}"):
+        assert line in changed
+        module = types.ModuleType("changed")
+        module.__package__ = settings.SETTINGS_MODULE.rpartition(".")[0]
+        exec(changed, vars(module))  # noqa: S102
+        assert vars(module)["CELERY_TASK_TIME_LIMIT"] == 60
+        assert vars(module)["CELERY_TASK_SOFT_TIME_LIMIT"] == limits.SOFT_LIMIT

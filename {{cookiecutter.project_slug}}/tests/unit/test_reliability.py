@@ -332,8 +332,11 @@ def test_the_store_is_where_a_redis_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.connect().connection_pool.connection_kwargs["db"] == 5
 
 
-def test_production_refuses_an_unsafe_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("APP_ENV", "production")
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_production_refuses_an_unsafe_store(
+    environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_ENV", environment)
     monkeypatch.setenv("APP_STORE_URL", "rediss://:s3cr3t@redis.internal/0")
     with pytest.raises(store.NoStoreError, match="ssl_cert_reqs") as error:
         store.connect()

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -60,7 +61,13 @@ class ConfigurationError(SystemExit):
     """
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(f"Configuration error: {' '.join(sentence.split())}")
+        line = f"Configuration error: {' '.join(sentence.split())}"
+        super().__init__(line)
+        if "gunicorn.arbiter" in sys.modules:
+            # A worker of gunicorn that ends in another way than by this number is started again,
+            # for ever (gunicorn/arbiter.py, `WORKER_BOOT_ERROR`); a number prints nothing.
+            print(line, file=sys.stderr, flush=True)
+            self.code = 3
 
 
 class Environ(EnvSettingsSource):

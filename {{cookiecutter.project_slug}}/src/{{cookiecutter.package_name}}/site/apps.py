@@ -1,4 +1,4 @@
-"""Let Django find the commands of this package."""
+"""Let Django find the commands and the checks of this package."""
 
 from django.apps import AppConfig
 
@@ -8,3 +8,7 @@ class SiteConfig(AppConfig):
 
     name = __package__
     label = "site"
+
+    def ready(self) -> None:
+        """Register the checks; they need the app, which needs the settings."""
+        from . import checks  # noqa: F401

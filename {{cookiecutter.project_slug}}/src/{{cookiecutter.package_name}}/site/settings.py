@@ -135,8 +135,10 @@ LOGGING = {
 
 API_TOKEN = env.app_api_token
 
-# Celery's settings where Django packages look for them: the app's own values, no second copy.
-globals().update({f"CELERY_{name.upper()}": app.conf[name] for name in config.Base.model_fields})
+# Celery's settings where Django packages look for them: the app's own values, no second copy. One
+# that is written in this file has no effect on Celery: checks.py finds it.
+for name in config.Base.model_fields:
+    globals().setdefault(f"CELERY_{name.upper()}", app.conf[name])
 {% if cookiecutter.examples %}
 
 # Django's mail goes where that of the tasks goes.

@@ -1,0 +1,42 @@
+import os
+from pathlib import Path
+
+import pytest
+from celery.beat import Service
+
+from {{ cookiecutter.package_name }} import schedule_file
+from {{ cookiecutter.package_name }}.celery import app
+from {{ cookiecutter.package_name }}.config import ConfigurationError
+
+
+def test_beat_uses_it() -> None:
+    assert app.conf.beat_scheduler == f"{schedule_file.__name__}:Scheduler"
+    service = Service(app, scheduler_cls=app.conf.beat_scheduler, schedule_filename="schedule")
+    assert isinstance(service.scheduler, schedule_file.Scheduler)
+    service.scheduler.close()
+    assert list(Path().glob("schedule*"))
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("missing/schedule", "its folder is not there"),
+        ("file/schedule", "its folder is not there"),
+        ("folder", "it is a folder"),
+    ],
+)
+def test_a_file_that_cannot_be_kept_ends_in_one_line(file: str, expected: str) -> None:
+    Path("file").touch()
+    Path("folder").mkdir()
+    with pytest.raises(ConfigurationError) as error:
+        schedule_file.Scheduler(app, schedule_filename=file)
+    assert expected in str(error.value)
+    assert file in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("folder").mkdir(mode=0o500)
+    # root may write everywhere but on a file system that is read-only
+    monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK)
+    assert schedule_file.broken(Path("folder/schedule")) == "its folder cannot be written"
