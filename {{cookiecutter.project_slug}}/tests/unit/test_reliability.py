@@ -147,6 +147,26 @@ def test_a_lock_admits_one() -> None:
         assert second.fence > first.fence
 
 
+def test_a_fence_never_goes_back_and_leaves_one_key(redis: FakeRedis) -> None:
+    redis.set(store.key("fence", "order-0"), 7)  # of an older version
+    fences = []
+    for name in ("order-0", "order-1", "order-2", "order-0"):
+        with lock.lock(name) as held:
+            fences.append(held.fence)
+    assert fences == sorted({*fences, 8})[1:]
+    assert redis.keys() == [store.key("fence").encode()]
+    redis.flushall()  # a Redis that was lost; a second later at the latest the clock is ahead
+    assert redis.set(store.key("fence"), fences[-1] + 5)
+    with lock.lock("order-0") as held:
+        assert held.fence == fences[-1] + 6
+
+
+def test_a_fence_is_above_any_counter_of_an_older_version(redis: FakeRedis) -> None:
+    redis.set(store.key("fence", "busy"), 2**40)
+    with lock.lock("busy") as first, lock.lock("other") as second:
+        assert 2**40 < first.fence < second.fence
+
+
 def test_a_lock_that_was_lost_is_an_error(redis: FakeRedis) -> None:
     with pytest.raises(idempotency.LostError), lock.lock("a"):
         redis.flushall()
