@@ -367,4 +367,8 @@ ALIASES = {
     "rediss": f"{__name__}:{Transport.__name__}",
     "sentinel": f"{__name__}:{SentinelTransport.__name__}",
 }
-TRANSPORT_ALIASES.update(ALIASES)
+
+
+def use() -> None:
+    """Let these schemes mean the transports above. `redis+socket://` is `redis` to kombu."""
+    TRANSPORT_ALIASES.update(ALIASES)

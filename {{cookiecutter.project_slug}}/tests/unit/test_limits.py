@@ -6,7 +6,10 @@ from celery import Celery, current_app
 from celery.worker import state
 
 from {{ cookiecutter.package_name }} import checks, config, limits
-from {{ cookiecutter.package_name }}.config.annotations import Annotation, Annotations
+from {{ cookiecutter.package_name }}.config.annotations import (
+    Annotation,
+    Annotations,
+)
 
 
 def nothing() -> None:

@@ -13,6 +13,14 @@ from fakeredis import FakeRedis
 from redis.exceptions import RedisError
 
 from {{ cookiecutter.package_name }} import store
+from {{ cookiecutter.package_name }}.celery import create_app
+from {{ cookiecutter.package_name }}.config import (
+    ENVIRONMENTS,
+    ConfigurationError,
+)
+from {{ cookiecutter.package_name }}.config import (
+    store as settings,
+)
 from {{ cookiecutter.package_name }}.reliability import (
     cache,
     circuit,
@@ -343,7 +351,13 @@ def test_a_server_that_answers_opens_no_circuit(error: Exception) -> None:
             server.call(Counted(error), "a")
 
 
-def test_the_store_is_where_a_redis_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the settings of the store at each call."""
+    monkeypatch.setattr(settings, "load", settings.load.__wrapped__)
+
+
+def test_the_store_is_where_a_redis_is(unread: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.url() == ""  # tests have none
     with pytest.raises(store.NoStoreError, match="APP_STORE_URL"):
         store.connect()
@@ -352,9 +366,22 @@ def test_the_store_is_where_a_redis_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.connect().connection_pool.connection_kwargs["db"] == 5
 
 
-def test_production_refuses_an_unsafe_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("APP_ENV", "production")
-    monkeypatch.setenv("APP_STORE_URL", "rediss://:s3cr3t@redis.internal/0")
-    with pytest.raises(store.NoStoreError, match="ssl_cert_reqs") as error:
-        store.connect()
+@pytest.mark.parametrize("environment", ["staging", "production"])
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rediss://:s3cr3t@redis.internal/0", "ssl_cert_reqs"),
+        ("redis://:changeme@redis.internal/0", "well-known default"),
+        ("https://:s3cr3t@redis.internal/0", "use one of redis://"),
+        ("sentinel://:s3cr3t@redis.internal/0", "APP_STORE_MASTER_NAME is not set"),
+    ],
+)
+def test_a_wrong_store_is_refused_at_start(
+    environment: str, url: str, expected: str, unread: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APP_ENV", environment)
+    monkeypatch.setenv("APP_STORE_URL", url)
+    with pytest.raises(ConfigurationError, match=expected) as error:
+        create_app(ENVIRONMENTS["testing"].model_validate({}))
     assert "s3cr3t" not in str(error.value)
+    assert "\n" not in str(error.value)

@@ -5,10 +5,12 @@ https://redbeat.readthedocs.io/en/latest/config.html
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
+from .redis_options import SCHEMES, SentinelOptions, nameless
+
 PACKAGE = __package__.partition(".")[0]
 
 #: A Redis, or what stands for one in development and in tests.
-STORES = ("redis://", "rediss://", "filesystem://", "file://", "memory://", "cache+memory://")
+STORES = (*SCHEMES, "filesystem://", "file://", "memory://", "cache+memory://")
 
 
 class RedBeatOptions(BaseModel):
@@ -21,6 +23,10 @@ class RedBeatOptions(BaseModel):
     socket_connect_timeout: PositiveFloat = 5
     socket_keepalive: bool = True
     health_check_interval: PositiveInt = 25
+    # The master that Sentinel watches, and how to reach the Sentinels, if they are not those of the
+    # broker or of the results.
+    master_name: str | None = None
+    sentinel_kwargs: SentinelOptions = SentinelOptions()
 
 
 def broken(loop_interval: float, lock_timeout: float) -> str | None:
@@ -37,3 +43,15 @@ def broken(loop_interval: float, lock_timeout: float) -> str | None:
             " CELERY_BEAT_MAX_LOOP_INTERVAL"
         )
     return None
+
+
+def masterless(url: str, *places: object) -> str | None:
+    """Say that a Sentinel is asked for no master, or nothing.
+
+    Args:
+        url: Where schedules are kept.
+        places: Options of redbeat, the broker and the results; the first that names one counts.
+    """
+    names = (getattr(place, "master_name", None) for place in places)
+    variable = "CELERY_REDBEAT_REDIS_OPTIONS__MASTER_NAME"
+    return nameless(url, next(filter(None, names), None), variable)
