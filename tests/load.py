@@ -72,11 +72,11 @@ def durable_redis(*options: str) -> Iterator[Server]:
 
 
 @contextmanager
-def sentinel(folder: Path, port: int, master: int) -> Iterator[None]:
+def sentinel(folder: Path, port: int, master: int, more: str = "") -> Iterator[None]:
     """Run a Redis Sentinel that soon replaces a master, named `main`."""
     config = folder / "sentinel.conf"
     lines = ("down-after-milliseconds main 1000", "failover-timeout main 5000")
-    text = f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor main 127.0.0.1 {master} 1\n"
+    text = f"port {port}\nbind 127.0.0.1\ndir {folder}\n{more}sentinel monitor main 127.0.0.1 {master} 1\n"
     config.write_text(text + "".join(f"sentinel {line}\n" for line in lines), "utf-8")
     server = Server(port, [needed("redis-server"), str(config), "--sentinel"], accepts)
     try:

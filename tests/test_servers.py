@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from redis import Redis
 from werkzeug import Request, Response
 
 from conftest import Bakery, Installed, Running
+from load import durable_redis, sentinel
 from servers import (
     PATIENCE,
     STOP_TIME,
@@ -34,8 +36,10 @@ from servers import (
     free_port,
     needed,
     newer,
+    quick_folder,
     rabbitmq_version,
     redis_server,
+    wait_until,
 )
 from variants import Answers, all_variants, combined, load, options, variant_id
 
@@ -436,6 +440,75 @@ def test_a_signal_to_every_process_at_once_ends_a_fleet_without_a_server(checkou
     checkout.wait(lambda: checkout.log().count(" ready.") == len(checkout.project.workers), "the workers are ready")
     checkout.stop(signal.SIGTERM)
     assert "Traceback" not in checkout.log()
+
+
+# A Redis that is reached by a socket, or by Sentinels
+
+
+def works_on(fleet: Fleet) -> None:
+    """Run a worker and beat: tasks, results, dead letters in the store, and schedules are there."""
+    fleet.start("general", "beat")
+    assert fleet.ask("call", "heartbeat.beat", {}).partition("@")[0] == "general"
+    ended = partial(fleet.seen, event="end", task="heartbeat.beat", state="SUCCESS")
+    fleet.wait(lambda: {entry["id"] for entry in ended()} - fleet.sent, "the heartbeat of beat runs")
+    for command in ("dead-letters list", "schedule list"):
+        line = ["celery", "-A", fleet.project.package, *command.split()]
+        done = subprocess.run(line, cwd=fleet.cwd, env=fleet.variables, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        assert b"Traceback" not in done.stderr
+
+
+def test_a_socket_of_redis_is_enough(installed: Installed, tmp_path: Path) -> None:
+    project = installed({"beat": "redbeat"}, *OFTEN)
+    with quick_folder() as folder:
+        options = ["--port", "0", "--unixsocket", str(folder / "socket"), "--dir", str(folder), "--save", ""]
+        server = subprocess.Popen([needed("redis-server"), *options], stdout=subprocess.DEVNULL)
+        wait_until((folder / "socket").exists, "Redis has its socket")
+        url = f"redis+socket://{folder}/socket"
+        results = {"CELERY_RESULT_BACKEND": f"{url}?virtual_host=1"}
+        fleet = Fleet(project, tmp_path, "redis://none", CELERY_BROKER_URL=url, **results)
+        try:
+            works_on(fleet)
+            with Redis(unix_socket_path=f"{folder}/socket") as queues:
+                assert queues.exists(f"{project.package}:beat::schedule")
+                assert not list(queues.scan_iter("celery-task-meta-*"))
+            fleet.stop("general", "beat")
+        finally:
+            fleet.close()
+            server.kill()
+            server.wait()
+
+
+def test_sentinels_lead_to_the_master_and_to_the_next(installed: Installed, tmp_path: Path) -> None:
+    project, ports = installed({"beat": "redbeat"}, *OFTEN), [free_port() for _ in range(3)]
+    login = "requirepass s3cr3t\nsentinel sentinel-pass s3cr3t\n"
+    with ExitStack() as stack:
+        master = stack.enter_context(durable_redis())
+        replica = stack.enter_context(durable_redis("--replicaof", f"127.0.0.1 {master.port}"))
+        for port in ports:
+            (tmp_path / str(port)).mkdir()
+            stack.enter_context(sentinel(tmp_path / str(port), port, master.port, login))
+        hosts = [f"sentinel://127.0.0.1:{port}" for port in ports]
+        named = {
+            f"CELERY_{where}_TRANSPORT_OPTIONS__{name}": value
+            for where in ("BROKER", "RESULT_BACKEND")
+            for name, value in (("MASTER_NAME", "main"), ("SENTINEL_KWARGS__PASSWORD", "s3cr3t"))
+        }
+        urls = {
+            name: ";".join(f"{host}/{database}" for host in hosts)
+            for name, database in (("CELERY_BROKER_URL", 0), ("CELERY_RESULT_BACKEND", 1), ("APP_STORE_URL", 2))
+        }
+        fleet = Fleet(project, tmp_path, "redis://none", **urls, **named)
+        stack.callback(fleet.close)
+        with Redis(port=master.port) as server:
+            wait_until(lambda: server.wait(1, 1000), "the replica is there")
+        works_on(fleet)
+        master.kill()
+        wait_until(lambda: Redis(port=replica.port).role()[0] == b"master", "the replica is the master", 60)
+        before = len(fleet.seen(event="end", task="heartbeat.beat", state="SUCCESS"))
+        ended = partial(fleet.seen, event="end", task="heartbeat.beat", state="SUCCESS")
+        fleet.wait(lambda: len(ended()) > before + 1, "beat and the worker go on")
+        assert fleet.ask("call", "heartbeat.beat", {}).partition("@")[0] == "general"
 
 
 # Urgency, with workers of the Procfile's line

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from conftest import Bakery, Running
-from servers import Checkout, Fleet, Project, free_port, needed, wait_until
+from servers import Checkout, Fleet, PostgreSQL, Project, free_port, needed, wait_until
 from variants import Answers, all_variants, options, variant_id
 
 ADMIN = "administrator-" * 3
@@ -104,6 +105,30 @@ def test_a_dead_broker_is_a_503_in_time(answers: Answers, running: Running, dead
         for path in QUESTIONS:
             check_problem(client.get(f"/{path}"), 503)
         assert client.get("/health/live").elapsed.total_seconds() < 1
+
+
+WITH_DATABASE: list[Answers] = [{**answers, "database": "postgresql"} for answers in FRAMEWORKS]
+
+
+@pytest.mark.parametrize("answers", WITH_DATABASE, ids=variant_id)
+def test_a_database_that_is_away_or_hangs_is_a_503_in_time(
+    answers: Answers, running: Running, postgresql: PostgreSQL
+) -> None:
+    url = postgresql.create(f"web_{time.monotonic_ns()}")
+    with running(answers) as fleet, web(fleet, DATABASE_URL=url) as client:
+        assert client.get("/health/ready").is_success
+        with postgresql.away(url):
+            for _ in range(2):
+                check_problem(answer := client.get("/health/ready"), 503)
+                assert answer.json()["detail"].startswith("no answer from: database:")
+            assert client.get("/health/live").is_success
+        assert client.get("/health/ready").is_success
+        with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+            fleet.kill("web")
+            hangs = f"postgresql://app@127.0.0.1:{silent.getsockname()[1]}/app"
+            with web(fleet, DATABASE_URL=hangs) as other:
+                check_problem(other.get("/health/ready"), 503)
+                assert other.get("/health/live").is_success
 
 
 #: Requests that schemathesis makes at least.

@@ -19,5 +19,12 @@
         if sentence := broken(self.beat_max_loop_interval, self.redbeat_lock_timeout):
             raise ValueError(sentence)
         if not self.redbeat_redis_url.startswith(STORES):
-            raise ValueError("CELERY_REDBEAT_REDIS_URL must begin with redis:// or rediss://")
+            allowed = "redis://, rediss://, redis+socket:// or sentinel://"
+            raise ValueError(f"CELERY_REDBEAT_REDIS_URL must begin with {allowed}")
+        others = (
+            getattr(self, f"{name}_transport_options", None)
+            for name in ("broker", "result_backend")
+        )
+        if sentence := masterless(self.redbeat_redis_url, self.redbeat_redis_options, *others):
+            raise ValueError(sentence)
         return self

@@ -1,10 +1,15 @@
 """How to reach the broker, a Redis."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from .. import limits, transport
 from .environment import Variables
+from .redis_options import SCHEMES, SentinelOptions, nameless
 from .values import Count, ReadingOrder, Seconds
+
+transport.use()
 
 
 class BrokerTransportOptions(BaseModel):
@@ -31,6 +36,8 @@ class BrokerTransportOptions(BaseModel):
     max_connections: Count = 1000
     # The master that Sentinel watches, for sentinel://HOST:26379/0;sentinel://HOST:26379/0
     master_name: str | None = None
+    # How to reach the Sentinels, if they ask for a password or TLS.
+    sentinel_kwargs: SentinelOptions = SentinelOptions()
     # Prefix of all keys, for several projects in one database.
     global_keyprefix: str = ""
 
@@ -57,11 +64,18 @@ class Broker(Variables):
     @classmethod
     def check_scheme(cls, url: str) -> str:
         """Refuse another kind of broker: queues and priorities are made for this one."""
-        if url.partition("://")[0] not in transport.ALIASES and not url.startswith(LOCAL):
-            raise ValueError(
-                "this project is made for Redis: use redis://, rediss:// or sentinel://"
-            )
+        if not url.startswith(SCHEMES + LOCAL):
+            raise ValueError(f"this project is made for Redis: use {', '.join(SCHEMES)}")
         return url
+
+    @model_validator(mode="after")
+    def check_master(self) -> Self:
+        """Refuse a Sentinel that is asked for no master."""
+        name = self.broker_transport_options.master_name
+        variable = "CELERY_BROKER_TRANSPORT_OPTIONS__MASTER_NAME"
+        if sentence := nameless(self.broker_url, name, variable):
+            raise ValueError(sentence)
+        return self
 
     @property
     def lease(self) -> float:

@@ -40,3 +40,27 @@ def test_an_unsafe_or_foreign_broker_is_refused(
     with pytest.raises(config.ConfigurationError, match=expected) as error:
         config.load()
     assert "s3cr3t" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["redis+socket:///run/redis.sock?virtual_host=0", "sentinel://a:26379/0;sentinel://b:26379/0"],
+)
+def test_a_socket_and_sentinels_are_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", url)
+    monkeypatch.setenv("CELERY_BROKER_TRANSPORT_OPTIONS__MASTER_NAME", "main")
+    monkeypatch.setenv("CELERY_BROKER_TRANSPORT_OPTIONS__SENTINEL_KWARGS__PASSWORD", "s3cr3t")
+    settings = config.load()
+    assert settings.for_celery()["broker_url"] == url
+    options = settings.for_celery()["broker_transport_options"]["sentinel_kwargs"]
+    assert options == {"socket_timeout": 2.5, "socket_connect_timeout": 2, "password": "s3cr3t"}
+    assert "s3cr3t" not in repr(settings)
+
+
+def test_sentinels_without_the_name_of_a_master_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "sentinel://:s3cr3t@a:26379/0")
+    with pytest.raises(config.ConfigurationError, match="MASTER_NAME is not set") as error:
+        config.load()
+    assert "s3cr3t" not in str(error.value)

@@ -14,14 +14,29 @@ from redbeat import schedulers
 from redbeat.decoder import RedBeatJSONDecoder, RedBeatJSONEncoder
 from redis.exceptions import LockError, RedisError
 
+from . import redis_clients
 from .config import ConfigurationError
 from .config.redbeat import broken
+from .config.redis_options import SCHEMES
 
 logger = get_logger("celery.beat")
 
 # At start-up redbeat waits for the lock in a signal handler, whose errors Celery only logs. A beat
 # that started while Redis was down would end at its first tick.
 beat_init.disconnect(schedulers.acquire_distributed_beat_lock)
+
+
+def connect(app: Any) -> None:
+    """Let redbeat use a client of ours: its own knows neither sockets nor lists of Sentinels."""
+    conf = app.conf
+    is_there = getattr(app, schedulers.REDBEAT_REDIS_KEY, None) is not None
+    if not is_there and conf.redbeat_redis_url.startswith(SCHEMES):
+        options = dict(conf.redbeat_redis_options)
+        options |= redis_clients.sentinel_options(
+            options, conf.broker_transport_options, conf.result_backend_transport_options
+        )
+        client = redis_clients.connect(conf.redbeat_redis_url, decode_responses=True, **options)
+        setattr(app, schedulers.REDBEAT_REDIS_KEY, client)
 
 
 class Encoder(RedBeatJSONEncoder):  # type: ignore[misc]
@@ -52,6 +67,10 @@ class Scheduler(schedulers.RedBeatScheduler):  # type: ignore[misc]
     """Outlive what ends redbeat: a Redis that is away, and a lock that is lost."""
 
     is_set_up = False
+
+    def __init__(self, app: Any, **kwargs: Any) -> None:
+        connect(app)
+        super().__init__(app, **kwargs)
 
     def setup_schedule(self) -> None:
         """Leave Redis alone: only the beat that has the lock writes `SCHEDULE` there, in `tick`.

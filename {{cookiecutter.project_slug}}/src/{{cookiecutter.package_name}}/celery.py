@@ -9,7 +9,7 @@ from celery import Celery
 from celery.signals import beat_init
 {% endif %}
 
-from . import {{ cookiecutter._brokers[cookiecutter.broker].imports }}
+from . import {{ cookiecutter._brokers[cookiecutter.broker].imports | replace("queues", "queues, store" if cookiecutter.__store else "queues") }}
 {% if cookiecutter.beat not in ("none", "database") %}
 from .schedule import SCHEDULE
 {% endif %}
@@ -66,6 +66,9 @@ def create_app(settings: config.Base | None = None) -> Celery:
         task_cls=BaseTask,  # of every task that names no other, Celery's own included
     )
     app.conf.update((settings or config.load()).for_celery())
+{% if cookiecutter.__store %}
+    store.check(app.conf)
+{% endif %}
     app.conf.update(
         task_queues=queues.QUEUES,
         task_routes={{ cookiecutter._brokers[cookiecutter.broker].routes }},

@@ -23,8 +23,9 @@ from typing import Any
 
 from celery.canvas import Signature
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+from sqlalchemy.pool import NullPool
 
 from . import {{ "context, limits" if cookiecutter.database == "postgresql" else "context" }}
 from .config import database as config
@@ -65,16 +66,43 @@ def connect() -> Engine:
     Its pool has a connection for each task that may run, and one for what else the process does.
     """
     settings = config.load()
-{% if cookiecutter.database == "postgresql" %}
-    url = settings.address
-{% endif %}
-    engine = create_engine(
-        {{ "url" if cookiecutter.database == "postgresql" else "settings.address" }},
+    return make(
         pool_size=settings.pool_size or tasks_at_once,
         max_overflow=1,
         pool_timeout=settings.pool_timeout,
         # A connection that was cut while nobody used it is replaced, not handed out.
         pool_pre_ping=True,
+    )
+
+
+def check() -> None:
+    """Connect anew: those of the pool may be in use, or may hang together with their server.
+
+    Raises:
+        ConnectionError: The database does not answer.
+    """
+    engine = make(poolclass=NullPool)
+    try:
+        engine.connect().close()
+    except SQLAlchemyError as error:
+        raise ConnectionError(str(error)) from error
+    finally:
+        engine.dispose()
+
+
+def make(**options: Any) -> Engine:
+    """Return an engine.
+
+    Args:
+        options: How it keeps connections, as SQLAlchemy's `create_engine` takes it.
+    """
+    settings = config.load()
+{% if cookiecutter.database == "postgresql" %}
+    url = settings.address
+{% endif %}
+    engine = create_engine(
+        {{ "url" if cookiecutter.database == "postgresql" else "settings.address" }},
+        **options,
 {% if cookiecutter.database == "postgresql" %}
         connect_args=arguments(settings) if url.get_backend_name() == "postgresql" else {},
 {% endif %}

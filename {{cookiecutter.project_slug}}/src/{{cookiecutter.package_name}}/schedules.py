@@ -222,6 +222,7 @@ def store() -> Any:
     """
     if app.conf.beat_scheduler != f"{beat.__name__}:{beat.Scheduler.__name__}":
         raise ScheduleError("schedules at run time need a Redis, and none is configured")
+    beat.connect(app)
     return get_redis(app)
 
 

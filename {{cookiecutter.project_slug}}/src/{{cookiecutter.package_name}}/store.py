@@ -6,35 +6,69 @@ is kept there must stay there: `maxmemory-policy noeviction`.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Mapping
 from typing import Any
 
 from celery import current_app
 from redis import Redis
 
-from .config.urls import unsafe
+from . import redis_clients
+from .config import (
+    ConfigurationError,
+)
+from .config import (
+    store as settings,
+)
+from .config.redis_options import SCHEMES, SentinelOptions, nameless
 from .resources import PerProcess
 
 PACKAGE = __package__
-SCHEMES = ("redis://", "rediss://")
 
 
 class NoStoreError(Exception):
-    """There is no Redis for the project's state, or none that production may use."""
+    """There is no Redis for the project's state."""
 
 
 def url() -> str:
     """Return where the state is, or nothing: development and tests have no Redis by default."""
     conf = current_app.conf
-    places = (os.environ.get("APP_STORE_URL"), conf.broker_url, conf.result_backend)
+    places = (settings.load().store_url, conf.broker_url, conf.result_backend)
     return next((place for place in places if place and place.startswith(SCHEMES)), "")
+
+
+def sentinel(conf: Any) -> dict[str, Any]:
+    """Return how to find the Redis if a Sentinel names it."""
+    own = settings.load()
+    given: Mapping[str, Any] = {
+        "master_name": own.store_master_name,
+        "sentinel_kwargs": (own.store_sentinel_kwargs or SentinelOptions()).model_dump(
+            exclude_none=True
+        ),
+    }
+    return redis_clients.sentinel_options(
+        given, conf.broker_transport_options or {}, conf.result_backend_transport_options or {}
+    )
+
+
+def check(conf: Any) -> None:
+    """Refuse wrong settings when a process starts.
+
+    Args:
+        conf: The configuration of the app.
+
+    Raises:
+        ConfigurationError: A setting of the store is wrong or missing.
+    """
+    name = sentinel(conf).get("master_name")
+    if sentence := nameless(settings.load().store_url, name, "APP_STORE_MASTER_NAME"):
+        raise ConfigurationError(sentence)
 
 
 def connect() -> Redis:
     """Return a client.
 
     Raises:
-        NoStoreError: There is no Redis, or its URL is not safe enough for production.
+        NoStoreError: There is no Redis.
     """
     place = url()
     if not place:
@@ -42,16 +76,15 @@ def connect() -> Redis:
             "idempotency, locks and limits of a fleet need a Redis, and none is configured:"
             " set APP_STORE_URL=redis://..."
         )
-    if os.environ.get("APP_ENV") in {"staging", "production"} and (reason := unsafe(place)):
-        raise NoStoreError(f"APP_STORE_URL is refused: {reason}")
-    return Redis.from_url(
-        place.replace("ssl_cert_reqs=CERT_REQUIRED", "ssl_cert_reqs=required"),
+    return redis_clients.connect(
+        place,
         # Without timeouts a lost network blocks a task for as long as the kernel retries.
         socket_timeout=15,
         socket_connect_timeout=5,
         socket_keepalive=True,
         health_check_interval=25,
         max_connections=1000,  # redis-py's 100 are fewer than greenlets may need at once
+        **sentinel(current_app.conf),
     )
 
 

@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from celery.app.routes import MapRoute
+from celery import current_app
 
 from . import context, queues
-
-_route_by_name = MapRoute(queues.TASK_ROUTES)
 
 
 @cache
@@ -36,8 +34,19 @@ def route_noisy(
     """Lower the priority of a task that is published for a noisy tenant: a dynamic router."""
     if not noisy() or context.current().tenant not in noisy():
         return None
-    route = queues.route_urgent(name, args, kwargs, options) or _route_by_name(name)
-    destination = route or queues.to(queues.QueueName.DEFAULT)
-    if destination["queue"] == queues.QueueName.CRITICAL:
+    app = task.app if task is not None else current_app
+    route = usual(app, name, args, kwargs, options, task)
+    destination = {"queue": route} if isinstance(route, str) else dict(route or {})
+    destination.setdefault("queue", app.conf.task_default_queue)
+    queue = options.get("queue") or destination["queue"]  # what the caller names wins
+    if getattr(queue, "name", queue) == queues.QueueName.CRITICAL:
         return None
     return {**destination, "priority": queues.Priority.LOW.value}
+
+
+def usual(app: Any, *query: Any) -> Any:
+    """Return what the first of the other routers says, whatever routers the project has."""
+    router = app.amqp.router
+    others = (each for each in router.routes if each is not route_noisy)
+    answers = (router.query_router(other, *query) for other in others)
+    return next((answer for answer in answers if answer is not None), None)

@@ -105,8 +105,8 @@ for tag = 2, #ARGV do
 end
 """
 
-#: A list of what is no message at all.
-UNREADABLE = "unreadable"
+#: The list of what this project's workers took from a queue and could not read as a message.
+UNREADABLE = f"{__package__.partition('.')[0]}:unreadable"
 
 
 class QoS(redis.QoS):
@@ -367,4 +367,8 @@ ALIASES = {
     "rediss": f"{__name__}:{Transport.__name__}",
     "sentinel": f"{__name__}:{SentinelTransport.__name__}",
 }
-TRANSPORT_ALIASES.update(ALIASES)
+
+
+def use() -> None:
+    """Let these schemes mean the transports above. `redis+socket://` is `redis` to kombu."""
+    TRANSPORT_ALIASES.update(ALIASES)

@@ -2,16 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from celery import Celery
 from kombu import Connection, Message, Producer, Queue
 from kombu.transport.redis import Transport as KombuTransport
 from redis import Redis
 from servers import wait_until
 
 from {{ cookiecutter.package_name }} import transport
+from {{ cookiecutter.package_name }}.reliability import raw_letters
+from {{ cookiecutter.package_name }}.reliability.local_letters import (
+    FileStore,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -171,3 +177,22 @@ def test_replies_are_not_held(connect: Connect, keys: Any) -> None:
         replies.put("answer")
         assert replies.get(timeout=10).payload == "answer"
     assert "unacked" not in keys()
+
+
+def test_what_was_set_aside_is_collected_under_the_prefix_of_the_project(
+    urls: dict[str, str], prefix: str, tmp_path: Path
+) -> None:
+    app = Celery(broker=urls["broker_url"], set_as_current=False)
+    app.conf.broker_transport_options = {"global_keyprefix": prefix}
+    store = FileStore(tmp_path)
+    with Redis.from_url(urls["broker_url"]) as redis:
+        redis.lpush(f"{prefix}{transport.UNREADABLE}", "one", "two")
+        redis.lpush(f"{prefix}{raw_letters.EARLIER}", "three")
+        redis.lpush(f"another-{prefix}{transport.UNREADABLE}", "another project's")
+        assert raw_letters.collect(app, store) == len(list(store)) == 3
+        assert not list(redis.scan_iter(f"{prefix}*unreadable"))
+        assert redis.delete(f"another-{prefix}{transport.UNREADABLE}")
+
+
+def test_projects_do_not_share_what_was_set_aside() -> None:
+    assert transport.UNREADABLE == "{{ cookiecutter.package_name }}:unreadable"

@@ -22,7 +22,9 @@ from redbeat.schedulers import RedBeatConfig
 
 from {{ cookiecutter.package_name }} import config, limits
 from {{ cookiecutter.package_name }}.celery import app, create_app
-from {{ cookiecutter.package_name }}.config.annotations import Annotation
+from {{ cookiecutter.package_name }}.config.annotations import (
+    Annotation,
+)
 
 BROKER = "{{ cookiecutter._brokers[cookiecutter.broker].url }}"
 RESULTS = "{{ cookiecutter._result_urls[cookiecutter.result_backend] }}"

@@ -6,7 +6,10 @@ from celery import Celery, current_app
 from celery.worker import state
 
 from {{ cookiecutter.package_name }} import checks, config, limits
-from {{ cookiecutter.package_name }}.config.annotations import Annotation, Annotations
+from {{ cookiecutter.package_name }}.config.annotations import (
+    Annotation,
+    Annotations,
+)
 
 
 def nothing() -> None:
@@ -91,13 +94,13 @@ def test_the_limits_of_a_task_are_compared_by_its_name(
 ) -> None:
     starting = worker("prefork", limits.LEASE)
     if where == "annotation":
-        rows = {"tests.long": Annotation.model_validate(own)}
+        rows = {"tests.lengthy_work": Annotation.model_validate(own)}
         starting.app.conf.task_annotations = (Annotations(rows),)
         own = {}
-    starting.app.task(shared=False, name="tests.long", **own)(nothing)
+    starting.app.task(shared=False, name="tests.lengthy_work", **own)(nothing)
     with pytest.raises(config.ConfigurationError, match=expected) as error:
         checks.StartupChecks(starting)
-    assert "task 'tests.long': " in str(error.value)
+    assert "task 'tests.lengthy_work': " in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -110,10 +113,10 @@ def test_a_task_may_have_a_shorter_time_limit_only(caplog: pytest.LogCaptureFixt
 
 def test_an_annotation_of_no_task_is_refused() -> None:
     starting = worker("prefork", limits.LEASE)
-    rows = {"*": Annotation(acks_late=True), "tests.lnog": Annotation(time_limit=10)}
+    rows = {"*": Annotation(acks_late=True), "tests.lengthy_wrok": Annotation(time_limit=10)}
     starting.app.conf.task_annotations = (Annotations(rows),)
-    starting.app.task(shared=False, name="tests.long")(nothing)
-    with pytest.raises(config.ConfigurationError, match=r"'tests.lnog'.*tests\.long"):
+    starting.app.task(shared=False, name="tests.lengthy_work")(nothing)
+    with pytest.raises(config.ConfigurationError, match=r"'tests.lengthy_wrok'.*tests\.long"):
         checks.StartupChecks(starting)
 
 

@@ -13,6 +13,14 @@ from fakeredis import FakeRedis
 from redis.exceptions import RedisError
 
 from {{ cookiecutter.package_name }} import store
+from {{ cookiecutter.package_name }}.celery import create_app
+from {{ cookiecutter.package_name }}.config import (
+    ENVIRONMENTS,
+    ConfigurationError,
+)
+from {{ cookiecutter.package_name }}.config import (
+    store as settings,
+)
 from {{ cookiecutter.package_name }}.reliability import (
     cache,
     circuit,
@@ -145,6 +153,26 @@ def test_a_lock_admits_one() -> None:
             pytest.fail("two are inside")
     with lock.lock("a") as second:
         assert second.fence > first.fence
+
+
+def test_a_fence_never_goes_back_and_leaves_one_key(redis: FakeRedis) -> None:
+    redis.set(store.key("fence", "order-0"), 7)  # of an older version
+    fences = []
+    for name in ("order-0", "order-1", "order-2", "order-0"):
+        with lock.lock(name) as held:
+            fences.append(held.fence)
+    assert fences == sorted({*fences, 8})[1:]
+    assert redis.keys() == [store.key("fence").encode()]
+    redis.flushall()  # a Redis that was lost; a second later at the latest the clock is ahead
+    assert redis.set(store.key("fence"), fences[-1] + 5)
+    with lock.lock("order-0") as held:
+        assert held.fence == fences[-1] + 6
+
+
+def test_a_fence_is_above_any_counter_of_an_older_version(redis: FakeRedis) -> None:
+    redis.set(store.key("fence", "busy"), 2**40)
+    with lock.lock("busy") as first, lock.lock("other") as second:
+        assert 2**40 < first.fence < second.fence
 
 
 def test_a_lock_that_was_lost_is_an_error(redis: FakeRedis) -> None:
@@ -323,7 +351,13 @@ def test_a_server_that_answers_opens_no_circuit(error: Exception) -> None:
             server.call(Counted(error), "a")
 
 
-def test_the_store_is_where_a_redis_is(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read the settings of the store at each call."""
+    monkeypatch.setattr(settings, "load", settings.load.__wrapped__)
+
+
+def test_the_store_is_where_a_redis_is(unread: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.url() == ""  # tests have none
     with pytest.raises(store.NoStoreError, match="APP_STORE_URL"):
         store.connect()
@@ -333,11 +367,21 @@ def test_the_store_is_where_a_redis_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
-def test_production_refuses_an_unsafe_store(
-    environment: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("rediss://:s3cr3t@redis.internal/0", "ssl_cert_reqs"),
+        ("redis://:changeme@redis.internal/0", "well-known default"),
+        ("https://:s3cr3t@redis.internal/0", "begins with redis://"),
+        ("sentinel://:s3cr3t@redis.internal/0", "APP_STORE_MASTER_NAME is not set"),
+    ],
+)
+def test_a_wrong_store_is_refused_at_start(
+    environment: str, url: str, expected: str, unread: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("APP_ENV", environment)
-    monkeypatch.setenv("APP_STORE_URL", "rediss://:s3cr3t@redis.internal/0")
-    with pytest.raises(store.NoStoreError, match="ssl_cert_reqs") as error:
-        store.connect()
+    monkeypatch.setenv("APP_STORE_URL", url)
+    with pytest.raises(ConfigurationError, match=expected) as error:
+        create_app(ENVIRONMENTS["testing"].model_validate({}))
     assert "s3cr3t" not in str(error.value)
+    assert "\n" not in str(error.value)

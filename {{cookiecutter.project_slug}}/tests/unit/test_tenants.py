@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,12 +21,47 @@ def route(tenant: str | None, **options: Any) -> tuple[str, object]:
     """Return where Celery would send a task of a tenant."""
     with bind(tenant=tenant):
         options = app.amqp.router.route(options, "heartbeat.beat")
-    return options["queue"].name, options["priority"]
+    return options["queue"].name, options.get("priority")
 
 
 @pytest.mark.parametrize("tenant", ["acme", "globex"])
 def test_the_tasks_of_a_noisy_tenant_come_last_in_their_queue(tenant: str) -> None:
     assert route(tenant) == (queues.QueueName.DEFAULT, queues.Priority.LOW)
+
+
+def route_by_a_name(name: str, *_: object, **__: object) -> str | None:
+    """Be a router of the project."""
+    return "cpu" if name == "heartbeat.beat" else None
+
+
+@pytest.mark.parametrize(
+    "router",
+    [
+        route_by_a_name,
+        {"heartbeat.*": {"queue": "cpu"}},
+        [(re.compile("heart.*"), {"queue": "cpu"})],
+        f"{__name__}.route_by_a_name",
+    ],
+)
+def test_the_routers_of_the_project_choose_the_queue(
+    router: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    routes = (tenants.route_noisy, router, *queues.ROUTES)
+    monkeypatch.setitem(app.conf, "task_routes", routes)
+    app.amqp.flush_routes()
+    monkeypatch.setattr(app.amqp, "router", app.amqp.Router())
+    assert route("acme") == ("cpu", queues.Priority.LOW)
+    assert route("initech")[0] == "cpu"
+    monkeypatch.undo()
+    app.amqp.flush_routes()
+
+
+def test_a_queue_that_the_caller_names_wins() -> None:
+    with bind(tenant="acme"):
+        low, normal = queues.Priority.LOW, queues.Priority.NORMAL
+        for name, priority in (("io", low), ("critical", normal)):
+            options = app.amqp.router.route({"queue": name}, "heartbeat.beat")
+            assert (options["queue"].name, options.get("priority")) == (name, priority)
 
 
 @pytest.mark.parametrize("tenant", [None, "initech"])

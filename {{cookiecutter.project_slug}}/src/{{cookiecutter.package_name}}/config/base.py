@@ -14,7 +14,10 @@ from . import urls, values
 from .annotations import Annotation, Annotations
 from .broker import Broker
 {% if cookiecutter.beat == "redbeat" %}
-from .redbeat import PACKAGE, STORES, RedBeatOptions, broken
+from .redbeat import PACKAGE, STORES, RedBeatOptions, broken, masterless
+{% endif %}
+{% if cookiecutter.result_backend == "redis" %}
+from .redis_options import SOCKET, ResultOptions, nameless
 {% endif %}
 from .values import Count, Seconds
 from .variables import PREFIX
@@ -90,11 +93,7 @@ class Base(Broker):
     redis_socket_timeout: Seconds = 1
     redis_socket_connect_timeout: Seconds = 1
     redis_socket_keepalive: bool = True
-    # Who publishes a task that keeps its result first subscribes to it; Celery would try for 20
-    # seconds. A worker is patient: see checks.py.
-    result_backend_transport_options: dict[str, dict[str, float]] = Field(
-        default={"retry_policy": {"max_retries": 0}}
-    )
+    result_backend_transport_options: ResultOptions = ResultOptions()
 {% endif %}
 
     # No more than a worker can run, so that little waits behind a long task.
@@ -143,8 +142,23 @@ class Base(Broker):
         if sentence:
             raise ValueError(sentence)
         return self
+{% if cookiecutter.result_backend == "redis" %}
+
+    @model_validator(mode="after")
+    def check_master_of_results(self) -> Self:
+        """Refuse a Sentinel that is asked for no master."""
+        name = self.result_backend_transport_options.master_name
+        variable = "CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS__MASTER_NAME"
+        if sentence := nameless(self.result_backend, name, variable):
+            raise ValueError(sentence)
+        return self
+{% endif %}
 
     def for_celery(self) -> dict[str, Any]:
         """Return the settings as Celery takes them."""
         settings = self.model_dump(exclude_none=True)
+{% if cookiecutter.result_backend == "redis" %}
+        # A socket has none, and Celery leaves it out only if it is off (celery/backends/redis.py).
+        settings["redis_socket_keepalive"] &= not self.result_backend.startswith(SOCKET)
+{% endif %}
         return {**settings, "task_annotations": (Annotations(self.task_annotations),)}

@@ -11,6 +11,9 @@ from pydantic import Field
 from . import local_broker
 from .base import Base
 from .environment import make_folder
+{% if cookiecutter.beat == "redbeat" %}
+from .redis_options import SCHEMES
+{% endif %}
 
 LOCAL = Path(".celery")
 
@@ -33,7 +36,7 @@ class Development(Base):
         """Add the folders of the file broker."""
         settings = super().for_celery()
 {% if cookiecutter.beat == "redbeat" %}
-        if not self.redbeat_redis_url.startswith("redis"):
+        if not self.redbeat_redis_url.startswith(SCHEMES):
             settings["beat_scheduler"] = "celery.beat:PersistentScheduler"
             settings["beat_schedule_filename"] = str(LOCAL / "beat-schedule")
 {% endif %}

@@ -5,12 +5,13 @@ https://redbeat.readthedocs.io/en/latest/config.html
 
 from pydantic import BaseModel, ConfigDict
 
+from .redis_options import SCHEMES, SentinelOptions, nameless
 from .values import Count, Seconds
 
 PACKAGE = __package__.partition(".")[0]
 
 #: A Redis, or what stands for one in development and in tests.
-STORES = ("redis://", "rediss://", "filesystem://", "file://", "memory://", "cache+memory://")
+STORES = (*SCHEMES, "filesystem://", "file://", "memory://", "cache+memory://")
 
 
 class RedBeatOptions(BaseModel):
@@ -23,6 +24,10 @@ class RedBeatOptions(BaseModel):
     socket_connect_timeout: Seconds = 5
     socket_keepalive: bool = True
     health_check_interval: Count = 25
+    # The master that Sentinel watches, and how to reach the Sentinels, if they are not those of the
+    # broker or of the results.
+    master_name: str | None = None
+    sentinel_kwargs: SentinelOptions = SentinelOptions()
 
 
 def broken(loop_interval: float, lock_timeout: float) -> str | None:
@@ -39,3 +44,15 @@ def broken(loop_interval: float, lock_timeout: float) -> str | None:
             " CELERY_BEAT_MAX_LOOP_INTERVAL"
         )
     return None
+
+
+def masterless(url: str, *places: object) -> str | None:
+    """Say that a Sentinel is asked for no master, or nothing.
+
+    Args:
+        url: Where schedules are kept.
+        places: Options of redbeat, the broker and the results; the first that names one counts.
+    """
+    names = (getattr(place, "master_name", None) for place in places)
+    variable = "CELERY_REDBEAT_REDIS_OPTIONS__MASTER_NAME"
+    return nameless(url, next(filter(None, names), None), variable)

@@ -33,6 +33,7 @@ EXAMPLES = {
     "pyamqp": "pyamqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST",
     "redis": "redis://:PASSWORD@HOST:6379/0",
     "rediss": "rediss://:PASSWORD@HOST:6379/0?ssl_cert_reqs=required",
+    "redis+socket": "redis+socket:///PATH/TO/SOCKET?virtual_host=0",
     "sentinel": "sentinel://:PASSWORD@HOST:26379/0",
     "postgresql": "postgresql://USER:PASSWORD@HOST:5432/NAME",
 }

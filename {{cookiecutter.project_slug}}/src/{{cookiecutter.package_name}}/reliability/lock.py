@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from redis.exceptions import LockError
 from redis.lock import Lock
 
 from .. import store
 from ..tasks.base import NotNowError
-from .idempotency import LostError
+from .idempotency import LostError, script
 from .leases import LEASE, renewed
 
 #: Seconds between two tries to get a lock, and until a task that did not get it comes back.
@@ -29,13 +30,27 @@ class LockedError(NotNowError):
     """Somebody else holds the lock."""
 
 
+#: The next number for a holder, from one counter of the project: a counter for each lock would have
+#: to stay for ever, since nobody knows when the last old holder wakes up. It is never behind the
+#: clock of Redis in seconds, and so above the counters that older versions kept, and above what was
+#: given before Redis lost its data. Keys: the counter, that of this lock in older versions.
+FENCE = """
+local last = math.max(tonumber(redis.call('GET', KEYS[1]) or 0),
+                      tonumber(redis.call('GET', KEYS[2]) or 0),
+                      tonumber(redis.call('TIME')[1]))
+redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[1], string.format('%.0f', last + 1))
+return string.format('%.0f', last + 1)
+"""
+
+
 @dataclass(frozen=True)
 class Held:
     """A lock that is held.
 
     Args:
-        fence: A number that grows with every holder. Store it with what the lock protects, and
-            refuse a smaller one there: a holder that stood still then can do no harm.
+        fence: A number that grows with every holder, of 64 bits. Store it with what the lock
+            protects, and refuse a smaller one there: a holder that stood still then can do no harm.
         lock: The lock.
     """
 
@@ -52,6 +67,11 @@ class Held:
             self.lock.reacquire()
         except LockError as error:
             raise LostError(str(error)) from error
+
+
+def next_fence(name: str, client: Any) -> int:
+    """Return a number that is larger than that of any holder before."""
+    return int(script(FENCE)([store.key("fence"), store.key("fence", name)], client=client))
 
 
 @contextmanager
@@ -74,7 +94,7 @@ def lock(name: str, *, wait: float = 0, lease: float = LEASE) -> Iterator[Held]:
         raise LockedError(f"the lock {name!r} is held elsewhere", WAIT)
     try:
         with renewed(held.reacquire, lease):
-            yield Held(client.incr(store.key("fence", name)), held)
+            yield Held(next_fence(name, client), held)
     finally:
         try:
             held.release()

@@ -1,4 +1,6 @@
-"""A limit that the whole fleet shares. Celery's own `rate_limit` is one for each worker.
+"""A limit that the whole fleet shares.
+
+Celery's own `rate_limit` is one for each worker, and a task that waits for it holds a slot of it.
 
     @app.task(base=BaseTask, name="crm.update")
     @limited("50/s")

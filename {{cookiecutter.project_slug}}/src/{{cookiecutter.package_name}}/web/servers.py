@@ -11,6 +11,9 @@ from typing import Any
 from celery.utils.log import get_logger
 from kombu import Connection
 
+{% if cookiecutter.database != "none" %}
+from .. import database
+{% endif %}
 from ..celery import app
 from . import problems
 from .problems import away
@@ -53,6 +56,9 @@ def check_results() -> None:
 #: What a web process cannot work without.
 CHECKS: dict[str, Callable[[], None]] = {
     "broker": check_broker,
+{% if cookiecutter.database != "none" %}
+    "database": database.check,
+{% endif %}
 {% if cookiecutter.__results %}
     "results": check_results,
 {% endif %}
