@@ -164,7 +164,7 @@ print(payment.pk)
 
 
 def test_what_is_rolled_back_never_runs(running: Running, database: str) -> None:
-    with running(DJANGO, DATABASE_URL=database) as fleet:
+    with running({**DJANGO, "examples": "all"}, DATABASE_URL=database) as fleet:
         manage(fleet, "migrate")
         fleet.start("general", "io")
 

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, PositiveFloat, {{ 'PositiveInt, ' if cookiecutter.__chords }}SecretStr, ValidationError, model_validator
+from pydantic import Field, PositiveFloat, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .config.environment import refusal
@@ -30,17 +30,7 @@ class Settings(BaseSettings):
     mail_from: str = "noreply@example.com"
 
     webhook_timeout: PositiveFloat = 10
-{% if cookiecutter.__orders %}
-
-    # The services that reserve, charge and ship an order.
-    shop_url: str = "http://127.0.0.1:8000"
-{% endif %}
-{% if cookiecutter.__chords %}
-
-    # Seconds without a byte, and size of a file to import.
-    import_timeout: PositiveFloat = 30
-    import_max_bytes: PositiveInt = 100_000_000
-{% endif %}
+{% include "examples/" ~ cookiecutter.examples ~ "/settings.py" ignore missing %}
 
     # maintenance.check_disk fails when less is free.
     min_free_disk_percent: PositiveFloat = 10

@@ -68,7 +68,7 @@ def explain(error: ValidationError, settings_class: type[BaseSettings]) -> Itera
             yield f"{variable} is wrong: {message}"
         else:
             yield f"{variable}={detail['input']!r} is wrong: {message}"
-{% if cookiecutter.examples or cookiecutter.__api %}
+{% if cookiecutter.__examples or cookiecutter.__api %}
 
 
 def refusal(error: ValidationError, prefix: str) -> ConfigurationError:
