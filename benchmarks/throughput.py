@@ -225,7 +225,7 @@ def falls_below(length: Callable[[], int], limit: float, group: int) -> tuple[fl
 @contextmanager
 def environment(folder: Path, broker: str, pool: str) -> Iterator[tuple[Path, Path]]:
     """Bake and install a project; yield its folder and its interpreter."""
-    answers = [f"broker={broker}", f"pool={pool}", "examples=false"]
+    answers = [f"broker={broker}", f"pool={pool}", "examples=none"]
     bake = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", str(folder), str(TEMPLATE), *answers]
     config = folder / "config.yaml"
     config.write_text(f'{{"cookiecutters_dir": "{folder}/cc", "replay_dir": "{folder}/replay"}}', "utf-8")

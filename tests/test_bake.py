@@ -451,7 +451,7 @@ WEB = {"web", "site", "jobs"}
 
 @pytest.mark.parametrize("framework", options()["framework"])
 def test_the_package_without_examples_is_small(framework: str, baked: Baked, summary: Callable[[str], None]) -> None:
-    project = baked({"examples": False, "framework": framework})
+    project = baked({"examples": "none", "framework": framework})
     modules = [path for path in files(project / "src") if path.suffix == ".py"]
     web = sum(len(path.read_text("utf-8").splitlines()) for path in modules if WEB & set(path.parts))
     texts = [path.read_text("utf-8") for path in modules]

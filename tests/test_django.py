@@ -16,6 +16,7 @@ from playwright.sync_api import sync_playwright
 from conftest import Bakery, Running
 from servers import PATIENCE, Checkout, Fleet, PostgreSQL, Project, free_port, needed, wait_until
 from test_docs import block
+from test_servers import TELLING
 from variants import Answers
 
 DJANGO: Answers = {"framework": "django", "database": "postgresql"}
@@ -70,7 +71,13 @@ with connection.cursor() as cursor:
 def checkout(bakery: Bakery, tmp_path: Path) -> Iterator[Checkout]:
     """Yield a new project, in which `make` installs everything; end what was started in it."""
     needed("make")
-    checkout = Checkout(Project(bakery.bake(DJANGO, tmp_path)), tmp_path / "bin")
+    folder = bakery.bake(DJANGO, tmp_path)
+    for pattern, old, new in TELLING:
+        (path,) = folder.glob(pattern)
+        text = path.read_text("utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new), "utf-8")
+    checkout = Checkout(Project(folder), tmp_path / "bin")
     yield checkout
     checkout.close()
 
@@ -164,7 +171,7 @@ print(payment.pk)
 
 
 def test_what_is_rolled_back_never_runs(running: Running, database: str) -> None:
-    with running(DJANGO, DATABASE_URL=database) as fleet:
+    with running({**DJANGO, "examples": "all"}, DATABASE_URL=database) as fleet:
         manage(fleet, "migrate")
         fleet.start("general", "io")
 

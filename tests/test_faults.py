@@ -77,7 +77,7 @@ def world(installed: Installed, tmp_path: Path) -> Iterator[Callable[..., World]
             short_lease: bool = True,
             **variables: str,
         ) -> World:
-            project = installed({"broker": broker, "pool": pool, "examples": False}, *edits)
+            project = installed({"broker": broker, "pool": pool, "examples": "none"}, *edits)
             if broker == "redis":
                 server = results = stack.enter_context(durable_redis())
             else:

@@ -187,7 +187,8 @@ def test_an_order_goes_on_when_its_worker_is_killed_in_the_middle(
     answers: Answers, two: Two, httpserver: HTTPServer
 ) -> None:
     shop = Shop(httpserver)
-    with two(answers, "io", IO_CONCURRENCY="2", APP_SHOP_URL=httpserver.url_for("").rstrip("/")) as fleet:
+    gallery: Answers = {**answers, "examples": "all"}
+    with two(gallery, "io", IO_CONCURRENCY="2", APP_SHOP_URL=httpserver.url_for("").rstrip("/")) as fleet:
         order = {"id": "7", "email": "ann@example.com", "items": {"tea": 2}, "price": 900}
         fleet.ask("start", "orders.place", order)
         fleet.wait(lambda: "PUT-charges-7" in shop.calls, "it is in the middle")

@@ -52,7 +52,7 @@ def test_the_tests_of_a_project_pass(
 
 
 def test_a_failing_test_of_a_project_is_seen(bakery: Bakery, tmp_path: Path) -> None:
-    project = bakery.bake({"examples": False}, tmp_path)
+    project = bakery.bake({"examples": "none"}, tmp_path)
     (project / "tests" / "unit" / "test_broken.py").write_text("def test_broken():\n    assert False\n", "utf-8")
     with pytest.raises(AssertionError, match="1 failed"):
         run([*UV, "run", "--python", next(iter(PYTHONS.values())), "pytest"], project)

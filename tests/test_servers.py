@@ -79,22 +79,17 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "heartbeat.beat": {},
     "maintenance.check_disk": {},
     "maintenance.purge_artifacts": {"older_than_days": 30},
-    "notifications.send_artifact": {"pointer": "sales.csv", "to": "report@example.com", "subject": "Sales"},
     "notifications.send_bulk": {
         "recipients": ["b1@example.com", "b2@example.com", "b1@example.com"],
         "subject": "News",
         "text": "...",
     },
-    "notifications.send_failure": {"to": "owner@example.com", "what": "The report"},
     "notifications.send_mail": {"to": "mail@example.com", "subject": "Grüße", "text": "Hello\n"},
     "notifications.send_password_reset": {"to": "reset@example.com", "link": "https://example.com/r/1"},
     "notifications.send_verification": {"to": "new@example.com", "link": "https://example.com/v/1"},
     "reports.totals": {"source": "sales.csv", "group_by": "region", "amount": "amount"},
     "webhooks.deliver": {"event": "paid", "payload": {"id": 7}},
 }
-
-#: Tasks that only work together; test_workflows.py runs them.
-IN_WORKFLOWS = ("archive.", "imports.", "orders.")
 
 
 def each(variants: list[Answers]) -> pytest.MarkDecorator:
@@ -181,7 +176,6 @@ def every_task_runs_once_on_the_queue_and_the_worker_of_the_table(world: World) 
     fleet = world.fleet
     table, workers = destinations(fleet.project), fleet.project.workers
     assert sorted(table) == sorted(fleet.ask("names"))
-    table = {name: queue for name, queue in table.items() if not name.startswith(IN_WORKFLOWS)}
     world.write_sales()
     ids = {}
     for name in table:
@@ -195,7 +189,7 @@ def every_task_runs_once_on_the_queue_and_the_worker_of_the_table(world: World) 
         assert (start["event"], end["event"], end["state"]) == ("start", "end", "SUCCESS"), name
         assert start["queue"] == queue, name
         assert queue in workers[start["worker"]], name
-    for name in ("b1", "b2", "mail", "new", "owner", "report", "reset"):
+    for name in ("b1", "b2", "mail", "new", "reset"):
         to = f"{name}@example.com"
         fleet.wait(partial(world.inbox.to, to), f"mail to {to} arrives")
         assert len(world.inbox.to(to)) == 1

@@ -18,6 +18,9 @@ from support import UV, run
 from test_servers import SHORT_LEASE, WORKERS, destinations, each
 from variants import Answers, options
 
+#: Only the gallery of examples has workflows.
+GALLERY: Answers = {"examples": "all"}
+
 ROWS = 1000
 #: Every hundredth row lacks its quantity; the first row is line 2.
 BAD_LINES = range(2, ROWS + 2, 100)
@@ -95,7 +98,7 @@ def variables(cwd: Path) -> dict[str, str]:
     }
 
 
-@each(WORKERS)
+@each([{**answers, **GALLERY} for answers in WORKERS])
 def test_workflows_on_the_fleet(
     answers: Answers, running: Running, httpserver: HTTPServer, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
@@ -164,7 +167,7 @@ def a_report_is_mailed_and_its_failure_told_once(world: World) -> None:
     mails = [file.read_text("utf-8") for file in outbox.iterdir()]
     assert len(mails) == 3
     assert sum("The report failed" in mail and "To: owner@example.com" in mail for mail in mails) == 1
-    assert len(fleet.seen(event="end", task="notifications.send_failure", queue="io")) == 1
+    assert len(fleet.seen(event="end", task="report_mails.tell_failure", queue="io")) == 1
 
 
 def batches_go_to_the_bulk_queue_and_survive_a_bad_item(world: World) -> None:
@@ -202,7 +205,7 @@ BEHAVIOURS = (
 )
 
 
-@each([{"broker": broker} for broker in options()["broker"]])
+@each([{"broker": broker, **GALLERY} for broker in options()["broker"]])
 def test_an_import_outlives_its_workers(
     answers: Answers, running: Running, httpserver: HTTPServer, tmp_path: Path
 ) -> None:
@@ -229,9 +232,9 @@ def test_an_import_outlives_its_workers(
         ("tasks/imports.py", 'name="imports.validate", ignore_result=False', 'name="imports.validate"', "header"),
         ("tasks/imports.py", "return fan_out(header, ", "return chord(header, ", "chord_is_made"),
         (
-            "tasks/notifications.py",
-            'bind=True, name="notifications.send_f',
-            'name="notifications.send_f',
+            "tasks/report_mails.py",
+            'bind=True, name="report_mails.tell_f',
+            'name="report_mails.tell_f',
             "error_callbacks",
         ),
     ],
@@ -240,7 +243,7 @@ def test_an_import_outlives_its_workers(
 def test_a_broken_workflow_fails_a_test_of_the_project(
     file: str, old: str, new: str, test: str, bakery: Bakery, tmp_path: Path
 ) -> None:
-    project = bakery.bake({}, tmp_path)
+    project = bakery.bake(GALLERY, tmp_path)
     (package,) = (project / "src").iterdir()
     source = (package / file).read_text("utf-8")
     assert source.count(old) == 1

@@ -24,22 +24,7 @@ TASK_MODULES = [
 {% if cookiecutter.__sql %}
     f"{__package__}.tasks.outbox",
 {% endif %}
-{% if cookiecutter.examples %}
-    f"{__package__}.tasks.archive",
-{% if cookiecutter.__chords %}
-    f"{__package__}.tasks.imports",
-{% endif %}
-    f"{__package__}.tasks.maintenance",
-    f"{__package__}.tasks.notifications",
-{% if cookiecutter.__orders %}
-    f"{__package__}.tasks.orders",
-{% endif %}
-{% if cookiecutter.__payments %}
-    f"{__package__}.tasks.payments",
-{% endif %}
-    f"{__package__}.tasks.reports",
-    f"{__package__}.tasks.webhooks",
-{% endif %}
+{% include "examples/" ~ cookiecutter.examples ~ "/modules.py" ignore missing %}
 ]
 {% if cookiecutter.__django %}
 

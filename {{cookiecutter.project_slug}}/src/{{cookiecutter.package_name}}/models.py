@@ -77,7 +77,7 @@ class Letter(Base):
     letter: Mapped[str]
     replay: Mapped[str | None]
 {% endif %}
-{% if cookiecutter.examples %}
+{% if cookiecutter.__payments %}
 
 
 class Account(Base):

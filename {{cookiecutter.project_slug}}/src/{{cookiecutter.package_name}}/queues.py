@@ -44,39 +44,13 @@ URGENT = {URGENT_HEADER: "yes"}
 
 #: Patterns of task names, the first that matches wins. What matches nothing goes to `default`.
 TASK_ROUTES: dict[str, dict[str, Any]] = {
-{% if cookiecutter.examples %}
-    "notifications.send_password_reset": CRITICAL,
-    "notifications.send_verification": CRITICAL,
-    "notifications.send_bulk": to(QueueName.BULK, Priority.LOW),
-    "notifications.*": to(QueueName.IO),
-    "webhooks.*": to(QueueName.IO),
-{% if cookiecutter.__orders %}
-    "orders.*": to(QueueName.IO),
-{% endif %}
-{% if cookiecutter.__payments %}
-    "payments.export": to(QueueName.CPU),
-{% endif %}
-    "reports.*": to(QueueName.CPU),
-    "maintenance.*": to(QueueName.BULK, Priority.LOW),
-    "archive.*": to(QueueName.BULK, Priority.LOW),
-    # Batches: inside a chain or a group Celery routes them by these names, not by their items'.
-    "celery.map": to(QueueName.BULK, Priority.LOW),
-    "celery.starmap": to(QueueName.BULK, Priority.LOW),
-{% if cookiecutter.__chords %}
-    "imports.download": to(QueueName.IO),
-    "imports.*": to(QueueName.CPU),
-{% endif %}
-{% endif %}
+{% include "examples/" ~ cookiecutter.examples ~ "/routes.py" ignore missing %}
     "heartbeat.*": to(QueueName.DEFAULT),
 {% if cookiecutter.__sql %}
     "outbox.*": to(QueueName.DEFAULT),
 {% endif %}
 {% if cookiecutter.__django %}
     "jobs.*": to(QueueName.BULK, Priority.LOW),
-{% if cookiecutter.examples %}
-    "mailings.*": to(QueueName.IO),
-    "payments.report": to(QueueName.CPU),
-{% endif %}
 {% endif %}
 }
 

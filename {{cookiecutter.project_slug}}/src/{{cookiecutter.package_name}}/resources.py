@@ -76,6 +76,7 @@ def forget_all() -> None:
         resource.forget()
 
 
-os.register_at_fork(after_in_child=forget_all)
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=forget_all)
 worker_process_shutdown.connect(close_all)  # children of the prefork pool run no exit handlers
 atexit.register(close_all)

@@ -50,28 +50,5 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "outbox.relay", schedule(timedelta(seconds=5)), timedelta(seconds=4), QueueName.DEFAULT
     ),
 {% endif %}
-{% if cookiecutter.examples %}
-    "check-disk": entry(
-        "maintenance.check_disk",
-        schedule(timedelta(minutes=5)),
-        timedelta(minutes=4),
-        QueueName.BULK,
-    ),
-    # A crontab, not an interval of a day: an interval starts anew when beat's state is lost.
-    "purge-artifacts": entry(
-        "maintenance.purge_artifacts",
-        crontab(hour="3", minute="15"),
-        timedelta(hours=6),
-        QueueName.BULK,
-        older_than_days=30,
-    ),
-{% if cookiecutter.__django %}
-    "settle-forgotten": entry(
-        "payments.settle_forgotten",
-        schedule(timedelta(minutes=10)),
-        timedelta(minutes=9),
-        QueueName.DEFAULT,
-    ),
-{% endif %}
-{% endif %}
+{% include "examples/" ~ cookiecutter.examples ~ "/schedule.py" ignore missing %}
 }

@@ -35,17 +35,7 @@ class Settings(Variables):
     )
 
     webhook_timeout: Seconds = 10
-{% if cookiecutter.__orders %}
-
-    # The services that reserve, charge and ship an order.
-    shop_url: str = Field(default="http://127.0.0.1:8000", pattern="^https?://[^/]")
-{% endif %}
-{% if cookiecutter.__chords %}
-
-    # Seconds without a byte, and size of a file to import.
-    import_timeout: Seconds = 30
-    import_max_bytes: Count = 100_000_000
-{% endif %}
+{% include "examples/" ~ cookiecutter.examples ~ "/settings.py" ignore missing %}
 
     # maintenance.check_disk fails when less is free.
     min_free_disk_percent: float = Field(default=10, gt=0, le=100)

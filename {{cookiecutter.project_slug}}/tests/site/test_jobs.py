@@ -17,6 +17,8 @@ from celery.exceptions import TaskRevokedError
 from celery.signals import task_postrun
 {% endif %}
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client, LiveServerTestCase, override_settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -216,3 +218,13 @@ class ApiTest(LiveServerTestCase):
         task_postrun.disconnect(record)
         assert ended == ["IGNORED"]
 {% endif %}
+
+
+@pytest.mark.django_db
+def test_expired_sessions_are_deleted(client: Client, django_user_model: type[User]) -> None:
+    client.force_login(django_user_model.objects.create_user("ada"))
+    clean_up()
+    assert Session.objects.count() == 1
+    Session.objects.update(expire_date=timezone.now() - timedelta(days=1))
+    clean_up()
+    assert Session.objects.count() == 0

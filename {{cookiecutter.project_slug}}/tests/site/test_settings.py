@@ -33,7 +33,7 @@ PRODUCTION = {
 {% if cookiecutter.result_backend == "redis" %}
     "CELERY_RESULT_BACKEND": "redis://:s3cr3t@redis.internal/1",
 {% endif %}
-{% if cookiecutter.examples %}
+{% if cookiecutter.__examples %}
     "APP_SMTP_HOST": "mail.internal",
     "APP_ARTIFACTS_URL": "memory://",
 {% endif %}

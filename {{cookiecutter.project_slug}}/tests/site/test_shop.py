@@ -1,7 +1,6 @@
 """The example: money is taken once, mail is sent once, and nothing for what is rolled back."""
 
 import csv
-import smtplib
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,22 +9,13 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from django.contrib.auth.models import User
-from django.contrib.sessions.models import Session
-from django.core import mail
 from django.db import connection, transaction
-from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 
 from {{ cookiecutter.package_name }} import artifacts
-from {{ cookiecutter.package_name }}.jobs.tasks import clean_up
 from {{ cookiecutter.package_name }}.shop import models, tasks
 from {{ cookiecutter.package_name }}.site import catalog
-from {{ cookiecutter.package_name }}.tasks import (
-    base,
-    notifications,
-)
+from {{ cookiecutter.package_name }}.tasks import notifications
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -96,47 +86,3 @@ def test_a_report_has_a_line_for_each_payment(
     with artifacts.open_text(pointer) as file:
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["amount"]) for row in rows] == [(str(new.pk), "2")]
-
-
-@pytest.fixture
-def mailing() -> models.Mailing:
-    mailing = models.Mailing.objects.create(subject="News", text="...")
-    for number in range(tasks.CHUNK + 3):
-        mailing.recipients.create(address=f"{number}@example.com")
-    return mailing
-
-
-def test_a_mailing_goes_to_each_once(run: Callable[..., Any], mailing: models.Mailing) -> None:
-    assert run(tasks.send_mailing, mailing.pk) == ("SUCCESS", tasks.CHUNK + 3)
-    assert len(mail.outbox) == tasks.CHUNK + 3
-    assert run(tasks.send_mailing, mailing.pk) == ("SUCCESS", 0)
-    assert len(mail.outbox) == tasks.CHUNK + 3
-
-
-def test_a_mailing_goes_on_where_it_ended(mailing: models.Mailing) -> None:
-    refused = smtplib.SMTPRecipientsRefused({"x": (550, b"no such user")})
-    outcomes: list[Any] = [1, refused, smtplib.SMTPServerDisconnected("gone")]
-    chunk = list(mailing.recipients.order_by("pk"))
-    send = patch.object(mail.EmailMessage, "send", side_effect=outcomes)
-    with send, pytest.raises(base.TransientError, match="gone"):
-        tasks.send_chunk(mailing, chunk)
-    assert models.Recipient.objects.filter(refused=True).count() == 1
-    assert models.Recipient.objects.exclude(sent_at=None).count() == 1
-
-
-def test_the_admin_sends_a_mailing(admin_client: Client, mailing: models.Mailing) -> None:
-    data = {"action": "send", "_selected_action": [mailing.pk]}
-    with patch.object(tasks.send_mailing, "delay_on_commit") as sent:
-        answer = admin_client.post(reverse("admin:shop_mailing_changelist"), data, follow=True)
-    assert "1 on their way" in answer.content.decode()
-    sent.assert_called_once_with(mailing.pk)
-    assert str(mailing) in answer.content.decode()
-
-
-def test_expired_sessions_are_deleted(client: Client, django_user_model: type[User]) -> None:
-    client.force_login(django_user_model.objects.create_user("ada"))
-    clean_up()
-    assert Session.objects.count() == 1
-    Session.objects.update(expire_date=timezone.now() - timedelta(days=1))
-    clean_up()
-    assert Session.objects.count() == 0

@@ -15,47 +15,8 @@ TASKS = {
 {% endif %}
 {% if cookiecutter.__django %}
     "jobs.clean_up": (queues.QueueName.BULK, queues.Priority.LOW),
-{% if cookiecutter.examples %}
-    "mailings.send": (queues.QueueName.IO, queues.Priority.NORMAL),
-    "payments.report": (queues.QueueName.CPU, queues.Priority.NORMAL),
-    "payments.settle": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
-    "payments.settle_forgotten": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
 {% endif %}
-{% endif %}
-{% if cookiecutter.examples %}
-    "archive.checksum": (queues.QueueName.BULK, queues.Priority.LOW),
-    "archive.erase": (queues.QueueName.BULK, queues.Priority.LOW),
-    "archive.verify": (queues.QueueName.BULK, queues.Priority.LOW),
-    "archive.write_manifest": (queues.QueueName.BULK, queues.Priority.LOW),
-{% if cookiecutter.__chords %}
-    "imports.abandon": (queues.QueueName.CPU, queues.Priority.NORMAL),
-    "imports.clean_up": (queues.QueueName.CPU, queues.Priority.NORMAL),
-    "imports.download": (queues.QueueName.IO, queues.Priority.NORMAL),
-    "imports.save": (queues.QueueName.CPU, queues.Priority.NORMAL),
-    "imports.split": (queues.QueueName.CPU, queues.Priority.NORMAL),
-    "imports.validate": (queues.QueueName.CPU, queues.Priority.NORMAL),
-{% endif %}
-    "maintenance.check_disk": (queues.QueueName.BULK, queues.Priority.LOW),
-    "maintenance.purge_artifacts": (queues.QueueName.BULK, queues.Priority.LOW),
-    "notifications.send_artifact": (queues.QueueName.IO, queues.Priority.NORMAL),
-    "notifications.send_bulk": (queues.QueueName.BULK, queues.Priority.LOW),
-    "notifications.send_failure": (queues.QueueName.IO, queues.Priority.NORMAL),
-    "notifications.send_mail": (queues.QueueName.IO, queues.Priority.NORMAL),
-    "notifications.send_password_reset": (queues.QueueName.CRITICAL, queues.Priority.HIGH),
-    "notifications.send_verification": (queues.QueueName.CRITICAL, queues.Priority.HIGH),
-{% if cookiecutter.__orders %}
-    "orders.cancel": (queues.QueueName.IO, queues.Priority.NORMAL),
-    "orders.charge": (queues.QueueName.IO, queues.Priority.NORMAL),
-    "orders.reserve": (queues.QueueName.IO, queues.Priority.NORMAL),
-    "orders.ship": (queues.QueueName.IO, queues.Priority.NORMAL),
-{% endif %}
-{% if cookiecutter.__payments %}
-    "payments.charge": (queues.QueueName.DEFAULT, queues.Priority.NORMAL),
-    "payments.export": (queues.QueueName.CPU, queues.Priority.NORMAL),
-{% endif %}
-    "reports.totals": (queues.QueueName.CPU, queues.Priority.NORMAL),
-    "webhooks.deliver": (queues.QueueName.IO, queues.Priority.NORMAL),
-{% endif %}
+{% include "examples/" ~ cookiecutter.examples ~ "/test_queues.py" ignore missing %}
 }
 
 

@@ -54,4 +54,4 @@ def test_the_owner_is_told_once_when_a_report_cannot_be_made(
     (mail,) = mails(1).values()
     assert (mail["To"], mail["Subject"]) == ("me@example.com", "The report failed")
     idle()
-    assert ended == {("reports.totals", "FAILURE"): 1, ("notifications.send_failure", "SUCCESS"): 1}
+    assert ended == {("reports.totals", "FAILURE"): 1, ("report_mails.tell_failure", "SUCCESS"): 1}

@@ -26,7 +26,7 @@ from .variables import PREFIX
 PACKAGE = __package__.partition(".")[0]
 {% endif %}
 #: What the URL of a result backend may begin with.
-RESULTS = {{ cookiecutter._result_schemes[cookiecutter.result_backend] | tojson }}
+RESULTS: list[str] = {{ cookiecutter._result_schemes[cookiecutter.result_backend] | tojson }}
 
 
 class Base(Broker):

@@ -8,9 +8,8 @@ from typing import Any
 from pydantic import Field
 {% endif %}
 
-from . import local_broker
 from .base import Base
-from .environment import make_folder
+from .environment import ConfigurationError, make_folder
 {% if cookiecutter.beat == "redbeat" %}
 from .redis_options import SCHEMES
 {% endif %}
@@ -43,8 +42,8 @@ class Development(Base):
         for name in ("queues", "control", "results"):
             make_folder(LOCAL / name)
         if self.broker_url.startswith("filesystem://"):
+            use_files()
             print("No CELERY_BROKER_URL: queues are files under .celery/", file=sys.stderr)
-            local_broker.use()
             settings["worker_disable_prefetch"] = False  # only Redis can
             settings["broker_transport_options"] = {
                 "data_folder_in": str(LOCAL.absolute() / "queues"),
@@ -52,3 +51,19 @@ class Development(Base):
                 "control_folder": str(LOCAL.absolute() / "control"),
             }
         return settings
+
+
+def use_files() -> None:
+    """Let files be the queues.
+
+    Raises:
+        ConfigurationError: They cannot be locked here: on Windows kombu needs pywin32 for it.
+    """
+    try:
+        from . import local_broker
+    except ImportError as error:
+        raise ConfigurationError(
+            "CELERY_BROKER_URL is not set, and queues in files need a module that is missing here"
+            f" ({error.name}): set CELERY_BROKER_URL, or install pywin32 on Windows"
+        ) from None
+    local_broker.use()

@@ -1,1 +1,1 @@
-"""An example: accounts, payments and mailings."""
+"""An example: accounts, and payments that are settled once."""

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class ShopConfig(AppConfig):
-    """Accounts, payments and mailings."""
+    """Accounts and payments."""
 
     name = __package__
     label = "shop"

@@ -1,4 +1,4 @@
-"""Accounts, payments and mailings. Amounts are in cents."""
+"""Accounts and payments. Amounts are in cents."""
 
 from __future__ import annotations
 
@@ -55,32 +55,3 @@ class Payment(models.Model):
             self.state = self.State.DECLINED
         self.settled_at = timezone.now()
         self.save(update_fields=["state", "settled_at"])
-
-
-class Mailing(models.Model):
-    """A text that goes to many."""
-
-    subject = models.CharField(max_length=200)
-    text = models.TextField()
-
-    def __str__(self) -> str:
-        return self.subject
-
-
-class Recipient(models.Model):
-    """Somebody who gets a mailing, and when that was."""
-
-    mailing = models.ForeignKey(Mailing, models.CASCADE, related_name="recipients")
-    address = models.EmailField()
-    sent_at = models.DateTimeField(null=True, editable=False)
-    refused = models.BooleanField(default=False, editable=False)
-
-    class Meta:
-        """Nobody gets a mailing twice."""
-
-        constraints = (
-            models.UniqueConstraint(fields=("mailing", "address"), name="one_mail_for_each"),
-        )
-
-    def __str__(self) -> str:
-        return self.address

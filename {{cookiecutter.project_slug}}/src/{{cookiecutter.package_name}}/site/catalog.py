@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-{% if cookiecutter.examples %}
+{% if cookiecutter.__gallery %}
 from datetime import date
 {% endif %}
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict{{ ", Field, PositiveInt" if cookiecutter.examples }}
+from pydantic import BaseModel, ConfigDict{{ ", Field, PositiveInt" if cookiecutter.__examples }}
 
-{% if cookiecutter.examples %}
-from ..shop import tasks as shop
-from ..tasks import heartbeat, reports
-from ..tasks.base import BaseTask
-{% else %}
-from ..tasks import heartbeat
-from ..tasks.base import BaseTask
+{% if cookiecutter.__examples %}
+from ..mailings import tasks as mailings
 {% endif %}
+{% if cookiecutter.__gallery %}
+from ..shop import tasks as shop
+{% endif %}
+from ..tasks import heartbeat{{ ", reports" if cookiecutter.__examples }}
+from ..tasks.base import BaseTask
 
 
 class Arguments(BaseModel):
@@ -29,7 +29,7 @@ class Nothing(Arguments):
     """No arguments."""
 
 
-{% if cookiecutter.examples %}
+{% if cookiecutter.__examples %}
 class Totals(Arguments):
     """Those of `reports.totals`."""
 
@@ -38,16 +38,18 @@ class Totals(Arguments):
     amount: str = Field(max_length=100)
 
 
-class PaymentReport(Arguments):
-    """Those of `payments.report`."""
-
-    since: date
-
-
 class Mailing(Arguments):
     """Those of `mailings.send`."""
 
     mailing_id: PositiveInt
+
+
+{% endif %}
+{% if cookiecutter.__gallery %}
+class PaymentReport(Arguments):
+    """Those of `payments.report`."""
+
+    since: date
 
 
 {% endif %}
@@ -60,9 +62,11 @@ class Entry(NamedTuple):
 
 CATALOG: dict[str, Entry] = {
     "heartbeat": Entry(heartbeat.beat),
-{% if cookiecutter.examples %}
+{% if cookiecutter.__examples %}
     "totals": Entry(reports.totals, Totals),
+    "mailing": Entry(mailings.send, Mailing),
+{% endif %}
+{% if cookiecutter.__gallery %}
     "payment-report": Entry(shop.report, PaymentReport),
-    "mailing": Entry(shop.send_mailing, Mailing),
 {% endif %}
 }

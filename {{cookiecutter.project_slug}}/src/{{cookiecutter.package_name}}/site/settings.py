@@ -10,7 +10,7 @@ import dj_database_url
 
 from .. import config
 from ..celery import app
-{% if cookiecutter.examples %}
+{% if cookiecutter.__examples %}
 from ..settings import settings
 {% endif %}
 from . import environment
@@ -42,7 +42,10 @@ INSTALLED_APPS = [
 {% endif %}
     f"{PACKAGE}.site",
     f"{PACKAGE}.jobs",
-{% if cookiecutter.examples %}
+{% if cookiecutter.__examples %}
+    f"{PACKAGE}.mailings",
+{% endif %}
+{% if cookiecutter.__gallery %}
     f"{PACKAGE}.shop",
 {% endif %}
 ]
@@ -139,7 +142,7 @@ API_TOKEN = env.app_api_token
 # that is written in this file has no effect on Celery: checks.py finds it.
 for name in config.Base.model_fields:
     globals().setdefault(f"CELERY_{name.upper()}", app.conf[name])
-{% if cookiecutter.examples %}
+{% if cookiecutter.__examples %}
 
 # Django's mail goes where that of the tasks goes.
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"

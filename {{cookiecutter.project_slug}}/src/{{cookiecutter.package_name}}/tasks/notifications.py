@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import mimetypes
 import smtplib
 from email.message import EmailMessage
 from email.utils import formatdate
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from celery import current_task
 from celery.utils.log import get_task_logger
 
-from .. import artifacts, errors
+from .. import errors
 from ..celery import app
 from ..settings import settings
 from .base import BaseTask, PermanentError
@@ -87,22 +86,3 @@ def send_bulk(recipients: list[str], subject: str, text: str) -> int:
     for to in unique:
         send_mail.delay(to, subject, text)
     return len(unique)
-
-
-@app.task(base=BaseTask, name="notifications.send_artifact")
-def send_artifact(pointer: str, to: str, subject: str) -> None:
-    """Send one mail with an artifact attached."""
-    message, name = compose(to, subject, "The file is attached.\n"), PurePosixPath(pointer).name
-    kind, _, subtype = (mimetypes.guess_type(name)[0] or "application/octet-stream").partition("/")
-    with artifacts.open_binary(pointer) as file:
-        message.add_attachment(file.read(), maintype=kind, subtype=subtype, filename=name)
-    deliver(message)
-
-
-# Celery sends an error callback as a task, with retries and a queue, only if it is bound or takes
-# at most one argument; others it calls in place (celery/backends/base.py, `_call_task_errbacks`).
-@app.task(base=BaseTask, bind=True, name="notifications.send_failure")
-def send_failure(self: BaseTask, to: str, what: str) -> None:
-    """Tell somebody that a task failed; for use as an error callback."""
-    text = f"{what} failed. The log of task {self.request.parent_id} says why.\n"
-    deliver(compose(to, f"{what} failed", text))

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict{{ ", Field" if cookiecutter.examples }}, ValidationError
+from pydantic import BaseModel, ConfigDict{{ ", Field" if cookiecutter.__examples }}, ValidationError
 
 from ..celery import app
-from ..tasks import heartbeat{{ ", reports" if cookiecutter.examples }}
+from ..tasks import heartbeat{{ ", reports" if cookiecutter.__examples }}
 from .problems import of_fields
 
 
@@ -23,7 +23,7 @@ class Arguments(BaseModel):
 
 class NoArguments(Arguments):
     """Nothing."""
-{% if cookiecutter.examples %}
+{% if cookiecutter.__examples %}
 
 
 class Totals(Arguments):
@@ -43,7 +43,7 @@ class Totals(Arguments):
 #: The arguments of each task, by its name.
 ALLOWED: dict[str, type[Arguments]] = {
     heartbeat.beat.name: NoArguments,
-{% if cookiecutter.examples %}
+{% if cookiecutter.__examples %}
     reports.totals.name: Totals,
 {% endif %}
 }

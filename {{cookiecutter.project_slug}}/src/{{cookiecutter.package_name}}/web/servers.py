@@ -11,7 +11,7 @@ from typing import Any
 from celery.utils.log import get_logger
 from kombu import Connection
 
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
 from .. import database
 {% endif %}
 from ..celery import app
@@ -56,7 +56,7 @@ def check_results() -> None:
 #: What a web process cannot work without.
 CHECKS: dict[str, Callable[[], None]] = {
     "broker": check_broker,
-{% if cookiecutter.database != "none" %}
+{% if cookiecutter.__sql %}
     "database": database.check,
 {% endif %}
 {% if cookiecutter.__results %}

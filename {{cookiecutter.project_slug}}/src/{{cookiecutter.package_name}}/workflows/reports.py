@@ -8,7 +8,7 @@ from typing import Any
 from celery import chain, group
 from celery.canvas import Signature
 
-from ..tasks import notifications, reports
+from ..tasks import report_mails, reports
 
 
 def mail_report(
@@ -26,7 +26,5 @@ def mail_report(
         owner: Address that is told when the report cannot be made.
     """
     report = reports.totals.s(source, group_by, amount)
-    report.on_error(notifications.send_failure.si(owner, "The report"))
-    return chain(
-        report, group(notifications.send_artifact.s(to, "Your report") for to in recipients)
-    )
+    report.on_error(report_mails.tell_failure.si(owner, "The report"))
+    return chain(report, group(report_mails.send.s(to, "Your report") for to in recipients))

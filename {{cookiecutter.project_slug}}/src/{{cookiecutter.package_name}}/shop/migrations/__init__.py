@@ -1,1 +1,1 @@
-"""Migrations of the example."""
+"""Migrations of the shop."""

@@ -1,0 +1,1 @@
+"""Mailings: a text that goes to many, each of whom gets it once."""

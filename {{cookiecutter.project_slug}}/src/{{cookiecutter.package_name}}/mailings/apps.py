@@ -1,0 +1,10 @@
+"""The Django app of the mailings."""
+
+from django.apps import AppConfig
+
+
+class MailingsConfig(AppConfig):
+    """Mailings and their recipients."""
+
+    name = __package__
+    label = "mailings"

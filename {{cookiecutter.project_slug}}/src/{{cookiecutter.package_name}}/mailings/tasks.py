@@ -1,0 +1,71 @@
+{% set keeps_results = cookiecutter._keeps_results[cookiecutter.result_backend] %}
+{% set base = "ProgressTask" if keeps_results else "BaseTask" %}
+"""Send mailings: what was sent is noted in rows, so that a task goes on where it ended."""
+
+from __future__ import annotations
+
+import smtplib
+
+from celery.utils.log import get_task_logger
+from django.core.mail import EmailMessage, get_connection
+from django.utils import timezone
+
+from .. import errors
+from ..celery import app
+{% if keeps_results %}
+from ..tasks.progress import ProgressTask
+{% else %}
+from ..tasks.base import BaseTask
+{% endif %}
+from .models import Mailing, Recipient
+
+logger = get_task_logger(__name__)
+
+#: Mails that go over one connection.
+CHUNK = 50
+
+
+@app.task(base={{ base }}, bind=True, name="mailings.send")
+def send(self: {{ base }}, mailing_id: int) -> int:
+    """Send a mailing to all who have not got it, and return how many that were.
+
+    It may run again, and goes on where it ended: only one mail may go twice.
+    """
+    mailing = Mailing.objects.get(pk=mailing_id)
+    waiting = mailing.recipients.filter(sent_at=None, refused=False)
+    sent = 0
+{% if keeps_results %}
+    total, done = waiting.count(), 0
+{% endif %}
+    while chunk := list(waiting.order_by("pk")[:CHUNK]):
+        sent += send_chunk(mailing, chunk)
+{% if keeps_results %}
+        done += len(chunk)
+        self.progress(done, max(total, done), "sending")
+{% endif %}
+    return sent
+
+
+def send_chunk(mailing: Mailing, recipients: list[Recipient]) -> int:
+    """Send one mail to each over one connection, and return how many were accepted.
+
+    Raises:
+        TransientError: The mail server fails.
+        PermanentError: The mail server refuses all of it.
+    """
+    accepted = 0
+    try:
+        with get_connection() as connection:
+            for recipient in recipients:
+                to = [recipient.address]
+                mail = EmailMessage(mailing.subject, mailing.text, to=to, connection=connection)
+                try:
+                    accepted += mail.send()
+                    recipient.sent_at = timezone.now()
+                except smtplib.SMTPRecipientsRefused as error:
+                    logger.warning("recipient %d is refused: %s", recipient.pk, error)
+                    recipient.refused = True
+                recipient.save(update_fields=["sent_at", "refused"])
+    except smtplib.SMTPException as error:
+        raise errors.from_smtp(error) from error
+    return accepted
