@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.utils.log import get_logger
 
-from . import {{ "database, " if cookiecutter.__sql }}limits, local_pool
+from . import {{ "database, " if cookiecutter.__sql }}limits
 from .config import ConfigurationError
 from .config.annotations import EVERY_TASK
 from .reliability import retention
@@ -72,6 +72,8 @@ class StartupChecks(bootsteps.Step):
         pool = pool_name(parent.pool_cls)
         conf = parent.app.conf
         if pool == "prefork":
+            from . import local_pool  # which only a worker can import
+
             parent.pool_cls.BlockingPool = local_pool.Pool  # only used without an event loop
         if pool in GREENLET_POOLS:
             # Celery patches early enough only when it reads the pool from the command line:

@@ -14,9 +14,9 @@ from redis import Redis
 from servers import wait_until
 
 from {{ cookiecutter.package_name }} import transport
-from {{ cookiecutter.package_name }}.reliability import raw_letters
-from {{ cookiecutter.package_name }}.reliability.local_letters import (
-    FileStore,
+from {{ cookiecutter.package_name }}.reliability import (
+    local_letters,
+    raw_letters,
 )
 
 pytestmark = pytest.mark.integration
@@ -184,7 +184,7 @@ def test_what_was_set_aside_is_collected_under_the_prefix_of_the_project(
 ) -> None:
     app = Celery(broker=urls["broker_url"], set_as_current=False)
     app.conf.broker_transport_options = {"global_keyprefix": prefix}
-    store = FileStore(tmp_path)
+    store = local_letters.FileStore(tmp_path)
     with Redis.from_url(urls["broker_url"]) as redis:
         redis.lpush(f"{prefix}{transport.UNREADABLE}", "one", "two")
         redis.lpush(f"{prefix}{raw_letters.EARLIER}", "three")
@@ -195,4 +195,4 @@ def test_what_was_set_aside_is_collected_under_the_prefix_of_the_project(
 
 
 def test_projects_do_not_share_what_was_set_aside() -> None:
-    assert transport.UNREADABLE == "{{ cookiecutter.package_name }}:unreadable"
+    assert f"{transport.__package__}:unreadable" == transport.UNREADABLE

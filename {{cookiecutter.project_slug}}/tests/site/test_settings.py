@@ -48,7 +48,8 @@ def production(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_celerys_settings_are_those_of_the_app() -> None:
-    values = config.load().model_dump(exclude={"broker_transport_options", "task_annotations"})
+    excluded = {"broker_transport_options", "task_annotations"}
+    values = config.load().model_dump(exclude=excluded, exclude_none=True)
     assert values["task_acks_late"] is True
     for name, value in values.items():
         assert getattr(settings, f"CELERY_{name.upper()}") == value

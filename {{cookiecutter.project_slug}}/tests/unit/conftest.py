@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.reliability import dead_letters
+from {{ cookiecutter.package_name }}.reliability import (
+    dead_letters,
+)
 
 DeadLetter = dead_letters.DeadLetter
 Store = dead_letters.Store

@@ -94,13 +94,13 @@ def test_the_limits_of_a_task_are_compared_by_its_name(
 ) -> None:
     starting = worker("prefork", limits.LEASE)
     if where == "annotation":
-        rows = {"tests.lengthy_work": Annotation.model_validate(own)}
+        rows = {"tests.lengthy": Annotation.model_validate(own)}
         starting.app.conf.task_annotations = (Annotations(rows),)
         own = {}
-    starting.app.task(shared=False, name="tests.lengthy_work", **own)(nothing)
+    starting.app.task(shared=False, name="tests.lengthy", **own)(nothing)
     with pytest.raises(config.ConfigurationError, match=expected) as error:
         checks.StartupChecks(starting)
-    assert "task 'tests.lengthy_work': " in str(error.value)
+    assert "task 'tests.lengthy': " in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -113,10 +113,10 @@ def test_a_task_may_have_a_shorter_time_limit_only(caplog: pytest.LogCaptureFixt
 
 def test_an_annotation_of_no_task_is_refused() -> None:
     starting = worker("prefork", limits.LEASE)
-    rows = {"*": Annotation(acks_late=True), "tests.lengthy_wrok": Annotation(time_limit=10)}
+    rows = {"*": Annotation(acks_late=True), "tests.lenghty": Annotation(time_limit=10)}
     starting.app.conf.task_annotations = (Annotations(rows),)
-    starting.app.task(shared=False, name="tests.lengthy_work")(nothing)
-    with pytest.raises(config.ConfigurationError, match=r"'tests.lengthy_wrok'.*tests\.long"):
+    starting.app.task(shared=False, name="tests.lengthy")(nothing)
+    with pytest.raises(config.ConfigurationError, match=r"'tests.lenghty'.*tests\.lengthy"):
         checks.StartupChecks(starting)
 
 

@@ -6,7 +6,9 @@ from celery.beat import Service
 
 from {{ cookiecutter.package_name }} import schedule_file
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.config import ConfigurationError
+from {{ cookiecutter.package_name }}.config import (
+    ConfigurationError,
+)
 
 
 def test_beat_uses_it() -> None:

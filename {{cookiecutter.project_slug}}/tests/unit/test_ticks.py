@@ -14,7 +14,9 @@ from celery.signals import before_task_publish
 
 from {{ cookiecutter.package_name }} import liveness, ticks
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.reliability import dead_letters
+from {{ cookiecutter.package_name }}.reliability import (
+    dead_letters,
+)
 
 
 @pytest.fixture

@@ -44,7 +44,8 @@ for name in SIGNALS:
 
 app = import_module(f"{PACKAGE}.celery").app
 app.loader.import_default_modules()
-skipped = (f"{PACKAGE}.migrations.env", f"{PACKAGE}.config.local_broker")
+# What only a migration, a broker of files and a worker of it import.
+skipped = [f"{PACKAGE}.{name}" for name in ("migrations.env", "config.local_broker", "local_pool")]
 package = sys.modules[PACKAGE]
 names = [module.name for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}.")]
 for name in names:

@@ -70,7 +70,7 @@ def test_many_tasks_are_accepted_at_once(
     answer = web.post("/tasks/bulk", json={"tasks": [BEAT, {**BEAT, "priority": "low"}] * 10})
     assert answer.status_code == 202
     assert len({task["id"] for task in answer.json()["tasks"]}) == 20
-    eventually(lambda: ended[heartbeat.beat.name, "SUCCESS"] == 20)
+    eventually(lambda: ended[heartbeat.beat.name, "SUCCESS"] >= 20)
 
 
 def test_of_many_tasks_none_is_sent_if_one_is_wrong(

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from {{ cookiecutter.package_name }} import aio, checks, context, limits
+from {{ cookiecutter.package_name }} import (
+    aio,
+    checks,
+    context,
+    limits,
+)
 from {{ cookiecutter.package_name }}.celery import app
 
 CLEANED: list[str] = []

@@ -78,6 +78,8 @@ def broken(url: str, schemes: Collection[str] = ()) -> str | None:
 
 def refused_by_kombu(url: str) -> str | None:
     """Say why kombu does not take the options of the URL of a broker, or nothing."""
+    if url.partition("://")[0] in LOCAL:  # whose transport may lack what it needs, as on Windows
+        return None
     try:
         Connection(url)
     except (KeyError, TypeError, ValueError):  # whose text may repeat a part of it
