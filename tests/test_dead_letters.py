@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,6 +288,27 @@ def test_a_letter_that_a_full_redis_refuses_is_not_lost(answers: Answers, letter
             (letter,) = letters.wait(1)
             assert (letter["id"], letter["reason"]) == (task_id, "rejected")
         assert runs(fleet, task_id) == 1
+
+
+@each(STORES[::2])
+def test_periodic_failures_are_counted_and_the_oldest_letters_go(answers: Answers, lettered: Any) -> None:
+    limits = {"APP_DEAD_LETTERS_MAX_NUMBER": "50", "APP_DEAD_LETTERS_ARCHIVE": "old.jsonl"}
+    with lettered(answers, **limits) as (fleet, letters):
+        fleet.ask("send_many", 3, "probe.fail", [], {}, {"headers": {"x-periodic": "yes"}})
+        fleet.wait(lambda: [letter["count"] for letter in letters.seen()] == [3], "the third failure is counted")
+        fleet.ask("send_many", 250, "probe.fail", [], {}, {})
+        # The first letter of a process, and each hundredth after it, makes it look for what is too much.
+        archive = fleet.cwd / "old.jsonl"
+        fleet.wait(lambda: len(archived(archive)) > 100, "the oldest letters go")
+        fleet.wait(lambda: letters.count() + len(archived(archive)) == 251, "none is lost")
+        assert "moved to old.jsonl" in fleet.log("general")
+        assert letters.count() < 110
+
+
+def archived(file: Path) -> set[str]:
+    """Return the ids of the letters in an archive."""
+    lines = file.read_text("utf-8").splitlines() if file.exists() else []
+    return {json.loads(line)["id"] for line in lines}
 
 
 # Replays
