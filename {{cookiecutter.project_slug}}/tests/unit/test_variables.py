@@ -8,7 +8,6 @@ import typing
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -58,10 +57,11 @@ WRONG = (
 
 
 def modules() -> Iterator[ModuleType]:
-    """Yield the modules with settings of this project."""
-    for name in ("config.database", "settings", "web.settings", "site.environment"):
-        if find_spec(f"{PACKAGE}.{name.partition('.')[0]}") and find_spec(f"{PACKAGE}.{name}"):
-            yield import_module(f"{PACKAGE}.{name}")
+    """Yield the modules with settings of this project, besides those for Celery."""
+    source = Path(config.__file__).parents[2]
+    for file in sorted((source / PACKAGE).rglob("*.py")):
+        if file.name != "broker.py" and "(Variables):" in file.read_text(encoding="utf-8"):
+            yield import_module(".".join(file.relative_to(source).with_suffix("").parts))
 
 
 def loaders() -> dict[str, tuple[type[BaseModel], Callable[[], Any]]]:

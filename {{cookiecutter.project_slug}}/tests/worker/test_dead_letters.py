@@ -337,10 +337,10 @@ def test_the_oldest_letters_go_after_a_time_or_beyond_a_number_with_their_count(
 
 
 def test_what_goes_is_in_the_archive(limits: pytest.MonkeyPatch) -> None:
-    limits.setenv("APP_DEAD_LETTERS_ARCHIVE", "archive.jsonl")
+    limits.setenv("APP_DEAD_LETTERS_ARCHIVE", "old.jsonl")
     limits.setenv("APP_DEAD_LETTERS_MAX_AGE_DAYS", "30")
     write_letters(31, 32, 1)
-    archived = Path("archive.jsonl").read_text(encoding="utf-8").splitlines()
+    archived = Path("old.jsonl").read_text(encoding="utf-8").splitlines()
     assert [DeadLetter.from_json(line).args for line in archived] == [[0], [1]]
     letters(1)
 
