@@ -17,7 +17,6 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
-from amqp.exceptions import PreconditionFailed
 from celery import Celery, bootsteps
 from celery.worker.consumer import Tasks
 from celery.worker.consumer.delayed_delivery import DelayedDelivery
@@ -29,6 +28,7 @@ from kombu.transport.native_delayed_delivery import (
 from kombu.transport.native_delayed_delivery import (
     declare_native_delayed_delivery_exchanges_and_queues as declare_delayed,
 )
+from kombu.transport.pyamqp import Transport
 
 from .config import ConfigurationError
 from .queues import DEAD_LETTERS, QUEUES
@@ -36,6 +36,10 @@ from .queues import DEAD_LETTERS, QUEUES
 #: Seconds to wait until RabbitMQ has a message. Without a limit a publisher hangs for as long as
 #: RabbitMQ is short of memory or disk, when it reads no more (https://www.rabbitmq.com/docs/alarms).
 CONFIRM_TIMEOUT = 2.5
+
+#: What RabbitMQ answers where something is there already and differs
+#: (https://www.rabbitmq.com/amqp-0-9-1-reference, "precondition-failed").
+PRECONDITION_FAILED = 406
 
 #: How RabbitMQ names what is there already, in an error such as `inequivalent arg 'x-queue-type'
 #: for queue 'bulk' in vhost '/': received 'quorum' but current is 'classic'`.
@@ -55,8 +59,10 @@ def explained() -> Iterator[None]:
     """
     try:
         yield
-    except PreconditionFailed as error:
-        text = str(error.reply_text)
+    except Transport.channel_errors as error:
+        if getattr(error, "reply_code", None) != PRECONDITION_FAILED:
+            raise
+        text = str(getattr(error, "reply_text", error))
         if not (found := EXISTING.search(text)):
             raise MismatchError(f"RabbitMQ refuses what topology.py declares: {text}") from error
         argument, what, where, difference = found.groups()

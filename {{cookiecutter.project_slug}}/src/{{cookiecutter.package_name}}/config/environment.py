@@ -18,7 +18,6 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -295,7 +294,7 @@ def advice(kind: str, message: str, field: FieldInfo) -> str:
         message: What pydantic or a validator says.
         field: The field, whose own example or default is shown.
     """
-    default = field.get_default(call_default_factory=False)
+    default = None if field.is_required() else field.get_default(call_default_factory=False)
     example = written((field.examples or [default])[0])
     such_as = f", such as {example}" if example else ""
     if kind == "value_error":
@@ -314,5 +313,4 @@ def written(value: Any) -> str:
         return ",".join(map(str, value))
     if isinstance(value, str):
         return str(value)
-    is_nothing = value is None or value is PydanticUndefined
-    return "" if is_nothing else json.dumps(value, default=str)
+    return "" if value is None else json.dumps(value, default=str)
