@@ -66,7 +66,7 @@ def send_rebuild(name: str, lethal: bool) -> None:
 task: Any = shared_task
 task(base=BASE.BaseTask, name="once.pay")(IDEMPOTENCY.idempotent(key="{key}", lease=LEASE)(pay))
 task(base=BASE.BaseTask, name="once.begin")(RATES.limited(f"{RATE}/s")(begin))
-unique = task(base=UNIQUE.UniqueTask, name="once.rebuild", unique_key="{name}", max_retries=1, default_retry_delay=2)
+unique = task(base=UNIQUE.UniqueTask, name="once.rebuild", unique_key="{name}", max_crashes=2, default_retry_delay=2)
 REBUILD: Any = unique(rebuild)
 task(base=BASE.BaseTask, name="once.send_rebuild")(send_rebuild)
 task(base=BASE.BaseTask, name="once.fail", retry_backoff_max=1, max_retries=1000)(fail)
