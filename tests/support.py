@@ -72,3 +72,10 @@ def git(folder: Path, *arguments: str) -> None:
     identity = ["-c", "user.name=Nobody", "-c", "user.email=nobody@example.com"]
     plain = ["-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
     subprocess.run(["git", *identity, *plain, *arguments], cwd=folder, check=True)
+
+
+def repository(folder: Path) -> None:
+    """Make a repository of a folder, with all that it holds in one commit."""
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message=first")

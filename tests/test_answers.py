@@ -19,7 +19,7 @@ from cookiecutter.prompt import prompt_for_config  # type: ignore[import-untyped
 from pytest_cookies.plugin import Cookies  # type: ignore[import-untyped]
 
 from conftest import Bakery, tree
-from support import git
+from support import repository
 from test_docs import README, block
 from variants import (
     TEMPLATE,
@@ -176,8 +176,7 @@ def test_cruft_records_and_keeps_the_completed_answers(
 ) -> None:
     for variable, value in bakery.environment.items():
         monkeypatch.setenv(variable, value)
-    for words in (("init", "--quiet", "--initial-branch=main"), ("add", "--all"), ("commit", "--quiet", "--message=x")):
-        git(template_copy, *words)
+    repository(template_copy)
     project = cruft.create(str(template_copy), tmp_path / "cruft", extra_context=dict(NEEDY))
 
     def answers() -> Answers:
@@ -193,8 +192,7 @@ def test_cruft_records_and_keeps_the_completed_answers(
     assert answers() == completed(whole(NEEDY))
     assert written() == tree(baked(NEEDY))
     # An answer that is changed later is completed as well.
-    for words in (("init", "--quiet", "--initial-branch=main"), ("add", "--all"), ("commit", "--quiet", "--message=x")):
-        git(project, *words)
+    repository(project)
     later: Answers = {"beat": "none", "result_backend": "database", "database": "none"}
     assert cruft.update(project, refresh_private_variables=True, extra_context=dict(later))
     changed = completed({**completed(whole(NEEDY)), **later})

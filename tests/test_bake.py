@@ -25,7 +25,7 @@ from jinja2 import Environment, FileSystemLoader
 from pytest_cookies.plugin import Cookies  # type: ignore[import-untyped]
 
 from conftest import Bakery, files, tree, unparsable
-from support import git
+from support import repository
 from variants import (
     PROJECT,
     TEMPLATE,
@@ -303,9 +303,7 @@ def test_cruft_makes_and_keeps_the_same_project(
 ) -> None:
     for variable, value in bakery.environment.items():
         monkeypatch.setenv(variable, value)
-    git(template_copy, "init", "--quiet", "--initial-branch=main")
-    git(template_copy, "add", "--all")
-    git(template_copy, "commit", "--quiet", "--message=template")
+    repository(template_copy)
     expected = tree(bakery.bake(answers, tmp_path / "cookiecutter", template_copy))
     project = cruft.create(str(template_copy), tmp_path / "cruft", extra_context=answers)
 

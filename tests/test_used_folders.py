@@ -13,7 +13,7 @@ from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
 from pytest_cookies.plugin import Cookies  # type: ignore[import-untyped]
 
 from conftest import Bakery, tree
-from support import git
+from support import git, repository
 from variants import PROJECT, TEMPLATE, Answers, Choice, load, pairwise, variant_id
 
 Rebake = Callable[..., Path]
@@ -218,9 +218,7 @@ def test_cruft_leaves_the_files_of_the_user_alone(
 ) -> None:
     for variable, value in bakery.environment.items():
         monkeypatch.setenv(variable, value)
-    git(template_copy, "init", "--quiet", "--initial-branch=main")
-    git(template_copy, "add", "--all")
-    git(template_copy, "commit", "--quiet", "--message=template")
+    repository(template_copy)
     project = tmp_path / SLUG
     write(project, "manage.py", "deploy/systemd/mine.service", "mine.txt")
     git(project, "init", "--quiet", "--initial-branch=main")
