@@ -3,22 +3,20 @@
 Starts of what was delivered before count, not deliveries: a lost connection gives back messages
 that were never started, and RabbitMQ's `x-delivery-count` counts those too. The count travels with
 the task, as a new message, so it needs no store.
+
+A task whose worker dies twice is a suspect. Suspects run one at a time in a worker (`worker.py`),
+so what only ran beside the culprit ends well, and the culprit is known.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 #: Header with the number of runs in which the process or the whole worker died.
 CRASHES_HEADER = "x-crashes"
 
-
-class Verdict(StrEnum):
-    """What is to be done with a task that is about to start."""
-
-    START = "start"
-    CRASHED = "crashed"  # its worker died once more
+#: After so many crashes a task is a suspect; after one it may only have run beside the culprit.
+SUSPICIOUS = 2
 
 
 def crashes(request: Any) -> int:
@@ -26,13 +24,7 @@ def crashes(request: Any) -> int:
     return int((request.headers or {}).get(CRASHES_HEADER, 0))
 
 
-def judge(request: Any) -> tuple[Verdict, int]:
-    """Return what is to be done with a task, and in how many runs it crashed."""
-    noted = crashes(request)
-    if (request.delivery_info or {}).get("redelivered"):
-        return Verdict.CRASHED, noted + 1
-    return Verdict.START, noted
-
-
-def end(request: Any) -> None:
-    """Do nothing: without a store, tasks that ran beside the culprit are not told apart from it."""
+def judge(request: Any) -> tuple[bool, int]:
+    """Return whether the worker of a task has died once more, and in how many runs it has."""
+    once_more = bool((request.delivery_info or {}).get("redelivered"))
+    return once_more, crashes(request) + once_more

@@ -2,23 +2,21 @@
 
 Starts of what was delivered before count, not deliveries: a lost connection gives back messages
 that were never started. The first such start is not held up, so the work of a dead worker goes on
-at once. A task whose worker dies again is a suspect. It is sent again as a new message with the
-count, and starts some seconds later, while no other suspect runs in its worker: so what only ran
-beside the culprit ends well, and the culprit is known.
+at once. A task whose worker dies again is a suspect: it is sent again as a new message with the
+count, and starts some seconds later. Suspects run one at a time in a worker (`worker.py`), so what
+only ran beside the culprit ends well, and the culprit is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from enum import StrEnum
-from math import ceil
 from typing import Any
 
 from celery.utils.log import get_logger
 from redis.exceptions import RedisError
 
-from .. import limits, store
+from .. import store
 
 logger = get_logger(__name__)
 
@@ -32,14 +30,6 @@ SUSPICIOUS = 2
 MEMORY = timedelta(days=7)
 
 
-class Verdict(StrEnum):
-    """What is to be done with a task that is about to start."""
-
-    START = "start"
-    WAIT = "wait"  # another suspect runs in this worker
-    CRASHED = "crashed"  # its worker died once more
-
-
 def crashes(request: Any) -> int:
     """Return in how many runs before this one the process or the worker of a task died.
 
@@ -49,20 +39,17 @@ def crashes(request: Any) -> int:
     return noted or int(bool((request.delivery_info or {}).get("redelivered")))
 
 
-def judge(request: Any) -> tuple[Verdict, int]:
-    """Return what is to be done with a task, and in how many runs it crashed."""
+def judge(request: Any) -> tuple[bool, int]:
+    """Return whether the worker of a task has died once more, and in how many runs it has."""
     redelivered = (request.delivery_info or {}).get("redelivered")
     noted = int((request.headers or {}).get(CRASHES_HEADER, 0))
     if not redelivered and not noted:
-        return Verdict.START, 0
+        return False, 0
     so_far = crashes(request)
     if redelivered and ask(lambda client: client.exists(started(request, noted)), unknown=noted):
-        end(request)
-        return Verdict.CRASHED, so_far + 1
-    if noted >= SUSPICIOUS and not ask(lambda client: is_alone(client, request)):
-        return Verdict.WAIT, so_far
+        return True, so_far + 1
     ask(lambda client: client.set(started(request, noted), 1, ex=MEMORY))
-    return Verdict.START, so_far
+    return False, so_far
 
 
 def started(request: Any, noted: int) -> str:
@@ -70,29 +57,10 @@ def started(request: Any, noted: int) -> str:
     return store.key("start", request.id, request.retries, noted)
 
 
-def suspect(request: Any) -> str:
-    """Return the key with the id of the suspect that runs in a worker."""
-    return store.key("suspect", request.hostname)
-
-
-def is_alone(client: Any, request: Any) -> bool:
-    """Whether no other suspect runs in this worker; from now on, this one does."""
-    place, task_id = suspect(request), request.id
-    free = client.set(place, task_id, nx=True, ex=ceil(limits.in_force().hard))
-    return bool(free) or client.get(place) == task_id.encode()
-
-
-def end(request: Any) -> None:
-    """Let the next suspect of a worker start, if it was this one that ran."""
-    if CRASHES_HEADER in (request.headers or {}):
-        place, task_id = suspect(request), request.id
-        ask(lambda client: client.get(place) == task_id.encode() and client.delete(place))
-
-
 def ask(question: Callable[[Any], object], *, unknown: object = True) -> bool:
-    """Ask Redis; without one, suspects are not told apart."""
+    """Ask Redis; without one, a start is not told from a delivery."""
     try:
         return bool(question(store.client()) if store.url() else unknown)
     except RedisError as error:
-        logger.warning("Suspects of a crash are not told apart: %s", error)
+        logger.warning("Starts are not told from deliveries: %s", error)
         return bool(unknown)

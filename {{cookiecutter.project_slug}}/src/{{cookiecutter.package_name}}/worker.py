@@ -7,10 +7,13 @@ pool, which `Task.on_failure` does not, and writes the dead letters.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime
+from threading import Lock
 from types import MethodType
 from typing import Any
+from weakref import WeakSet
 
 from celery import bootsteps
 from celery.exceptions import (
@@ -18,6 +21,7 @@ from celery.exceptions import (
     InvalidTaskError,
     Reject,
     Retry,
+    TaskRevokedError,
     Terminated,
     TimeLimitExceeded,
     WorkerLostError,
@@ -64,6 +68,12 @@ def check_form(message: Any) -> None:
             raise InvalidTaskError("the body is not [args, kwargs, embed], or there is no id")
 
 
+#: Suspects that were handed to the pool, the ended ones too while they exist.
+RUNNING_SUSPECTS: WeakSet[Any] = WeakSet()
+
+#: In most pools, timers hand tasks over in a thread of their own.
+SUSPECTS_LOCK = Lock()
+
 #: What says that the process of a task was lost.
 LOST = (SystemExit, KeyboardInterrupt, WorkerLostError)
 
@@ -74,18 +84,73 @@ class Request(BaseRequest):  # type: ignore[misc]
     #: Whether its dead letter is in the store; nothing while it has none.
     letter_kept: bool | None = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let suspects of a crash run one at a time.
+
+        Each task has a class of requests of its own, which hands them to the pool in a way of its
+        own (celery/worker/request.py, `create_request_cls`).
+        """
+        super().__init_subclass__(**kwargs)
+        hand_over = cls.execute_using_pool
+
+        def execute_using_pool(self: Request, pool: Any, **options: Any) -> Any:
+            if self.another_suspect_runs() and self.put_back():
+                raise TaskRevokedError(self.id)  # not handed over: its place in the pool is free
+            return hand_over(self, pool, **options)
+
+        cls.execute_using_pool = execute_using_pool
+
+    def another_suspect_runs(self) -> bool:
+        """Whether this task and one that runs in this worker may both have killed one.
+
+        Side by side it would not be known which of them did.
+        """
+        if suspects.crashes(self._context) < suspects.SUSPICIOUS:
+            return False
+        with SUSPECTS_LOCK:
+            if any(other in state.reserved_requests for other in RUNNING_SUSPECTS):
+                return True
+            RUNNING_SUSPECTS.add(self)
+            return False
+
+    def put_back(self) -> bool:
+        """Send a task that cannot start now again, for later; return whether that was possible."""
+        task, context = self.task, self._context
+        wait = task.default_retry_delay * random.uniform(1, 3)  # noqa: S311
+        if not self.send_again(wait, headers=context.headers):
+            return False
+        logger.info("%s[%s] waits: another suspect of a crash runs", self.name, self.id)
+        state.task_ready(self)
+        self.acknowledge()
+        return True
+
+    def send_again(self, wait: float, headers: dict[str, Any]) -> bool:
+        """Send a task again as it was; return whether that was possible.
+
+        Args:
+            wait: Seconds until it starts.
+            headers: Its own headers.
+        """
+        task, context = self.task, self._context
+        again = task.signature_from_request(
+            context, countdown=wait, retries=context.retries, headers=headers
+        )
+        try:
+            again.apply_async()
+        except Exception:
+            logger.exception("Cannot send %s[%s] again", self.name, self.id)
+            return False
+        return True
+
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Handle the end of a task that took too long."""
         if not soft and not state.should_terminate:
-            suspects.end(self._context)
             self.write_letter(TimeLimitExceeded(timeout))
         handling(self.request_dict, super().on_timeout, soft, timeout)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
         """Handle the end of a task that failed, whose process may be lost."""
         error = error_of(exc_info)
-        if isinstance(error, LOST):
-            suspects.end(self._context)
         if self.may_run_again(error) and handling(self.request_dict, self.run_again, exc_info):
             return
         if self.is_final(error):
@@ -135,16 +200,8 @@ class Request(BaseRequest):  # type: ignore[misc]
         """
         task, context = self.task, self._context
         crashes = suspects.crashes(context) + 1
-        again = task.signature_from_request(
-            context,
-            countdown=task.default_retry_delay,
-            retries=context.retries,
-            headers={**(context.headers or {}), CRASHES_HEADER: crashes},
-        )
-        try:
-            again.apply_async()
-        except Exception:
-            logger.exception("Cannot send %s[%s] again", self.name, self.id)
+        headers = {**(context.headers or {}), CRASHES_HEADER: crashes}
+        if not self.send_again(task.default_retry_delay, headers):
             return False
         logger.warning("Process of %s[%s] was lost, %d so far", self.name, self.id, crashes)
         state.task_ready(self)

@@ -1,6 +1,8 @@
 """When a task is tried again, shown by a real worker."""
 
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -99,6 +101,56 @@ def test_what_kills_its_worker_is_sent_again_with_a_count_up_to_the_cap(
     assert again.options["headers"][suspects.CRASHES_HEADER] == 2
     assert again.options["countdown"] >= fail.default_retry_delay
     assert start(True, fail.max_crashes - 1) == "Reject"
+
+
+#: How many of them run.
+TOGETHER = threading.Semaphore(1)
+
+
+@app.task(base=base.BaseTask, name="tests.alone")
+def alone() -> None:
+    CALLS.append(time.monotonic())
+    assert TOGETHER.acquire(blocking=False), "another one runs"
+    try:
+        time.sleep(0.3)
+    finally:
+        TOGETHER.release()
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("hindered", [False, True], ids=["", "nothing-can-be-sent-again"])
+def test_suspects_of_a_crash_run_one_at_a_time(
+    ended: Counter[tuple[str, str]],
+    idle: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    hindered: bool,
+) -> None:
+    monkeypatch.setattr(alone, "default_retry_delay", 0.05)
+    headers: dict[str, Any] = {suspects.CRASHES_HEADER: suspects.SUSPICIOUS}
+    for _ in range(4):
+        alone.apply_async(headers=headers)
+    if hindered:
+        monkeypatch.setattr("celery.canvas.Signature.apply_async", refuse)
+    deadline = time.monotonic() + 10
+    while ended.total() < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    idle()
+    assert len(CALLS) == ended.total() == 4  # nothing is lost, even beside another one
+    assert hindered or ended[alone.name, "SUCCESS"] == 4
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise OSError("the broker is away")
+
+
+def test_what_is_no_suspect_does_not_wait(ended: Counter[tuple[str, str]], worker: None) -> None:
+    headers: dict[str, Any] = {suspects.CRASHES_HEADER: suspects.SUSPICIOUS - 1}
+    for _ in range(2):
+        alone.apply_async(headers=headers)
+    deadline = time.monotonic() + 10
+    while ended.total() < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert ended[alone.name, "FAILURE"] == 1
 
 
 @app.task(base=base.BaseTask, bind=True, name="tests.later", max_retries=1)

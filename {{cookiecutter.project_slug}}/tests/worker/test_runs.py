@@ -150,7 +150,6 @@ def start(redelivered: bool, crashes: int, task_id: str = "1") -> str:
         id=task_id,
         headers={suspects.CRASHES_HEADER: crashes} if crashes else {},
         delivery_info={"redelivered": redelivered, "routing_key": "default"},
-        hostname="general@host",
         called_directly=False,
     )
     try:
@@ -185,28 +184,3 @@ def test_a_start_of_a_suspect_counts_and_a_delivery_does_not(
 
 def raises(*_: object, **__: object) -> None:
     raise Away("away")
-
-
-@pytest.mark.usefixtures("_nothing_sent")
-def test_suspects_run_one_at_a_time_so_that_one_is_known_as_the_culprit(
-    ended: Ended, redis: FakeRedis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    headers = {suspects.CRASHES_HEADER: 2}
-    monkeypatch.setitem(app.conf, "task_time_limit", 6.5)
-    assert start(False, 2) == "starts"
-    assert 0 < redis.ttl(suspects.suspect(SimpleNamespace(hostname="general@host"))) <= 7
-    assert start(False, 2, "2") == "Retry"
-    assert start(True, 2, "2") == "Retry"
-    assert start(False, 0, "3") == "starts"  # no suspect
-    suspects.end(SimpleNamespace(id="2", hostname="general@host", headers=headers))
-    assert start(False, 2, "2") == "Retry"
-    assert start(True, 2) == "Reject"  # the first one has killed its worker
-    assert start(False, 2, "2") == "starts"
-
-
-def test_a_suspect_that_has_ended_lets_the_next_one_start(ended: Ended) -> None:
-    headers: dict[str, Any] = {suspects.CRASHES_HEADER: 2}
-    for number in (1, 2):
-        suspect.apply_async(task_id=str(number), headers=headers)
-        wait_until(lambda: ended[suspect.name, "SUCCESS"] == number)  # noqa: B023
-    assert ended[suspect.name, "RETRY"] == 0

@@ -41,7 +41,7 @@ from ..reliability.dead_letters import Reason
 from ..reliability.leases import LEASE
 from ..reliability.runs import Earlier
 {% endif %}
-from ..reliability.suspects import CRASHES_HEADER, Verdict
+from ..reliability.suspects import CRASHES_HEADER
 
 logger = get_logger(__name__)
 
@@ -155,25 +155,18 @@ class BaseTask(Task[Any, Any]):
         Raises:
             Reject: The cap is reached, and the task fails; or it could not be sent.
             Ignore: The task was sent again, with the count{{ "; or it was cancelled" if cookiecutter.__cancels }}.
-{% if cookiecutter.__store %}
-            Retry: Another task that may have killed a worker runs in this one.
-{% endif %}
         """
 {% if cookiecutter.__cancels %}
         self.refuse_cancelled()
 {% endif %}
-        verdict, crashes = suspects.judge(self.request)
+        once_more, crashes = suspects.judge(self.request)
         if crashes >= self.max_crashes:
             raise Reject(TooManyCrashesError(f"its worker died {crashes} times"), requeue=False)
-        if verdict is Verdict.START:
+        if not once_more:
             return
         # Tasks that only ran beside the culprit must not start beside it again. And it must not
         # kill this worker before its old message is acknowledged.
         wait = self.default_retry_delay * random.uniform(1, 3){{ "" if cookiecutter.__store else " if crashes > 1 else 1" }}  # noqa: S311
-{% if cookiecutter.__store %}
-        if verdict is Verdict.WAIT:
-            raise self.put_back(NotNowError("another suspect runs here", wait))
-{% endif %}
         logger.warning("Worker of %s[%s] was lost, %d so far", self.name, task_id, crashes)
         request = self.request
         again = self.signature_from_request(
@@ -184,14 +177,6 @@ class BaseTask(Task[Any, Any]):
         )
         send_again(again)
         raise Ignore(f"sent again after {crashes} lost workers")
-{% if cookiecutter.__store %}
-
-    def after_return(self, *args: Any, **kwargs: Any) -> None:
-        """Let the next suspect start."""
-        suspects.end(self.request)
-
-    on_retry = after_return
-{% endif %}
 
 {% if cookiecutter.__followed %}
     def refuse_cancelled(self) -> None:
