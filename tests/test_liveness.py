@@ -19,7 +19,7 @@ from variants import Answers, options, variant_id
 #: Seconds after which the probe fails here, and how often there is a sign.
 ALLOWED, INTERVAL = 6, 1
 SHORT: tuple[Edit, ...] = (
-    ("src/*/liveness.py", "INTERVAL = 5", f"INTERVAL = {INTERVAL}"),
+    ("src/*/runtime/worker/liveness.py", "INTERVAL = 5", f"INTERVAL = {INTERVAL}"),
     ("deploy/alive", "allowed=", f"allowed={ALLOWED} #"),
 )
 POOLS: list[Answers] = [*({"pool": pool} for pool in options()["pool"]), {"broker": "rabbitmq"}]

@@ -69,7 +69,7 @@ OFTEN = (
 )
 
 #: A report that tells often how far it is, so that a fast machine shows it too.
-TELLING = (("src/*/tasks/progress.py", "INTERVAL = 0.5", "INTERVAL = 0.05"),)
+TELLING = (("src/*/runtime/tasks/progress.py", "INTERVAL = 0.5", "INTERVAL = 0.05"),)
 
 ROWS = 600_000
 REGIONS = ("north", "south", "west")

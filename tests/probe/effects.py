@@ -13,7 +13,7 @@ from typing import Any
 
 from celery import current_app, shared_task  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-BASE: Any = import_module(f"{current_app.main}.tasks.base")
+BASE: Any = import_module(f"{current_app.main}.runtime.tasks.base")
 
 
 @cache

@@ -18,7 +18,7 @@ from typing import Any
 
 PACKAGE = os.environ["FAULT_PACKAGE"]
 ARTIFACTS: Any = import_module(f"{PACKAGE}.artifacts")
-BASE: Any = import_module(f"{PACKAGE}.tasks.base")
+ERRORS: Any = import_module(f"{PACKAGE}.runtime.errors")
 CREATE = ARTIFACTS.create
 
 
@@ -30,7 +30,7 @@ def create(pointer: str, mode: str = "wb") -> Iterator[Any]:
         for path in Path(os.environ["FAULTS"]).glob("*.json"):
             pattern, error, times = json.loads(path.read_text("utf-8"))
             if fnmatch(pointer, pattern) and any(first_to_make(path.with_suffix(f".{n}")) for n in range(times)):
-                raise getattr(BASE, error)("on purpose")
+                raise getattr(ERRORS, error)("on purpose")
 
 
 def first_to_make(path: Path) -> bool:

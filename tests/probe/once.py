@@ -16,11 +16,11 @@ from celery import current_app, shared_task  # type: ignore[import-not-found,imp
 from probe import append
 
 PACKAGE = current_app.main
-IDEMPOTENCY: Any = import_module(f"{PACKAGE}.reliability.idempotency")
-RATES: Any = import_module(f"{PACKAGE}.reliability.rates")
-CIRCUIT: Any = import_module(f"{PACKAGE}.reliability.circuit")
-UNIQUE: Any = import_module(f"{PACKAGE}.reliability.unique")
-BASE: Any = import_module(f"{PACKAGE}.tasks.base")
+IDEMPOTENCY: Any = import_module(f"{PACKAGE}.runtime.guards.idempotency")
+RATES: Any = import_module(f"{PACKAGE}.runtime.guards.rates")
+CIRCUIT: Any = import_module(f"{PACKAGE}.runtime.guards.circuit")
+UNIQUE: Any = import_module(f"{PACKAGE}.runtime.guards.unique")
+BASE: Any = import_module(f"{PACKAGE}.runtime.tasks.base")
 
 #: Seconds without a sign of life after which another worker takes over; the rate of the fleet.
 LEASE = 4

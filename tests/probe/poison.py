@@ -15,7 +15,7 @@ from celery.exceptions import SoftTimeLimitExceeded  # type: ignore[import-not-f
 
 from probe import record
 
-BASE: Any = import_module(f"{current_app.main}.tasks.base")
+BASE: Any = import_module(f"{current_app.main}.runtime.tasks.base")
 
 
 def kill_child(self: Any) -> None:

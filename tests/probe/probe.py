@@ -31,8 +31,8 @@ def append(entry: dict[str, Any]) -> None:
 
 
 def part(name: str) -> Any:
-    """Return a module of the project."""
-    return import_module(f"{current_app.main}.{name}")
+    """Return a module of the runtime."""
+    return import_module(f"{current_app.main}.runtime.{name}")
 
 
 def record(event: str, task: Any, **details: Any) -> None:

@@ -86,9 +86,9 @@ def take(app: Any, queue: str, end: str, times: int = 100) -> int:
 
 def letters(app: Any) -> list[dict[str, Any]]:
     """Return all dead letters."""
-    reliability = f"{app.main}.reliability"
-    store = import_module(f"{reliability}.letter_store").store_of(app)
-    import_module(f"{reliability}.raw_letters").collect(app, store)
+    letters = f"{app.main}.runtime.letters"
+    store = import_module(f"{letters}.letter_store").store_of(app)
+    import_module(f"{letters}.raw_letters").collect(app, store)
     with store.open() as opened:
         return [asdict(letter) for letter in opened]
 
@@ -147,7 +147,7 @@ def declare_classic(app: Any, name: str) -> None:
 
 def bound(app: Any, correlation_id: str | None, tenant: str | None, command: str, *arguments: Any) -> Any:
     """Do another command as a web request would: for somebody, and with an id."""
-    with import_module(f"{app.main}.context").bind(correlation_id, tenant):
+    with import_module(f"{app.main}.runtime.context").bind(correlation_id, tenant):
         return COMMANDS[command](app, *arguments)
 
 
@@ -164,14 +164,14 @@ def fan_out(app: Any, times: int, *tenants: str) -> list[str]:
     ids = []
     for number in range(times):
         for tenant in tenants:
-            with import_module(f"{app.main}.context").bind(f"{tenant}-{number}", tenant):
+            with import_module(f"{app.main}.runtime.context").bind(f"{tenant}-{number}", tenant):
                 ids.append(send(app, "probe.check", [f"{tenant}-{number}", tenant], {}, {}))
     return ids
 
 
 def put_in_outbox(app: Any, name: str, first: int, last: int) -> list[str]:
     """Commit tasks to the outbox, each in a transaction of its own; return their ids."""
-    database, outbox = (import_module(f"{app.main}.{module}") for module in ("database", "outbox"))
+    database, outbox = (import_module(f"{app.main}.runtime.sql.{module}") for module in ("database", "outbox"))
     ids = []
     for number in range(first, last):
         with database.session() as session:

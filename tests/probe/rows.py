@@ -15,7 +15,7 @@ from celery import current_app, shared_task  # type: ignore[import-not-found,imp
 from sqlalchemy import text  # type: ignore[import-not-found,unused-ignore]
 
 PACKAGE = current_app.main
-DATABASE: Any = import_module(f"{PACKAGE}.database")
+DATABASE: Any = import_module(f"{PACKAGE}.runtime.sql.database")
 
 #: Who has which connection of this process now; two that have the same one share it.
 holders: dict[int, int] = {}

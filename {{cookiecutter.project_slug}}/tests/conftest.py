@@ -42,15 +42,17 @@ from celery.worker.state import reserved_requests
 from fakeredis import FakeRedis
 {% endif %}
 
-{% if cookiecutter.__store %}
-from {{ cookiecutter.package_name }} import store
-{% endif %}
 from {{ cookiecutter.package_name }}.celery import app
+{% if cookiecutter.__store %}
+from {{ cookiecutter.package_name }}.runtime.redis import store
+{% endif %}
 {% if cookiecutter.__sql %}
-from {{ cookiecutter.package_name }}.config import (
-    database as database_settings,
+from {{ cookiecutter.package_name }}.runtime.sql import (
+    settings as database_settings,
 )
-from {{ cookiecutter.package_name }}.database import engine
+from {{ cookiecutter.package_name }}.runtime.sql.database import (
+    engine,
+)
 {% endif %}
 {% if cookiecutter.__django %}
 

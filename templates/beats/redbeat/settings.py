@@ -1,5 +1,5 @@
 
-    beat_scheduler: values.Importable = f"{PACKAGE}.beat:Scheduler"
+    beat_scheduler: values.Importable = f"{PACKAGE}.runtime.beat.redbeat:Scheduler"
     # Seconds until beat sees a schedule that another process has added; redbeat's default is 300.
     beat_max_loop_interval: Seconds = 5
     # With one sleep more, seconds until another beat goes on in place of one that died: 30 in all.

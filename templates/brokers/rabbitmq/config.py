@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from .. import limits
+from ... import limits
 from .environment import Variables
 from .values import Count, Seconds
 
@@ -18,6 +18,10 @@ class BrokerTransportOptions(BaseModel):
     # Wait until the broker has the message; otherwise what it refuses is lost without an error.
     confirm_publish: bool = True
 
+
+#: What tells the broker that a worker is gone, and the variable that sets it.
+LEASE_NAME = "heartbeat"
+LEASE_SETTING = "CELERY_BROKER_HEARTBEAT"
 
 #: Development and tests use these in place of a server; production refuses them.
 LOCAL = ("filesystem://", "memory://")

@@ -12,8 +12,8 @@ from celery import Celery
 from celery.utils.log import get_logger
 from kombu import Queue
 
-from .. import topology
-from ..queues import DEAD_LETTERS
+from ...queues import DEAD_LETTERS
+from ..rabbitmq import topology
 from .dead_letters import Reason, Store, of_message
 
 logger = get_logger(__name__)

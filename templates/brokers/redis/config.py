@@ -4,9 +4,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .. import limits, transport
+from ... import limits
+from ..redis import transport
+from ..redis.redis_options import SCHEMES, SentinelOptions, nameless
 from .environment import Variables
-from .redis_options import SCHEMES, SentinelOptions, nameless
 from .values import Count, ReadingOrder, Seconds
 
 transport.use()
@@ -20,7 +21,7 @@ class BrokerTransportOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    # How long a dead worker's tasks stay hidden. A live one renews its own: see lease.py.
+    # How long a dead worker's tasks stay hidden. A live one renews its own: see redis/lease.py.
     visibility_timeout: Seconds = limits.LEASE
     # Look for such tasks every 2 seconds; the defaults add more than a minute to the timeout.
     unacked_restore_interval: Seconds = 2
@@ -41,6 +42,10 @@ class BrokerTransportOptions(BaseModel):
     # Prefix of all keys, for several projects in one database.
     global_keyprefix: str = ""
 
+
+#: What tells the broker that a worker is gone, and the variable that sets it.
+LEASE_NAME = "visibility timeout"
+LEASE_SETTING = "CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"
 
 #: Development and tests use these in place of a server; production refuses them.
 LOCAL = ("filesystem://", "memory://")

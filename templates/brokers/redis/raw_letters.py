@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 from redis import Redis
 
-from ..transport import UNREADABLE
+from ..redis.transport import UNREADABLE
 from .dead_letters import DeadLetter, Reason, Store, id_of
 
 #: Where versions before put it, whatever project they belonged to.

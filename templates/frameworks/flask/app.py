@@ -11,8 +11,8 @@ from flask_openapi import Info, OpenAPI, SecurityScheme
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from .. import context
 from ..celery import app
+from ..runtime import context
 from . import problems
 from .answers import refuse
 from .problems import Problem

@@ -4,8 +4,8 @@ Starts of what was delivered before count, not deliveries: a lost connection giv
 that were never started, and RabbitMQ's `x-delivery-count` counts those too. The count travels with
 the task, as a new message, so it needs no store.
 
-A task whose worker dies twice is a suspect. Suspects run one at a time in a worker (`worker.py`),
-so what only ran beside the culprit ends well, and the culprit is known.
+A task whose worker dies twice is a suspect. Suspects run one at a time in a worker
+(`worker/request.py`), so what only ran beside the culprit ends well, and the culprit is known.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 class AtMostOnceTask(BaseTask):
     """Never started again: lost rather than done twice.
 
-    It leaves a mark in the store before it starts (`reliability/runs.py`), and is acknowledged when
-    it has ended. So whatever dies, its message comes back: it starts if it never had, and otherwise
-    is a dead letter. A person decides on its replay.
+    It leaves a mark in the store before it starts (`runtime/guards/runs.py`), and is acknowledged
+    when it has ended. So whatever dies, its message comes back: it starts if it never had, and
+    otherwise is a dead letter. A person decides on its replay.
     """
 
     retry_on_worker_lost = False

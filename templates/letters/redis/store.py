@@ -12,8 +12,8 @@ from typing import Any
 from celery import Celery
 from redis.exceptions import RedisError
 
-from .. import store
 from ..config.broker import LOCAL
+from ..redis import store
 from .dead_letters import DeadLetter, Store
 from .local_letters import FOLDER, FileStore
 

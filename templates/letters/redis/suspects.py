@@ -3,8 +3,8 @@
 Starts of what was delivered before count, not deliveries: a lost connection gives back messages
 that were never started. The first such start is not held up, so the work of a dead worker goes on
 at once. A task whose worker dies again is a suspect: it is sent again as a new message with the
-count, and starts some seconds later. Suspects run one at a time in a worker (`worker.py`), so what
-only ran beside the culprit ends well, and the culprit is known.
+count, and starts some seconds later. Suspects run one at a time in a worker
+(`worker/request.py`), so what only ran beside the culprit ends well, and the culprit is known.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from celery.utils.log import get_logger
 from redis.exceptions import RedisError
 
-from .. import store
+from ..redis import store
 
 logger = get_logger(__name__)
 

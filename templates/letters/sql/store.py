@@ -12,9 +12,9 @@ from celery import Celery
 from sqlalchemy import CursorResult, delete, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
-from .. import database
+from ...models import Letter
 from ..config.broker import LOCAL
-from ..models import Letter
+from ..sql import database
 from .dead_letters import DeadLetter, Store
 from .local_letters import FOLDER, FileStore
 

@@ -16,8 +16,8 @@ from uuid import uuid4
 from fsspec.core import url_to_fs
 from fsspec.implementations.dirfs import DirFileSystem
 
+from .runtime.errors import PermanentError
 from .settings import settings
-from .tasks.base import PermanentError
 
 #: Text is UTF-8, and its line ends stay as they are.
 TEXT = {"encoding": "utf-8", "newline": ""}

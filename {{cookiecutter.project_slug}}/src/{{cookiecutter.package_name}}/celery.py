@@ -9,13 +9,21 @@ from celery import Celery
 from celery.signals import beat_init
 {% endif %}
 
-from . import {{ cookiecutter._brokers[cookiecutter.broker].imports | replace("queues", "queues, store" if cookiecutter.__store else "queues") }}
+from . import config, queues
+from .runtime import context
+{% if cookiecutter.beat != "none" %}
+from .runtime.beat.ticks import mark_what_is_sent, stop_after_a_tick, touch_at_each_tick
+{% endif %}
+{% if cookiecutter.broker == "rabbitmq" %}
+from .runtime.rabbitmq import topology
+{% endif %}
+{% if cookiecutter.__store %}
+from .runtime.redis import {{ "lease, store, tenants" if cookiecutter.broker == "redis" else "store" }}
+{% endif %}
+from .runtime.tasks.base import BaseTask
+from .runtime.worker import checks, liveness
 {% if cookiecutter.beat not in ("none", "database") %}
 from .schedule import SCHEDULE
-{% endif %}
-from .tasks.base import BaseTask
-{% if cookiecutter.beat != "none" %}
-from .ticks import mark_what_is_sent, stop_after_a_tick, touch_at_each_tick
 {% endif %}
 
 #: Every module with tasks. A task in a module that is not listed does not exist for the worker.
@@ -74,7 +82,7 @@ def create_app(settings: config.Base | None = None) -> Celery:
     app.steps["worker"].add(liveness.Heartbeat)
     app.steps["consumer"].add(checks.HandedOver)
     app.steps["consumer"].add(checks.PromptAcknowledgement)
-    app.steps["consumer"].add(f"{__package__}.worker:UnreadableMessages")
+    app.steps["consumer"].add(f"{__package__}.runtime.worker.request:UnreadableMessages")
     app.steps["consumer"].add({{ cookiecutter._brokers[cookiecutter.broker].step }})
     return app
 

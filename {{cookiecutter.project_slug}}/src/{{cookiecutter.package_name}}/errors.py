@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from .tasks.base import PermanentError, RateLimitedError, TransientError
+from .runtime.errors import PermanentError, RateLimitedError, TransientError
 
 #: Client errors that may pass: timeout, conflict with a running request, too early.
 TRANSIENT_STATUS = {408, 409, 425}

@@ -54,7 +54,7 @@ def now() -> datetime:
 
 
 class OutboxMessage(Base):
-    """A task to be sent, see `outbox.py`."""
+    """A task to be sent, see `runtime/sql/outbox.py`."""
 
     __tablename__ = "outbox"
 
@@ -67,7 +67,7 @@ class OutboxMessage(Base):
 
 
 class Letter(Base):
-    """A dead letter, see `reliability/dead_letters.py`."""
+    """A dead letter, see `runtime/letters/dead_letters.py`."""
 
     __tablename__ = "dead_letter"
 

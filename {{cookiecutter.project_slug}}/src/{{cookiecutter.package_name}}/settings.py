@@ -9,8 +9,8 @@ from celery.signals import worker_init
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from .config.environment import Variables, read
-from .config.values import {{ "Count, Seconds" if cookiecutter.__chords else "Seconds" }}
+from .runtime.config.environment import Variables, read
+from .runtime.config.values import {{ "Count, Seconds" if cookiecutter.__chords else "Seconds" }}
 
 
 class Settings(Variables):

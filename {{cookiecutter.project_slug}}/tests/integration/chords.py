@@ -3,7 +3,8 @@
 from celery.utils.log import get_task_logger
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks import base
+from {{ cookiecutter.package_name }}.runtime import errors
+from {{ cookiecutter.package_name }}.runtime.tasks import base
 from {{ cookiecutter.package_name }}.workflows import chords
 
 logger = get_task_logger(__name__)
@@ -12,9 +13,9 @@ logger = get_task_logger(__name__)
 @app.task(base=base.BaseTask, bind=True, name="tests.part", ignore_result=False)
 def part(self: base.BaseTask, failing: bool) -> None:
     if not self.request.retries:
-        raise base.TransientError("on purpose")
+        raise errors.TransientError("on purpose")
     if failing:
-        raise base.PermanentError("on purpose")
+        raise errors.PermanentError("on purpose")
 
 
 @app.task(base=base.BaseTask, name="tests.body")

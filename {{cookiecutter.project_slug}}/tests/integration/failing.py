@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks.base import (
-    BaseTask,
+from {{ cookiecutter.package_name }}.runtime.errors import (
     PermanentError,
+)
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
+    BaseTask,
 )
 
 

@@ -3,22 +3,28 @@
 import time
 from datetime import timedelta
 
-from {{ cookiecutter.package_name }} import store
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.reliability import idempotency
-from {{ cookiecutter.package_name }}.reliability.circuit import (
+from {{ cookiecutter.package_name }}.runtime.errors import (
+    TransientError,
+)
+from {{ cookiecutter.package_name }}.runtime.guards import (
+    idempotency,
+)
+from {{ cookiecutter.package_name }}.runtime.guards.circuit import (
     Circuit,
 )
-from {{ cookiecutter.package_name }}.reliability.lock import lock
-from {{ cookiecutter.package_name }}.reliability.rates import (
+from {{ cookiecutter.package_name }}.runtime.guards.lock import (
+    lock,
+)
+from {{ cookiecutter.package_name }}.runtime.guards.rates import (
     limited,
 )
-from {{ cookiecutter.package_name }}.reliability.unique import (
+from {{ cookiecutter.package_name }}.runtime.guards.unique import (
     UniqueTask,
 )
-from {{ cookiecutter.package_name }}.tasks.base import (
+from {{ cookiecutter.package_name }}.runtime.redis import store
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
     BaseTask,
-    TransientError,
 )
 
 #: Seconds; short, so that a test need not wait for long.

@@ -5,7 +5,9 @@ import socket
 import time
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.resources import PerProcess
+from {{ cookiecutter.package_name }}.runtime.resources import (
+    PerProcess,
+)
 
 connect = PerProcess(
     lambda: socket.create_connection(("127.0.0.1", int(os.environ["PORT"]))), socket.socket.close

@@ -21,7 +21,10 @@ import pytest
 from kombu import Connection, Queue
 from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
-from {{ cookiecutter.package_name }} import queues, topology
+from {{ cookiecutter.package_name }} import queues
+from {{ cookiecutter.package_name }}.runtime.rabbitmq import (
+    topology,
+)
 {% endif %}
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,9 @@ import time
 from celery.utils.log import get_task_logger
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks.base import BaseTask
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
+    BaseTask,
+)
 
 logger = get_task_logger(__name__)
 

@@ -13,11 +13,11 @@ from kombu.transport.redis import Transport as KombuTransport
 from redis import Redis
 from servers import wait_until
 
-from {{ cookiecutter.package_name }} import transport
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.letters import (
     local_letters,
     raw_letters,
 )
+from {{ cookiecutter.package_name }}.runtime.redis import transport
 
 pytestmark = pytest.mark.integration
 

@@ -18,7 +18,7 @@ from fleet import PROCFILE, STOP_TIME, Fleet
 from servers import free_port, wait_until
 
 {% if cookiecutter.__results %}
-from {{ cookiecutter.package_name }}.reliability import followed
+from {{ cookiecutter.package_name }}.runtime.tasks import followed
 
 {% endif %}
 pytestmark = pytest.mark.integration

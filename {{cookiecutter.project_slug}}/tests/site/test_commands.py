@@ -12,12 +12,13 @@ from django.test import Client
 from django.urls import reverse
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks import base
+from {{ cookiecutter.package_name }}.runtime import errors
+from {{ cookiecutter.package_name }}.runtime.tasks import base
 
 
 @app.task(base=base.BaseTask, name="tests.refuse")
 def refuse(reason: str) -> None:
-    raise base.PermanentError(reason)
+    raise errors.PermanentError(reason)
 
 
 def command() -> BaseCommand:

@@ -7,7 +7,9 @@ import pytest
 from django.db import OperationalError, connection
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks.base import BaseTask
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
+    BaseTask,
+)
 
 FAILURES: list[str] = []
 

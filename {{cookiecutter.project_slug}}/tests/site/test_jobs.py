@@ -28,15 +28,13 @@ from {{ cookiecutter.package_name }}.jobs.models import Job
 from {{ cookiecutter.package_name }}.jobs.task import JOB_HEADER
 from {{ cookiecutter.package_name }}.jobs.tasks import clean_up
 {% if keeps_results %}
-from {{ cookiecutter.package_name }}.site import catalog, views
-{% endif %}
-from {{ cookiecutter.package_name }}.tasks import heartbeat
-{% if keeps_results %}
-from {{ cookiecutter.package_name }}.tasks.progress import (
+from {{ cookiecutter.package_name }}.runtime.tasks.progress import (
     PROGRESS,
     ProgressTask,
 )
+from {{ cookiecutter.package_name }}.site import catalog, views
 {% endif %}
+from {{ cookiecutter.package_name }}.tasks import heartbeat
 
 
 {% if keeps_results %}

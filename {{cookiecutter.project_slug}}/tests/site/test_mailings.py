@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from {{ cookiecutter.package_name }}.mailings import models, tasks
-from {{ cookiecutter.package_name }}.tasks import base
+from {{ cookiecutter.package_name }}.runtime import errors
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,7 +36,7 @@ def test_a_mailing_goes_on_where_it_ended(mailing: models.Mailing) -> None:
     outcomes: list[Any] = [1, refused, smtplib.SMTPServerDisconnected("gone")]
     chunk = list(mailing.recipients.order_by("pk"))
     send = patch.object(mail.EmailMessage, "send", side_effect=outcomes)
-    with send, pytest.raises(base.TransientError, match="gone"):
+    with send, pytest.raises(errors.TransientError, match="gone"):
         tasks.send_chunk(mailing, chunk)
     assert models.Recipient.objects.filter(refused=True).count() == 1
     assert models.Recipient.objects.exclude(sent_at=None).count() == 1

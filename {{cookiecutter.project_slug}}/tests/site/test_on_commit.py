@@ -6,13 +6,15 @@ import pytest
 from django.db import transaction
 from django.test import TransactionTestCase
 
-from {{ cookiecutter.package_name }} import context
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.queues import (
     URGENT,
     QueueName,
 )
-from {{ cookiecutter.package_name }}.tasks.base import BaseTask
+from {{ cookiecutter.package_name }}.runtime import context
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
+    BaseTask,
+)
 
 RAN: list[tuple[int, str | None]] = []
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.letters import (
     dead_letters,
 )
 

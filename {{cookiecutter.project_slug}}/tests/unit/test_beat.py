@@ -9,10 +9,13 @@ from celery.schedules import schedule
 from fakeredis import FakeRedis, FakeServer
 from redbeat.schedulers import REDBEAT_REDIS_KEY
 
-from {{ cookiecutter.package_name }} import config, schedules
-from {{ cookiecutter.package_name }}.beat import Scheduler
+from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.queues import QueueName
+from {{ cookiecutter.package_name }}.runtime.beat import schedules
+from {{ cookiecutter.package_name }}.runtime.beat.redbeat import (
+    Scheduler,
+)
 
 
 class Beat(Scheduler):

@@ -7,7 +7,9 @@ from celery import chain
 from celery.canvas import Signature
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks.base import BaseTask
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
+    BaseTask,
+)
 from {{ cookiecutter.package_name }}.workflows import chords
 
 

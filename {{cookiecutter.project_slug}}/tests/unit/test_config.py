@@ -22,7 +22,7 @@ from redbeat.schedulers import RedBeatConfig
 
 from {{ cookiecutter.package_name }} import config, limits
 from {{ cookiecutter.package_name }}.celery import app, create_app
-from {{ cookiecutter.package_name }}.config.annotations import (
+from {{ cookiecutter.package_name }}.runtime.config.annotations import (
     Annotation,
 )
 

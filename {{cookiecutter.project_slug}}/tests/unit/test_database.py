@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import exc, func, select, text
 
-from {{ cookiecutter.package_name }} import config, database
+from {{ cookiecutter.package_name }} import config
 {% if cookiecutter.database == "postgresql" %}
 from {{ cookiecutter.package_name }}.celery import app
 {% endif %}
-from {{ cookiecutter.package_name }}.config import (
-    database as settings,
-)
 from {{ cookiecutter.package_name }}.models import OutboxMessage
+from {{ cookiecutter.package_name }}.runtime.sql import (
+    database,
+    settings,
+)
 {% if cookiecutter.database == "postgresql" %}
 from {{ cookiecutter.package_name }}.tasks import heartbeat
 {% endif %}

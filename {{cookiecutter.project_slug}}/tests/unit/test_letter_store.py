@@ -8,7 +8,7 @@ import pytest
 
 from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import create_app
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.letters import (
     dead_letters,
     letter_store,
 )

@@ -5,11 +5,13 @@ import pytest
 from celery import Celery, current_app
 from celery.worker import state
 
-from {{ cookiecutter.package_name }} import checks, config, limits
-from {{ cookiecutter.package_name }}.config.annotations import (
+from {{ cookiecutter.package_name }} import config, limits
+from {{ cookiecutter.package_name }}.runtime import budget
+from {{ cookiecutter.package_name }}.runtime.config.annotations import (
     Annotation,
     Annotations,
 )
+from {{ cookiecutter.package_name }}.runtime.worker import checks
 
 
 def nothing() -> None:
@@ -77,7 +79,7 @@ def test_heartbeats_and_gossip_are_sent_only_with_task_events(task_events: bool)
     ("soft", "hard", "grace"), [(10, 10, 20), (20, 10, 30), (0, 10, 20), (5, 10, 10)]
 )
 def test_a_broken_time_budget_is_named(soft: float, hard: float, grace: float) -> None:
-    assert "must be below" in str(limits.broken(soft, hard, grace, lease=30))
+    assert "must be below" in str(budget.broken(soft, hard, grace, lease=30))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_an_annotation_of_no_task_is_refused() -> None:
 def test_the_settings_win_over_the_constants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(current_app.conf, "task_soft_time_limit", 5.5)
     monkeypatch.setitem(current_app.conf, "task_time_limit", 6.5)
-    assert limits.in_force() == limits.configured() == (5.5, 6.5)
+    assert budget.in_force() == budget.configured() == (5.5, 6.5)
 
 
 class Job:

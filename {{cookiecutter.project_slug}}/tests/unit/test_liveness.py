@@ -10,11 +10,8 @@ from typing import Any
 import pytest
 from celery.bootsteps import CLOSE, RUN  # type: ignore[attr-defined]
 
-from {{ cookiecutter.package_name }} import (
-    config,
-    limits,
-    liveness,
-)
+from {{ cookiecutter.package_name }} import config, limits
+from {{ cookiecutter.package_name }}.runtime.worker import liveness
 
 PROBE = Path(__file__).parents[2] / "deploy" / "alive"
 

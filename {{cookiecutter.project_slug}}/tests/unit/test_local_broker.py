@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from kombu import Connection, Exchange, Queue
 
-from {{ cookiecutter.package_name }}.config import local_broker
+from {{ cookiecutter.package_name }}.runtime.config import (
+    local_broker,
+)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.letters import (
     dead_letters,
     local_letters,
 )

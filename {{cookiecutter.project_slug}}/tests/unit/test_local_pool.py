@@ -9,7 +9,9 @@ import billiard
 import pytest
 from billiard.common import TERM_SIGNAL
 
-from {{ cookiecutter.package_name }} import local_pool
+from {{ cookiecutter.package_name }}.runtime.worker import (
+    local_pool,
+)
 
 
 @pytest.fixture

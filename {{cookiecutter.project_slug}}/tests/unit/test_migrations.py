@@ -4,7 +4,8 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import inspect
 
-from {{ cookiecutter.package_name }} import database, models
+from {{ cookiecutter.package_name }} import models
+from {{ cookiecutter.package_name }}.runtime.sql import database
 
 
 def test_models_and_migrations_agree(tables: None, migrations: Config) -> None:

@@ -9,7 +9,7 @@ from kombu.transport import memory
 from kombu.transport.pyamqp import Transport
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.letters import (
     dead_letters,
     letter_store,
 )

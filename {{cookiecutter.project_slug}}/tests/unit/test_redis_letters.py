@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fakeredis import FakeRedis
 
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.letters import (
     dead_letters,
     letter_store,
 )

@@ -12,16 +12,17 @@ from celery import current_app
 from fakeredis import FakeRedis
 from redis.exceptions import RedisError
 
-from {{ cookiecutter.package_name }} import store
 from {{ cookiecutter.package_name }}.celery import create_app
 from {{ cookiecutter.package_name }}.config import (
     ENVIRONMENTS,
     ConfigurationError,
 )
-from {{ cookiecutter.package_name }}.config import (
-    store as settings,
+from {{ cookiecutter.package_name }}.runtime.errors import (
+    PermanentError,
+    RateLimitedError,
+    TransientError,
 )
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.guards import (
     cache,
     circuit,
     idempotency,
@@ -29,11 +30,10 @@ from {{ cookiecutter.package_name }}.reliability import (
     lock,
     rates,
 )
-from {{ cookiecutter.package_name }}.tasks.base import (
-    PermanentError,
-    RateLimitedError,
-    TransientError,
+from {{ cookiecutter.package_name }}.runtime.redis import (
+    settings as settings,
 )
+from {{ cookiecutter.package_name }}.runtime.redis import store
 
 pytestmark = pytest.mark.usefixtures("redis")
 

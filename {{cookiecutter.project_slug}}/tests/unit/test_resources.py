@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from {{ cookiecutter.package_name }} import resources
-from {{ cookiecutter.package_name }}.resources import PerProcess
+from {{ cookiecutter.package_name }}.runtime import resources
+from {{ cookiecutter.package_name }}.runtime.resources import (
+    PerProcess,
+)
 
 
 class Connection:
@@ -59,7 +61,9 @@ def test_one_that_cannot_be_closed_does_not_keep_the_others_open(
 
 FORK = """
 import os, socket, sys
-from {{ cookiecutter.package_name }}.resources import PerProcess
+from {{ cookiecutter.package_name }}.runtime.resources import (
+    PerProcess,
+)
 
 
 class Polite(socket.socket):

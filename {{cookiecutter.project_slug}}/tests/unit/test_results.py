@@ -4,12 +4,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import exc, inspect
 
-from {{ cookiecutter.package_name }} import (
-    config,
+from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.celery import app, create_app
+from {{ cookiecutter.package_name }}.runtime.sql import (
     database,
     results,
 )
-from {{ cookiecutter.package_name }}.celery import app, create_app
 
 
 @pytest.fixture

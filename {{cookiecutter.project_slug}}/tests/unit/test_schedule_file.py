@@ -4,10 +4,12 @@ from pathlib import Path
 import pytest
 from celery.beat import Service
 
-from {{ cookiecutter.package_name }} import schedule_file
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.config import (
     ConfigurationError,
+)
+from {{ cookiecutter.package_name }}.runtime.beat import (
+    schedule_file,
 )
 
 

@@ -9,11 +9,15 @@ from click.testing import CliRunner
 from fakeredis import FakeRedis, FakeServer
 from redbeat.schedulers import REDBEAT_REDIS_KEY
 
-from {{ cookiecutter.package_name }} import schedules
-from {{ cookiecutter.package_name }}.beat import Scheduler
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.cli import schedule as cli
 from {{ cookiecutter.package_name }}.queues import QueueName
+from {{ cookiecutter.package_name }}.runtime.beat import schedules
+from {{ cookiecutter.package_name }}.runtime.beat.redbeat import (
+    Scheduler,
+)
+from {{ cookiecutter.package_name }}.runtime.cli import (
+    schedule as cli,
+)
 
 MINUTE = timedelta(minutes=1)
 

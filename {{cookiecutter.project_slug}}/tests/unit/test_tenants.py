@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import queues, tenants
+from {{ cookiecutter.package_name }} import queues
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.context import bind
+from {{ cookiecutter.package_name }}.runtime.context import bind
+from {{ cookiecutter.package_name }}.runtime.redis import tenants
 
 
 @pytest.fixture(autouse=True)

@@ -12,11 +12,12 @@ from celery.beat import Scheduler, Service
 from celery.schedules import schedule
 from celery.signals import before_task_publish
 
-from {{ cookiecutter.package_name }} import liveness, ticks
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.beat import ticks
+from {{ cookiecutter.package_name }}.runtime.letters import (
     dead_letters,
 )
+from {{ cookiecutter.package_name }}.runtime.worker import liveness
 
 
 @pytest.fixture

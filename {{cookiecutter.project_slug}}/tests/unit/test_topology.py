@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from {{ cookiecutter.package_name }} import limits, queues
+from {{ cookiecutter.package_name }}.runtime.rabbitmq.topology import (
+    App,
+)
 from {{ cookiecutter.package_name }}.tasks import heartbeat
-from {{ cookiecutter.package_name }}.topology import App
 
 
 @pytest.mark.parametrize("queue", queues.QUEUES)

@@ -16,12 +16,14 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from {{ cookiecutter.package_name }} import config
-from {{ cookiecutter.package_name }}.config.environment import (
+from {{ cookiecutter.package_name }}.runtime.config.environment import (
     ConfigurationError,
     Variables,
     read,
 )
-from {{ cookiecutter.package_name }}.config.urls import unsafe
+from {{ cookiecutter.package_name }}.runtime.config.urls import (
+    unsafe,
+)
 
 PACKAGE = config.__package__.partition(".")[0]
 ENVIRONMENTS = [name for name in config.ENVIRONMENTS if name != "testing"]

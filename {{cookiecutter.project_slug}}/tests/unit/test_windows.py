@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.runtime import config as machinery
 
 WITHOUT_POSIX = """
 import builtins, os, pkgutil, signal, sys
@@ -45,7 +46,8 @@ for name in SIGNALS:
 app = import_module(f"{PACKAGE}.celery").app
 app.loader.import_default_modules()
 # What only a migration, a broker of files and a worker of it import.
-skipped = [f"{PACKAGE}.{name}" for name in ("migrations.env", "config.local_broker", "local_pool")]
+MACHINERY = ("runtime.config.local_broker", "runtime.worker.local_pool")
+skipped = [f"{PACKAGE}.{name}" for name in ("migrations.env", *MACHINERY)]
 package = sys.modules[PACKAGE]
 names = [module.name for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}.")]
 for name in names:
@@ -77,8 +79,8 @@ def test_every_module_is_imported_and_a_task_is_sent_without_what_windows_lacks(
 @pytest.mark.usefixtures("empty_folder")
 def test_without_locks_for_files_a_broker_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kombu.transport.filesystem", None)
-    monkeypatch.delitem(sys.modules, f"{config.__name__}.local_broker", raising=False)
-    monkeypatch.delattr(config, "local_broker", raising=False)
+    monkeypatch.delitem(sys.modules, f"{machinery.__name__}.local_broker", raising=False)
+    monkeypatch.delattr(machinery, "local_broker", raising=False)
     development = importlib.import_module(f"{config.__name__}.development")
     with pytest.raises(config.ConfigurationError, match="set CELERY_BROKER_URL") as error:
         development.Development().for_celery()

@@ -13,7 +13,8 @@ import pytest
 {% include "frameworks/" ~ cookiecutter.framework ~ "/tests/imports.py" ignore missing %}
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks import base
+from {{ cookiecutter.package_name }}.runtime import errors
+from {{ cookiecutter.package_name }}.runtime.tasks import base
 from {{ cookiecutter.package_name }}.web import catalog, settings
 from {{ cookiecutter.package_name }}.web.app import create_app
 
@@ -28,7 +29,7 @@ def needs(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise base.PermanentError(f"no {path}") from error
+        raise errors.PermanentError(f"no {path}") from error
 
 
 class PathArguments(catalog.Arguments):

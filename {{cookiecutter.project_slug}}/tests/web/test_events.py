@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks import progress
+from {{ cookiecutter.package_name }}.runtime.tasks import progress
 from {{ cookiecutter.package_name }}.web import catalog, results
 
 GO_ON = threading.Event()

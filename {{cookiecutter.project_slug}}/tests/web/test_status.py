@@ -8,7 +8,7 @@ import pytest
 from celery.signals import task_revoked
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks import progress
+from {{ cookiecutter.package_name }}.runtime.tasks import progress
 from {{ cookiecutter.package_name }}.web import catalog
 
 GO_ON = threading.Event()

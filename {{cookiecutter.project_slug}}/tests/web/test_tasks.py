@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from {{ cookiecutter.package_name }} import context, queues
+from {{ cookiecutter.package_name }} import queues
 from {{ cookiecutter.package_name }}.celery import app
+from {{ cookiecutter.package_name }}.runtime import context
 from {{ cookiecutter.package_name }}.tasks import heartbeat
 from {{ cookiecutter.package_name }}.web import catalog, service
 from {{ cookiecutter.package_name }}.web.bodies import Submission

@@ -11,13 +11,9 @@ from typing import Any
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from {{ cookiecutter.package_name }} import (
-    aio,
-    checks,
-    context,
-    limits,
-)
 from {{ cookiecutter.package_name }}.celery import app
+from {{ cookiecutter.package_name }}.runtime import aio, budget, context
+from {{ cookiecutter.package_name }}.runtime.worker import checks
 
 CLEANED: list[str] = []
 LOOPS: list[tuple[int, str]] = []
@@ -67,7 +63,7 @@ def run_own_limits() -> list[float]:
     try:
         aio.run(wait("own"))
     except TimeoutError:
-        return list(limits.in_force())
+        return list(budget.in_force())
     return []
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.runtime import errors
 from {{ cookiecutter.package_name }}.settings import settings
-from {{ cookiecutter.package_name }}.tasks import base
 from {{ cookiecutter.package_name }}.workflows import archive
 
 NAMES = [f"archive/{n}.csv" for n in range(5)]
@@ -51,11 +51,11 @@ def test_files_are_erased_and_one_that_fails_goes_on_alone(
     ended: Counter[tuple[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    remove, errors = artifacts.remove, [base.TransientError("on purpose")] * 2
+    remove, failures = artifacts.remove, [errors.TransientError("on purpose")] * 2
 
     def broken(pointer: str) -> None:
-        if pointer == NAMES[1] and errors:
-            raise errors.pop()
+        if pointer == NAMES[1] and failures:
+            raise failures.pop()
         remove(pointer)
 
     monkeypatch.setattr(artifacts, "remove", broken)

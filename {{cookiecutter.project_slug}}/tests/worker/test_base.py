@@ -10,8 +10,9 @@ import pytest
 from celery.exceptions import Ignore, Reject
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.reliability import suspects
-from {{ cookiecutter.package_name }}.tasks import base
+from {{ cookiecutter.package_name }}.runtime import errors
+from {{ cookiecutter.package_name }}.runtime.tasks import base
+from {{ cookiecutter.package_name }}.runtime.worker import suspects
 
 CALLS: list[float] = []
 
@@ -20,7 +21,7 @@ CALLS: list[float] = []
 def fail(error: str, times: int, *args: Any) -> int:
     CALLS.append(time.monotonic())
     if len(CALLS) <= times:
-        raise getattr(base, error)("on purpose", *args)
+        raise getattr(errors, error)("on purpose", *args)
     return len(CALLS)
 
 
@@ -67,9 +68,9 @@ def test_a_retry_that_cannot_be_sent_is_not_lost(
 def test_the_wait_grows_to_a_cap(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("celery.app.task.Task.retry", lambda self, *args: waits.append(args[5]))
-    error = base.RateLimitedError("slow down", 10 * base.MAX_RETRY_AFTER)
+    error = errors.RateLimitedError("slow down", 10 * base.MAX_RETRY_AFTER)
     fail.retry(exc=error, countdown=1)
-    fail.retry(exc=base.TransientError(), countdown=1)
+    fail.retry(exc=errors.TransientError(), countdown=1)
     assert waits == [base.MAX_RETRY_AFTER, 1]
 
 
@@ -107,7 +108,7 @@ def test_what_kills_its_worker_is_sent_again_with_a_count_up_to_the_cap(
 TOGETHER = threading.Semaphore(1)
 
 
-@app.task(base=base.BaseTask, name="tests.alone")
+@app.task(base=base.BaseTask, name="tests.one_at_a_time")
 def alone() -> None:
     CALLS.append(time.monotonic())
     assert TOGETHER.acquire(blocking=False), "another one runs"
@@ -157,7 +158,7 @@ def test_what_is_no_suspect_does_not_wait(ended: Counter[tuple[str, str]], worke
 def later(self: Any, times: int) -> int:
     CALLS.append(time.monotonic())
     if len(CALLS) <= times:
-        raise base.NotNowError("not yet", 0.01)
+        raise errors.NotNowError("not yet", 0.01)
     return int(self.request.retries)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from celery import chain, group
 
-from {{ cookiecutter.package_name }} import context
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.context import Context
-from {{ cookiecutter.package_name }}.tasks import base
+from {{ cookiecutter.package_name }}.runtime import context, errors
+from {{ cookiecutter.package_name }}.runtime.context import Context
+from {{ cookiecutter.package_name }}.runtime.tasks import base
 
 WEB = Context("request-7", "acme")
 
@@ -34,13 +34,13 @@ def plain(*_: Any) -> list[str | None]:
 def retried(self: base.BaseTask) -> None:
     see("retried")
     if self.request.retries == 0:
-        raise base.TransientError("on purpose")
+        raise errors.TransientError("on purpose")
 
 
-@app.task(name="tests.broken", throws=(base.PermanentError,))  # logged without a traceback
+@app.task(name="tests.broken", throws=(errors.PermanentError,))  # logged without a traceback
 def broken(*_: Any) -> None:
     see("broken")
-    raise base.PermanentError("on purpose")
+    raise errors.PermanentError("on purpose")
 
 
 @app.task(name="tests.on_error")

@@ -14,21 +14,24 @@ from celery.signals import before_task_publish
 from click.testing import CliRunner, Result
 from kombu import Queue
 
-from {{ cookiecutter.package_name }} import config, context
+from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.cli.dead_letters import (
+from {{ cookiecutter.package_name }}.runtime import context
+from {{ cookiecutter.package_name }}.runtime.cli.dead_letters import (
     dead_letters as command,
 )
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.errors import (
+    PermanentError,
+)
+from {{ cookiecutter.package_name }}.runtime.letters import (
     dead_letters,
     letter_store,
     local_letters,
     retention,
 )
-from {{ cookiecutter.package_name }}.tasks.base import (
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
     AtMostOnceTask,
     BaseTask,
-    PermanentError,
 )
 
 DeadLetter = dead_letters.DeadLetter

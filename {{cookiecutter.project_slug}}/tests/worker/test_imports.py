@@ -12,9 +12,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from {{ cookiecutter.package_name }} import artifacts, limits
+from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.runtime import budget, errors
 from {{ cookiecutter.package_name }}.settings import settings
-from {{ cookiecutter.package_name }}.tasks import base
 from {{ cookiecutter.package_name }}.tasks import imports as steps
 from {{ cookiecutter.package_name }}.workflows import imports
 
@@ -156,7 +156,7 @@ def test_a_step_that_fails_for_a_moment_is_tried_again(
     ended: Counter[tuple[str, str]],
     break_down: Callable[[str, Exception, int], None],
 ) -> None:
-    break_down(WRITES[step], base.TransientError("on purpose"), 1)
+    break_down(WRITES[step], errors.TransientError("on purpose"), 1)
     assert imports.import_file(url, "orders", 100).delay().get(timeout=30) == SUMMARY
     assert ended[f"imports.{step}", "RETRY"] == 1
     assert ended["imports.abandon", "SUCCESS"] == 0
@@ -170,7 +170,7 @@ def test_a_step_that_fails_for_good_leaves_nothing_and_is_told_once(
     ended: Counter[tuple[str, str]],
     break_down: Callable[[str, Exception, int], None],
 ) -> None:
-    break_down(WRITES[step], base.PermanentError("on purpose"), 1)
+    break_down(WRITES[step], errors.PermanentError("on purpose"), 1)
     result = imports.import_file(url, "orders", 100).delay()
     assert abandoned_once(ended)
     assert ended[f"imports.{step}", "FAILURE"] == 1
@@ -181,7 +181,7 @@ def test_a_step_that_fails_for_good_leaves_nothing_and_is_told_once(
 def test_three_failing_pieces_call_the_error_callback_once(
     url: str, ended: Counter[tuple[str, str]], break_down: Callable[[str, Exception, int], None]
 ) -> None:
-    break_down("work/*/rejected/*", base.PermanentError("on purpose"), 3)
+    break_down("work/*/rejected/*", errors.PermanentError("on purpose"), 3)
     imports.import_file(url, "orders", 100).delay()
     assert abandoned_once(ended)
     assert (ended["imports.validate", "FAILURE"], ended["imports.validate", "SUCCESS"]) == (3, 7)
@@ -189,7 +189,7 @@ def test_three_failing_pieces_call_the_error_callback_once(
 
 
 @pytest.mark.parametrize(
-    ("error", "state"), [(base.TransientError, "RETRY"), (base.PermanentError, "FAILURE")]
+    ("error", "state"), [(errors.TransientError, "RETRY"), (errors.PermanentError, "FAILURE")]
 )
 def test_a_failing_clean_up_keeps_the_import(
     error: type[Exception],
@@ -227,7 +227,7 @@ def test_what_cannot_be_downloaded_fails_at_once(
         httpserver.expect_request("/").respond_with_response(Response(status=int(given[7:])))
         given = httpserver.url_for("/")
     state, error = run(steps.download, given, "orders")
-    assert (state, type(error)) == ("FAILURE", base.PermanentError)
+    assert (state, type(error)) == ("FAILURE", errors.PermanentError)
     assert files() == set()
 
 
@@ -236,7 +236,7 @@ def test_a_file_that_is_too_large_fails_at_once(
 ) -> None:
     monkeypatch.setenv("APP_IMPORT_MAX_BYTES", str(len(FILE) - 1))
     state, error = run(steps.download, url, "orders")
-    assert (state, type(error)) == ("FAILURE", base.PermanentError)
+    assert (state, type(error)) == ("FAILURE", errors.PermanentError)
     assert f"more than {len(FILE) - 1} bytes" in str(error)
     assert files() == set()
     monkeypatch.setenv("APP_IMPORT_MAX_BYTES", str(len(FILE)))
@@ -247,9 +247,9 @@ def test_a_file_that_is_too_large_fails_at_once(
 def test_a_download_takes_no_longer_than_a_task_may(
     url: str, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "in_force", lambda: limits.Limits(-1, 300))
+    monkeypatch.setattr(budget, "in_force", lambda: budget.Limits(-1, 300))
     monkeypatch.setattr(steps.download, "max_retries", 0)
-    assert type(run(steps.download, url, "orders").value) is base.TransientError
+    assert type(run(steps.download, url, "orders").value) is errors.TransientError
     assert files() == set()
 
 
@@ -268,7 +268,7 @@ def test_what_is_no_file_of_orders_fails_at_once(
 ) -> None:
     artifacts.save("work/orders/source.csv", content)
     state, error = run(steps.split, "orders", 100)
-    assert (state, type(error)) == ("FAILURE", base.PermanentError)
+    assert (state, type(error)) == ("FAILURE", errors.PermanentError)
     assert sentence in str(error)
 
 
@@ -282,5 +282,5 @@ def test_lines_are_counted_as_an_editor_does(run: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("import_id", ["../a", "a/b", ".", "a" * 65])
 def test_the_name_of_an_import_is_a_plain_one(import_id: str) -> None:
-    with pytest.raises(base.PermanentError, match="use letters"):
+    with pytest.raises(errors.PermanentError, match="use letters"):
         imports.import_file("http://example.com/", import_id)

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from {{ cookiecutter.package_name }} import artifacts, config
+from {{ cookiecutter.package_name }}.runtime import errors
 from {{ cookiecutter.package_name }}.settings import settings
-from {{ cookiecutter.package_name }}.tasks import base, maintenance
+from {{ cookiecutter.package_name }}.tasks import maintenance
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,7 @@ def test_a_full_disk_is_an_error(run: Callable[..., Any], monkeypatch: pytest.Mo
     assert 0 < free <= 100
     monkeypatch.setenv("APP_MIN_FREE_DISK_PERCENT", "99.999")
     settings.cache_clear()
-    assert isinstance(run(maintenance.check_disk).value, base.PermanentError)
+    assert isinstance(run(maintenance.check_disk).value, errors.PermanentError)
     settings.cache_clear()
 
 

@@ -8,7 +8,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from {{ cookiecutter.package_name }} import store
+from {{ cookiecutter.package_name }}.runtime.redis import store
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import (
     notifications,

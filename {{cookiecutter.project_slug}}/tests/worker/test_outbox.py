@@ -16,18 +16,20 @@ from celery.signals import task_prerun
 from kombu.utils.json import loads
 from sqlalchemy import func, select
 
-from {{ cookiecutter.package_name }} import (
-    config,
-    context,
-    database,
-    outbox,
-)
+from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import app, create_app
 from {{ cookiecutter.package_name }}.models import (
     OutboxMessage,
     now,
 )
-from {{ cookiecutter.package_name }}.tasks.base import BaseTask
+from {{ cookiecutter.package_name }}.runtime import context
+from {{ cookiecutter.package_name }}.runtime.sql import (
+    database,
+    outbox,
+)
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
+    BaseTask,
+)
 from {{ cookiecutter.package_name }}.tasks.outbox import relay
 
 pytestmark = pytest.mark.usefixtures("tables", "worker")

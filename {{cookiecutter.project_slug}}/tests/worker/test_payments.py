@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from {{ cookiecutter.package_name }} import artifacts, database
+from {{ cookiecutter.package_name }} import artifacts
 from {{ cookiecutter.package_name }}.models import (
     Account,
     OutboxMessage,
     Payment,
 )
+from {{ cookiecutter.package_name }}.runtime import errors
+from {{ cookiecutter.package_name }}.runtime.sql import database
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import (
-    base,
     notifications,
     outbox,
     payments,
@@ -57,15 +58,15 @@ def test_payments_at_the_same_moment_overdraw_nothing(account: int) -> None:
     def charge(number: int) -> str:
         try:
             payments.charge(f"order-{number % 8}", account, 300)
-        except base.PermanentError as error:
+        except errors.PermanentError as error:
             return str(error)
         return ""
 
     with ThreadPoolExecutor(4) as threads:
-        errors = list(threads.map(charge, range(16)))
+        refusals = list(threads.map(charge, range(16)))
     balance, keys, mails = state()
     assert (balance, len(keys), mails) == (100, 3, 3)
-    assert sum(not error for error in errors) == 6  # each of three twice
+    assert sum(not refusal for refusal in refusals) == 6  # each of three twice
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_what_must_not_be_paid_is_refused(
 ) -> None:
     run(payments.charge, "order-7", account, 300)
     failed, error = run(payments.charge, key, account, amount)
-    assert (failed, type(error)) == ("FAILURE", base.PermanentError)
+    assert (failed, type(error)) == ("FAILURE", errors.PermanentError)
     assert text in str(error)
     assert state() == (700, ["order-7"], 1)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.tasks import progress
+from {{ cookiecutter.package_name }}.runtime.tasks import progress
 
 GO_ON = threading.Event()
 

@@ -9,18 +9,20 @@ import pytest
 from fakeredis import FakeRedis
 from redis.exceptions import ConnectionError as Away
 
-from {{ cookiecutter.package_name }} import store
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.errors import (
+    NotNowError,
+)
+from {{ cookiecutter.package_name }}.runtime.guards import (
     idempotency,
     unique,
 )
-from {{ cookiecutter.package_name }}.reliability.unique import (
+from {{ cookiecutter.package_name }}.runtime.guards.unique import (
     UniqueTask,
 )
-from {{ cookiecutter.package_name }}.tasks.base import (
+from {{ cookiecutter.package_name }}.runtime.redis import store
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
     BaseTask,
-    NotNowError,
 )
 
 pytestmark = pytest.mark.usefixtures("redis")

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.runtime import errors
 from {{ cookiecutter.package_name }}.settings import settings
-from {{ cookiecutter.package_name }}.tasks import base, reports
+from {{ cookiecutter.package_name }}.tasks import reports
 
 
 @pytest.fixture(autouse=True)
@@ -27,11 +28,11 @@ def test_a_report_adds_up_and_returns_a_pointer(run: Callable[..., Any]) -> None
 
 def test_a_bad_row_is_named(run: Callable[..., Any]) -> None:
     state, error = totals(run, "region,amount\nwest,1\neast,two\n")
-    assert (state, type(error)) == ("FAILURE", base.PermanentError)
+    assert (state, type(error)) == ("FAILURE", errors.PermanentError)
     assert "line 3" in str(error)
 
 
 @pytest.mark.parametrize("pointer", ["../secret", "/etc/passwd", "a/../../b", "", "missing.csv"])
 def test_only_files_of_the_store_are_read(pointer: str, run: Callable[..., Any]) -> None:
     state, error = run(reports.totals, pointer, "region", "amount")
-    assert (state, type(error)) == ("FAILURE", base.PermanentError)
+    assert (state, type(error)) == ("FAILURE", errors.PermanentError)

@@ -11,15 +11,15 @@ from celery.exceptions import Ignore, Reject, Retry
 from fakeredis import FakeRedis
 from redis.exceptions import ConnectionError as Away
 
-from {{ cookiecutter.package_name }} import store
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.reliability import (
+from {{ cookiecutter.package_name }}.runtime.guards import runs
+from {{ cookiecutter.package_name }}.runtime.letters import (
     dead_letters,
     letter_store,
-    runs,
-    suspects,
 )
-from {{ cookiecutter.package_name }}.tasks import base
+from {{ cookiecutter.package_name }}.runtime.redis import store
+from {{ cookiecutter.package_name }}.runtime.tasks import base
+from {{ cookiecutter.package_name }}.runtime.worker import suspects
 
 pytestmark = pytest.mark.usefixtures("redis", "worker")
 

@@ -8,23 +8,25 @@ import pytest
 from celery import chain, group
 from celery.signals import task_prerun
 
-{% if cookiecutter.__sql %}
-from {{ cookiecutter.package_name }} import (
-    database,
-    outbox,
-)
-{% endif %}
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.queues import (
     URGENT,
     QueueName,
 )
-{% if cookiecutter.__followed %}
-from {{ cookiecutter.package_name }}.reliability import followed
-{% endif %}
-from {{ cookiecutter.package_name }}.tasks.base import (
-    BaseTask,
+from {{ cookiecutter.package_name }}.runtime.errors import (
     TransientError,
+)
+{% if cookiecutter.__sql %}
+from {{ cookiecutter.package_name }}.runtime.sql import (
+    database,
+    outbox,
+)
+{% endif %}
+{% if cookiecutter.__followed %}
+from {{ cookiecutter.package_name }}.runtime.tasks import followed
+{% endif %}
+from {{ cookiecutter.package_name }}.runtime.tasks.base import (
+    BaseTask,
 )
 from {{ cookiecutter.package_name }}.tasks.heartbeat import beat
 

@@ -11,7 +11,10 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from {{ cookiecutter.package_name }} import errors
-from {{ cookiecutter.package_name }}.tasks import base, webhooks
+from {{ cookiecutter.package_name }}.runtime.errors import (
+    PermanentError,
+)
+from {{ cookiecutter.package_name }}.tasks import webhooks
 
 
 class Receiver:
@@ -63,7 +66,7 @@ def test_a_client_error_is_not_tried_again(
 ) -> None:
     receiver = Receiver(Response(status=status))
     state, error = deliver(run, httpserver, receiver)
-    assert (state, type(error), len(receiver.requests)) == ("FAILURE", base.PermanentError, 1)
+    assert (state, type(error), len(receiver.requests)) == ("FAILURE", PermanentError, 1)
 
 
 @pytest.mark.parametrize(

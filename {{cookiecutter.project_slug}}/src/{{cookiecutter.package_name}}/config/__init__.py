@@ -10,16 +10,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from . import variables
-from .base import Base
-from .development import Development
-from .environment import (
+from ..runtime.config import variables
+from ..runtime.config.environment import (
     ENV_FILE,
     ConfigurationError,
     read,
     read_env_file,
     set_log_levels,
 )
+from .base import Base
+from .development import Development
 from .production import Production
 from .staging import Staging
 from .testing import Testing

@@ -10,17 +10,18 @@ from pydantic_settings import SettingsConfigDict
 
 from .. import limits
 from ..queues import Priority, QueueName
-from . import urls, values
-from .annotations import Annotation, Annotations
-from .broker import Broker
+from ..runtime import budget
 {% if cookiecutter.beat == "redbeat" %}
-from .redbeat import PACKAGE, STORES, RedBeatOptions, broken, masterless
+from ..runtime.beat.redbeat_settings import PACKAGE, STORES, RedBeatOptions, broken, masterless
 {% endif %}
+from ..runtime.config import urls, values
+from ..runtime.config.annotations import Annotation, Annotations
+from ..runtime.config.broker import Broker
+from ..runtime.config.values import Count, Seconds
+from ..runtime.config.variables import PREFIX
 {% if cookiecutter.result_backend == "redis" %}
-from .redis_options import SOCKET, ResultOptions, nameless
+from ..runtime.redis.redis_options import SOCKET, ResultOptions, nameless
 {% endif %}
-from .values import Count, Seconds
-from .variables import PREFIX
 
 {% if cookiecutter.__django and cookiecutter.beat != "redbeat" and "database" in (cookiecutter.beat, cookiecutter.result_backend) %}
 PACKAGE = __package__.partition(".")[0]
@@ -44,7 +45,7 @@ class Base(Broker):
     result_backend: str = "rpc://"
 {% elif cookiecutter.__results_in_database %}
     # Tables in the database of the project.
-    result_backend: str = f"{__package__.removesuffix('.config')}.results:Results"
+    result_backend: str = f"{__package__.removesuffix('.config')}.runtime.sql.results:Results"
     # Twice a second, who waits for a result looks; a chord waits until its parts have ended.
     result_chord_retry_interval: Seconds = 1
 {% elif cookiecutter.__django and cookiecutter.result_backend == "database" %}
@@ -67,7 +68,7 @@ class Base(Broker):
 
     # At least once: acknowledge when a task has ended, not when it starts.
     task_acks_late: bool = True
-    # A task whose process was killed runs again, up to `max_crashes` of tasks/base.py;
+    # A task whose process was killed runs again, up to `max_crashes` of runtime/tasks/base.py;
     # task_reject_on_worker_lost has no limit.
     task_retry_on_worker_lost: bool = True
     task_soft_time_limit: Seconds = limits.SOFT_LIMIT
@@ -102,7 +103,7 @@ class Base(Broker):
     # in which the worker starts no task.
     worker_max_tasks_per_child: Count = 10_000
     worker_max_memory_per_child: Count = 500_000
-    # Celery's formats, with what context.py adds to every record.
+    # Celery's formats, with what runtime/context.py adds to every record.
     worker_log_format: values.LogFormat = (
         "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s] %(message)s"
     )
@@ -133,7 +134,7 @@ class Base(Broker):
     @model_validator(mode="after")
     def check_time_budget(self) -> Self:
         """Refuse limits that contradict each other."""
-        sentence = limits.broken(
+        sentence = budget.broken(
             self.task_soft_time_limit,
             self.task_time_limit,
             limits.SHUTDOWN_GRACE,

@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import Field
 {% endif %}
 
-from .base import Base
-from .environment import ConfigurationError, make_folder
+from ..runtime.config.environment import ConfigurationError, make_folder
 {% if cookiecutter.beat == "redbeat" %}
-from .redis_options import SCHEMES
+from ..runtime.redis.redis_options import SCHEMES
 {% endif %}
+from .base import Base
 
 LOCAL = Path(".celery")
 
@@ -60,7 +60,7 @@ def use_files() -> None:
         ConfigurationError: They cannot be locked here: on Windows kombu needs pywin32 for it.
     """
     try:
-        from . import local_broker
+        from ..runtime.config import local_broker
     except ImportError as error:
         raise ConfigurationError(
             "CELERY_BROKER_URL is not set, and queues in files need a module that is missing here"

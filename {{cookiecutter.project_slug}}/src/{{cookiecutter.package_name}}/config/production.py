@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import model_validator
 
+from ..runtime.config.urls import servers, unsafe
 from .base import Base
-from .urls import servers, unsafe
 
 
 class Production(Base):

@@ -18,7 +18,7 @@ from django_celery_results.backends import database
 class DatabaseBackend(database.DatabaseBackend):  # type: ignore[misc]
     """Try again on a new connection.
 
-    In a worker it does so for as long as it takes (checks.py). Without that, the result of a task
+    In a worker it does so for as long as it takes (worker/checks.py). Without that, the result of a task
     that ended in an outage is lost; and the main process of a worker, which writes for those whose
     process is gone, would keep its broken connection for good.
     """

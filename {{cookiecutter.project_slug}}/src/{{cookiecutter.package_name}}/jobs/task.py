@@ -17,7 +17,7 @@ from celery import Task as CeleryTask
 from celery.exceptions import Ignore
 from django.db import transaction
 
-from .. import context
+from ..runtime import context
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from ..celery import app
-from ..tasks.base import BaseTask
+from ..runtime.tasks.base import BaseTask
 from .models import Job
 
 logger = get_task_logger(__name__)

@@ -13,9 +13,9 @@ from django.utils import timezone
 from .. import errors
 from ..celery import app
 {% if keeps_results %}
-from ..tasks.progress import ProgressTask
+from ..runtime.tasks.progress import ProgressTask
 {% else %}
-from ..tasks.base import BaseTask
+from ..runtime.tasks.base import BaseTask
 {% endif %}
 from .models import Mailing, Recipient
 

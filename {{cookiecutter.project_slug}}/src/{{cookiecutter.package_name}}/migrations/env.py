@@ -8,11 +8,11 @@ from celery.backends.database.models import Task
 {% endif %}
 from sqlalchemy import create_engine, pool
 
-from {{ cookiecutter.package_name }} import database
-from {{ cookiecutter.package_name }}.config import (
-    database as config,
-)
 from {{ cookiecutter.package_name }}.models import Base, Moment
+from {{ cookiecutter.package_name }}.runtime.sql import database
+from {{ cookiecutter.package_name }}.runtime.sql import (
+    settings as config,
+)
 
 
 def render(kind: str, thing: Any, _: object) -> str | Literal[False]:

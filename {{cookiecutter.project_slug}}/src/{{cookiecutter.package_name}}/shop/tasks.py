@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from .. import artifacts
 from ..celery import app
-from ..tasks import notifications
-from ..tasks.base import BaseTask
+from ..runtime.tasks.base import BaseTask
 {% if keeps_results %}
-from ..tasks.progress import ProgressTask
+from ..runtime.tasks.progress import ProgressTask
 {% endif %}
+from ..tasks import notifications
 from .models import Account, Payment
 
 

@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict{{ ", Field, PositiveInt" if cookiecut
 {% if cookiecutter.__examples %}
 from ..mailings import tasks as mailings
 {% endif %}
+from ..runtime.tasks.base import BaseTask
 {% if cookiecutter.__gallery %}
 from ..shop import tasks as shop
 {% endif %}
 from ..tasks import heartbeat{{ ", reports" if cookiecutter.__examples }}
-from ..tasks.base import BaseTask
 
 
 class Arguments(BaseModel):

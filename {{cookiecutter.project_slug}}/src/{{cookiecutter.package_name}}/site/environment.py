@@ -12,9 +12,9 @@ from typing import Literal, Self
 import dj_database_url
 from pydantic import Field, field_validator, model_validator
 
-from ..config.environment import Variables, read
-from ..config.urls import ENCODE
-from ..config.values import Count
+from ..runtime.config.environment import Variables, read
+from ..runtime.config.urls import ENCODE
+from ..runtime.config.values import Count
 
 #: Used until another one is given, and refused in production.
 INSECURE = "insecure-and-only-for-a-developers-machine"

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
 
-from .. import context
+from ..runtime import context
 
 HEADER = "X-Request-ID"
 

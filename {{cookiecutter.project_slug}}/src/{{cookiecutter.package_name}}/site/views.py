@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from ..celery import app
 from ..jobs.models import Job
 {% if keeps_results %}
-from ..tasks.progress import PROGRESS, ProgressTask
+from ..runtime.tasks.progress import PROGRESS, ProgressTask
 {% endif %}
 from .answers import needs_token, problem
 from .catalog import CATALOG

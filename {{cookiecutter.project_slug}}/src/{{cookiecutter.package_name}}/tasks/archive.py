@@ -10,7 +10,8 @@ from celery.utils.log import get_task_logger
 
 from .. import artifacts
 from ..celery import app
-from .base import BaseTask, PermanentError
+from ..runtime.errors import PermanentError
+from ..runtime.tasks.base import BaseTask
 
 logger = get_task_logger(__name__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import httpx
 
-from ..resources import PerProcess
+from ..runtime.resources import PerProcess
+from ..runtime.tasks.base import BaseTask
 from ..settings import settings
-from .base import BaseTask
 
 client = PerProcess(
     lambda: httpx.Client(timeout=settings().webhook_timeout, headers={"User-Agent": __package__}),

@@ -3,7 +3,7 @@
 from celery.utils.log import get_task_logger
 
 from ..celery import app
-from .base import BaseTask
+from ..runtime.tasks.base import BaseTask
 
 logger = get_task_logger(__name__)
 

@@ -24,11 +24,13 @@ import httpx
 from celery.canvas import Signature
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from .. import artifacts, errors, limits
+from .. import artifacts, errors
 from ..celery import app
+from ..runtime import budget
+from ..runtime.errors import PermanentError, TransientError
+from ..runtime.tasks.base import BaseTask
 from ..settings import settings
 from ..workflows.chords import fan_out
-from .base import BaseTask, PermanentError, TransientError
 from .client import HTTPTask
 
 
@@ -105,7 +107,7 @@ def download(self: HTTPTask, url: str, import_id: str) -> None:
     source = work(import_id, "source.csv")
     if saved(import_id) or artifacts.exists(source):
         return
-    most, longest = settings().import_max_bytes, limits.in_force().soft
+    most, longest = settings().import_max_bytes, budget.in_force().soft
     deadline = time.monotonic() + longest
     try:
         with self.http.stream("GET", url, timeout=settings().import_timeout) as response:

@@ -9,8 +9,9 @@ from celery.utils.log import get_task_logger
 
 from .. import artifacts
 from ..celery import app
+from ..runtime.errors import PermanentError
+from ..runtime.tasks.base import BaseTask
 from ..settings import settings
-from .base import BaseTask, PermanentError
 
 logger = get_task_logger(__name__)
 

@@ -14,13 +14,14 @@ from urllib.parse import quote
 
 import httpx
 
-from .. import errors, store
+from .. import errors
 from ..celery import app
-from ..reliability.circuit import Circuit
-from ..reliability.lock import lock
+from ..runtime.errors import PermanentError, TransientError
+from ..runtime.guards.circuit import Circuit
+from ..runtime.guards.lock import lock
+from ..runtime.redis import store
 from ..settings import settings
 from . import notifications
-from .base import PermanentError, TransientError
 from .client import HTTPTask
 
 #: How long it is known what was done for an order.

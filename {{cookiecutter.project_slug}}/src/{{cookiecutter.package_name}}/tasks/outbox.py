@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .. import database, outbox
 from ..celery import app
-from .base import BaseTask
+from ..runtime.sql import database, outbox
+from ..runtime.tasks.base import BaseTask
 
 
 @app.task(base=BaseTask, name="outbox.relay")

@@ -9,11 +9,16 @@ from datetime import datetime
 
 from sqlalchemy import {{ "select, tuple_" if base == "BaseTask" else "func, select, tuple_" }}
 
-from .. import artifacts, database, outbox
+from .. import artifacts
 from ..celery import app
 from ..models import Account, Payment
+from ..runtime.errors import PermanentError
+from ..runtime.sql import database, outbox
+from ..runtime.tasks.base import BaseTask
+{% if base == "ProgressTask" %}
+from ..runtime.tasks.progress import ProgressTask
+{% endif %}
 from . import notifications
-from .base import {{ "BaseTask, PermanentError" if base == "BaseTask" else "BaseTask, PermanentError\nfrom .progress import ProgressTask" }}
 
 #: Rows that are read at once.
 PAGE = 1000

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from .. import artifacts
 from ..celery import app
-from .base import BaseTask
+from ..runtime.tasks.base import BaseTask
 from .notifications import compose, deliver
 
 

@@ -11,7 +11,8 @@ from decimal import Decimal, InvalidOperation
 
 from .. import artifacts
 from ..celery import app
-from .base import {{ "BaseTask, PermanentError" if base == "BaseTask" else "PermanentError\nfrom .progress import ProgressTask" }}
+from ..runtime.errors import PermanentError
+from ..runtime.tasks.{{ "base" if base == "BaseTask" else "progress" }} import {{ base }}
 
 
 def add_up(rows: Iterable[dict[str, str]], group_by: str, amount: str) -> str:

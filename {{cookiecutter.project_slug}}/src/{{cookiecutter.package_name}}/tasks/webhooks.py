@@ -8,7 +8,7 @@ import httpx
 
 from .. import errors
 from ..celery import app
-from .base import PermanentError, TransientError
+from ..runtime.errors import PermanentError, TransientError
 from .client import HTTPTask
 
 

@@ -17,10 +17,13 @@ from kombu import Connection
 from pydantic import AwareDatetime, BaseModel, Field
 
 from ..celery import app
-from ..reliability import dead_letters{{ ", followed" if cookiecutter.__results }}
-from ..reliability.dead_letters import DeadLetter, Letters
-from ..reliability.letter_store import store_of
-from ..reliability.raw_letters import collect
+from ..runtime.letters import dead_letters
+from ..runtime.letters.dead_letters import DeadLetter, Letters
+from ..runtime.letters.letter_store import store_of
+from ..runtime.letters.raw_letters import collect
+{% if cookiecutter.__results %}
+from ..runtime.tasks import followed
+{% endif %}
 from . import backlog, bodies, servers
 from .bodies import plain
 from .problems import Problem

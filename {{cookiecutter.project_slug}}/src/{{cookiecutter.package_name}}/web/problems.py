@@ -11,10 +11,10 @@ from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel
 
-from ..reliability import letter_store
-from ..reliability.dead_letters import DeadLetterError
+from ..runtime.letters import letter_store
+from ..runtime.letters.dead_letters import DeadLetterError
 {% if cookiecutter.__results %}
-from ..reliability.followed import NotCancelledError, UnknownTaskError
+from ..runtime.tasks.followed import NotCancelledError, UnknownTaskError
 {% endif %}
 
 logger = get_logger(__name__)

@@ -8,9 +8,9 @@ from celery import states
 from pydantic import BaseModel
 
 from ..celery import app
-from ..reliability import followed
-from ..reliability.followed import Report
-from ..tasks.progress import PROGRESS
+from ..runtime.tasks import followed
+from ..runtime.tasks.followed import Report
+from ..runtime.tasks.progress import PROGRESS
 from . import servers
 from .bodies import plain
 from .problems import Problem

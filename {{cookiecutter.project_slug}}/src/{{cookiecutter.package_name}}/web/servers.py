@@ -11,10 +11,10 @@ from typing import Any
 from celery.utils.log import get_logger
 from kombu import Connection
 
-{% if cookiecutter.__sql %}
-from .. import database
-{% endif %}
 from ..celery import app
+{% if cookiecutter.__sql %}
+from ..runtime.sql import database
+{% endif %}
 from . import problems
 from .problems import away
 

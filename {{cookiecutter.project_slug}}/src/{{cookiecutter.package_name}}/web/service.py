@@ -7,7 +7,7 @@ from typing import Any
 from ..celery import app
 from ..queues import Priority
 {% if cookiecutter.__results %}
-from ..reliability import followed
+from ..runtime.tasks import followed
 {% endif %}
 from . import bodies, catalog, problems
 from .bodies import Submission

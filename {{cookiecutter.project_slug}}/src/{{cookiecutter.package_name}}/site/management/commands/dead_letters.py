@@ -1,6 +1,6 @@
 """`manage.py dead_letters` is `celery dead-letters`."""
 
-from ....cli.dead_letters import dead_letters
+from ....runtime.cli.dead_letters import dead_letters
 from ..handed_over import HandedOver
 
 

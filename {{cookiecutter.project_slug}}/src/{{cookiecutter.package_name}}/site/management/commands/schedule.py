@@ -1,6 +1,6 @@
 """`manage.py schedule` is `celery schedule`."""
 
-from ....cli.schedule import schedule
+from ....runtime.cli.schedule import schedule
 from ..handed_over import HandedOver
 
 

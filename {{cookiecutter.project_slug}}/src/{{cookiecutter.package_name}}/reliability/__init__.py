@@ -1,1 +1,0 @@
-"""What keeps work safe when tasks, workers, brokers or other servers fail."""

@@ -1,0 +1,1 @@
+"""What beat does between two looks at its schedule, and where it keeps one."""

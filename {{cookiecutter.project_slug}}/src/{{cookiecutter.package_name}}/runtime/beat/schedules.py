@@ -1,0 +1,263 @@
+"""Schedules that are added, paused and removed while beat runs; it sees a change within seconds.
+
+    add("report-7", "reports.send", crontab(hour="7", minute="0"),
+        queue=QueueName.CPU, expires=timedelta(hours=1), kwargs={"user_id": 7})
+
+Those of `schedule.py` are listed here too. They can be paused; only the code can change them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, Any
+
+from celery.schedules import crontab, schedule, solar
+from redbeat.schedulers import RedBeatSchedulerEntry, ensure_conf, get_redis
+
+from ...celery import app
+from ...queues import QueueName
+from . import redbeat as beat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+When = crontab | schedule | solar
+
+#: A colon in front would lead into the keys of the scheduler itself.
+NAME = re.compile(r"[\w][\w.:@/ -]*")
+
+#: The scheduler rounds times down to seconds.
+SHORTEST_INTERVAL = timedelta(seconds=1)
+
+#: How many runs `shortest_interval` looks at.
+RUNS = 100
+
+
+class ScheduleError(ValueError):
+    """A schedule is refused or not there; the message is one sentence for a person."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule.
+
+    Args:
+        name: Its name.
+        task: Name of the task.
+        when: Its times.
+        queue: Where a message waits; without it, where the task's route leads.
+        expires: Seconds after which a worker drops a message unrun.
+        args: Positional arguments of the task.
+        kwargs: Keyword arguments of the task.
+        enabled: Whether it is not paused.
+        next_run: When it is due; nothing while it is paused.
+        in_code: Whether it comes from the code and not from `add`.
+    """
+
+    name: str
+    task: str
+    when: When
+    queue: str | None
+    expires: float | None
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    enabled: bool
+    next_run: datetime | None
+    in_code: bool
+
+
+def add(
+    name: str,
+    task: str,
+    when: When,
+    *,
+    queue: str,
+    expires: timedelta,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> Schedule:
+    """Add a schedule; its first run is the next time after now.
+
+    Args:
+        name: A new name.
+        task: Name of a task of this project.
+        when: Its times. `{"hour": 2}` is none: it must be a `crontab`, `schedule` or `solar`.
+        queue: Where a message waits.
+        expires: Time after which a worker drops a message unrun, below the time between two runs.
+        args: Positional arguments of the task, JSON.
+        kwargs: Keyword arguments of the task, JSON.
+
+    Raises:
+        ScheduleError: Something of it cannot work.
+    """
+    for sentence in refusals(name, task, when, queue, expires):
+        raise ScheduleError(sentence)
+    store()
+    entry = RedBeatSchedulerEntry(
+        name,
+        task,
+        when,
+        list(args),
+        dict(kwargs or {}),
+        options={"queue": str(queue), "expires": expires.total_seconds()},
+        app=app,
+    )
+    if is_there(name):
+        raise ScheduleError(f"there is a schedule {name!r} already: remove it first")
+    entry.delete()  # what a beat left that was sending it when it was removed
+    try:
+        entry.save()
+    except TypeError as error:
+        raise ScheduleError(f"the arguments of {name!r} are no JSON: {error}") from None
+    return to_schedule(entry)
+
+
+def entries() -> list[Schedule]:
+    """Return all schedules, sorted by name.
+
+    Raises:
+        ScheduleError: The scheduler keeps none that could be changed.
+    """
+    found = []
+    for key in store().zrange(ensure_conf(app).schedule_key, 0, -1):
+        try:
+            found.append(to_schedule(RedBeatSchedulerEntry.from_key(key, app)))
+        except KeyError:  # removed since
+            continue
+    return sorted(found, key=lambda schedule: schedule.name)
+
+
+def pause(name: str) -> None:
+    """Send nothing until `resume`, also after a restart of beat.
+
+    Raises:
+        ScheduleError: There is no such schedule.
+    """
+    entry = find(name)
+    entry.enabled = False
+    entry.save()
+
+
+def resume(name: str) -> None:
+    """Go on with the next time after now: what was missed in the pause is not made up for.
+
+    Raises:
+        ScheduleError: There is no such schedule.
+    """
+    entry = find(name)
+    if not entry.enabled:
+        entry.reschedule()  # first, since redbeat would send what was missed at once
+        entry.enabled = True
+        entry.save()
+
+
+def remove(name: str) -> None:
+    """Delete a schedule that was added.
+
+    Raises:
+        ScheduleError: There is no such schedule, or it is in the code.
+    """
+    entry = find(name)
+    if is_in_code(name):
+        raise ScheduleError(f"{name!r} belongs to the code: delete it there, or pause it")
+    entry.delete()
+
+
+def refusals(name: str, task: str, when: When, queue: str, expires: timedelta) -> Iterator[str]:
+    """Yield a sentence for everything that keeps a schedule from working."""
+    app.loader.import_default_modules()
+    if not NAME.fullmatch(name):
+        yield f"the name {name!r} is not allowed: use letters, digits and _ . : @ / - inside"
+    if is_in_code(name):
+        yield f"the name {name!r} belongs to the code: take another"
+    if task not in app.tasks:
+        yield f"there is no task {task!r}"
+    if queue not in list(QueueName):
+        yield f"there is no queue {queue!r}: use one of {', '.join(QueueName)}"
+    if not isinstance(when, When):
+        yield f"{when!r} is no schedule: use a crontab, a schedule or a solar"
+    elif (interval := shortest_interval(when)) < SHORTEST_INTERVAL:
+        yield "an interval must be at least 1 s"
+    elif not timedelta(0) < expires < interval:
+        yield (
+            f"expires must be above 0 s and below {interval.total_seconds():g} s, the shortest time"
+            " between two runs: a late message must not meet the next one"
+        )
+
+
+def shortest_interval(when: When) -> timedelta:
+    """Return the shortest time between two of the next runs."""
+    return min(after - before for before, after in pairwise(islice(runs(when), RUNS)))
+
+
+def runs(when: When) -> Iterator[datetime]:
+    """Yield the times after now."""
+    now = datetime.now(UTC)
+    while True:
+        now = following(when, now, now)
+        yield now
+
+
+def following(when: When, last_run: datetime, now: datetime) -> datetime:
+    """Return the time that follows a run.
+
+    redbeat's own answer is too early by the time since that run (redbeat/schedulers.py, `due_at`).
+    """
+    clock: Any = copy(when)
+    clock.nowfun = lambda: now
+    time: datetime = now + clock.remaining_estimate(last_run)
+    return time
+
+
+def store() -> Any:
+    """Return the Redis of the scheduler.
+
+    Raises:
+        ScheduleError: Another scheduler is in use.
+    """
+    if app.conf.beat_scheduler != f"{beat.__name__}:{beat.Scheduler.__name__}":
+        raise ScheduleError("schedules at run time need a Redis, and none is configured")
+    beat.connect(app)
+    return get_redis(app)
+
+
+def find(name: str) -> RedBeatSchedulerEntry:
+    """Return an entry of the scheduler."""
+    store()
+    try:
+        return RedBeatSchedulerEntry.from_key(RedBeatSchedulerEntry.generate_key(app, name), app)
+    except KeyError:
+        raise ScheduleError(f"there is no schedule {name!r}") from None
+
+
+def is_there(name: str) -> bool:
+    """Whether the scheduler has an entry."""
+    return bool(store().hexists(RedBeatSchedulerEntry.generate_key(app, name), "definition"))
+
+
+def is_in_code(name: str) -> bool:
+    """Whether a name belongs to `schedule.py` or to Celery itself."""
+    return name in app.conf.beat_schedule or name.startswith("celery.")
+
+
+def to_schedule(entry: RedBeatSchedulerEntry) -> Schedule:
+    """Return an entry of the scheduler as what everybody may read."""
+    now = datetime.now(UTC)
+    next_run = max(now, following(entry.schedule, entry.last_run_at, now))
+    return Schedule(
+        name=entry.name,
+        task=entry.task,
+        when=entry.schedule,
+        queue=entry.options.get("queue"),
+        expires=entry.options.get("expires"),
+        args=entry.args or (),
+        kwargs=entry.kwargs,
+        enabled=entry.enabled,
+        next_run=next_run if entry.enabled else None,
+        in_code=is_in_code(entry.name),
+    )

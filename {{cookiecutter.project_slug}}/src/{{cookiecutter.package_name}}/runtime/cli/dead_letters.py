@@ -1,0 +1,293 @@
+"""The command `celery dead-letters`: see what failed for good, and run it again or drop it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from kombu.exceptions import OperationalError
+from kombu.utils.json import dumps
+from rich.console import Console
+from rich.progress import Progress
+
+if TYPE_CHECKING:
+    from ..letters.dead_letters import DeadLetter, Filter, Letters
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+
+
+def moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
+    """Return a time that is given as a date, or as how long ago it was."""
+    if text is None:
+        return None
+    if match := re.fullmatch(r"(\d+)([smhd])", text):
+        return datetime.now(UTC) - timedelta(seconds=int(match[1]) * UNITS[match[2]])
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is no time: use 2026-01-31T12:00 (UTC), or 30m, 2h, 1d for so long ago"
+        ) from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def per_second(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    """Return a rate as replays per second."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)/([smh])", text)
+    if not match or not float(match[1]):
+        raise click.BadParameter(f"{text!r} is no rate: use 50/s, 100/m or 10/h")
+    return float(match[1]) / UNITS[match[2]]
+
+
+def filtered(command: F) -> F:
+    """Add the options that select letters."""
+    options = (
+        click.option("--task", default="*", metavar="PATTERN", help="Name of the task: orders.*"),
+        click.option("--error", default="*", metavar="PATTERN", help="Class of the error."),
+        click.option("--queue", default="*", metavar="PATTERN", help="Queue in which it waited."),
+        click.option("--reason", default="*", metavar="PATTERN", help="Why it is a letter."),
+        click.option("--since", callback=moment, metavar="TIME", help="2h (ago) or a date in UTC."),
+        click.option("--until", callback=moment, metavar="TIME", help="2h (ago) or a date in UTC."),
+        click.option("--replayed/--not-replayed", default=None, help="Whether it was replayed."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def selection(filters: dict[str, Any]) -> Filter:
+    """Return the filter that the options stand for."""
+    from ..letters.dead_letters import Filter
+
+    return Filter(**filters)
+
+
+@contextmanager
+def opened(context: click.Context) -> Iterator[Letters]:
+    """Open the letters; what may go wrong is an error of one line."""
+    from ..letters.dead_letters import DeadLetterError
+    from ..letters.letter_store import ERRORS, store_of
+    from ..letters.raw_letters import collect
+
+    app = context.obj.app
+    try:
+        store = store_of(app)
+        collect(app, store)
+        with store.open() as letters:
+            yield letters
+    except (DeadLetterError, OperationalError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    except ERRORS as error:
+        raise click.ClickException(str(error)) from None
+
+
+def brief(letter: DeadLetter) -> dict[str, Any]:
+    """Return what a list shows of a letter."""
+    return {
+        "id": letter.id,
+        "task": letter.task or "?",
+        "queue": letter.queue,
+        "reason": letter.reason,
+        "error": letter.error,
+        "text": letter.text,
+        "attempts": letter.attempts,
+        "failed_at": letter.failed_at,
+        "count": letter.count,
+        "last_failed_at": letter.last_failed_at,
+        "replayed_as": letter.history[-1]["as_id"] if letter.history else None,
+    }
+
+
+def show_table(rows: list[dict[str, Any]], *names: str) -> None:
+    """Print these columns, a line for each row; a terminal cuts the end of long ones."""
+    if not rows:
+        click.echo("There are no such letters.")
+        return
+    table = [[name.upper() for name in names]]
+    for row in rows:
+        shown = {
+            **row,
+            "time": row["failed_at"][:16],
+            "replayed": "yes" if row.get("replayed_as") else "",
+            "error": f"{row['error']}: {row['text']}" if row["text"] else row["error"],
+        }
+        table.append([printable(shown[name]) for name in names])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    columns = get_terminal_size().columns if sys.stdout.isatty() else None
+    for cells in table:
+        line = "  ".join(map(str.ljust, cells, widths)).rstrip()
+        click.echo(line[:columns])
+
+
+def printable(value: object) -> str:
+    """Return a value as one line that does nothing to a terminal."""
+    return "".join(character if character.isprintable() else " " for character in str(value))
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """See what failed for good, run it again or drop it."""
+
+
+@dead_letters.command("list")
+@filtered
+@click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Letters on a page."
+)
+@click.option(
+    "--offset", type=click.IntRange(0), default=0, help="Letters to skip: those of pages before."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.pass_context
+def list_letters(
+    context: click.Context, /, limit: int, offset: int, as_json: bool, **filters: Any
+) -> None:
+    """Show letters, the newest first."""
+    wanted = selection(filters)
+    with opened(context) as letters:
+        matching = (letter for letter in letters if wanted.matches(letter))
+        page = list(islice(matching, offset, offset + limit + 1))
+    rows = [brief(letter) for letter in page[:limit]]
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    show_table(rows, "id", "time", "count", "task", "reason", "replayed", "error")
+    if len(page) > limit:
+        click.echo(f"There are more: --offset {offset + limit}")
+
+
+@dead_letters.command()
+@click.argument("letter_id")
+@click.pass_context
+def show(context: click.Context, letter_id: str) -> None:
+    """Show all of a letter, as JSON."""
+    with opened(context) as letters:
+        letter = letters.get(letter_id)
+    if letter is None:
+        raise click.ClickException(f"there is no letter {letter_id}: see `dead-letters list`")
+    click.echo(dumps(asdict(letter), indent=2, ensure_ascii=False))
+
+
+@dead_letters.command()
+@filtered
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.pass_context
+def group(context: click.Context, /, as_json: bool, **filters: Any) -> None:
+    """Count letters by task, reason and error, and show the newest of each."""
+    from ..letters.dead_letters import grouped
+
+    wanted = selection(filters)
+    with opened(context) as letters:
+        groups = grouped(letter for letter in letters if wanted.matches(letter))
+    rows = [
+        {
+            "letters": group.letters,
+            "task": group.task or "?",
+            "reason": group.reason,
+            "error": group.error,
+            # of the newest:
+            "text": group.newest.text,
+            "failed_at": group.newest.failed_at,
+            "id": group.newest.id,
+        }
+        for group in groups
+    ]
+    if as_json:
+        click.echo(json.dumps(rows))
+    else:
+        show_table(rows, "letters", "task", "reason", "id", "time", "error")
+
+
+@dead_letters.command()
+@click.argument("letter_id", required=False)
+@filtered
+@click.option("--all", "everything", is_flag=True, help="All letters, without a filter.")
+@click.option("--rate", callback=per_second, metavar="50/s", help="At most so many; or /m, /h.")
+@click.option("--dry-run", is_flag=True, help="Only print the ids.")
+@click.pass_context
+def replay(
+    context: click.Context,
+    /,
+    letter_id: str | None,
+    everything: bool,
+    rate: float | None,
+    dry_run: bool,
+    **filters: Any,
+) -> None:
+    """Run the task of LETTER_ID again, or those that the filters select, the oldest first."""
+    from ..letters.dead_letters import replay, replay_all
+
+    app = context.obj.app
+    check_selection(letter_id, everything, filters)
+    with opened(context) as letters:
+        if letter_id and not dry_run:
+            click.echo(f"{letter_id} is sent again as {replay(app, letters, letter_id)}")
+            return
+        ids = [letter_id] if letter_id else replayable(letters, selection(filters))
+        if dry_run:
+            click.echo("\n".join([*ids, f"{len(ids)} would be replayed"]))
+            return
+        with Progress(console=Console(stderr=True)) as bar:
+            row = bar.add_task("replaying", total=len(ids))
+            replayed, refused = replay_all(app, letters, ids, rate, lambda: bar.advance(row))
+    click.echo("\n".join([*refused, f"{replayed} replayed, {len(refused)} refused"]))
+    if refused:
+        context.exit(1)
+
+
+def check_selection(letter_id: str | None, everything: bool, filters: dict[str, Any]) -> None:
+    """Refuse to change everything because nothing was said."""
+    given = any(value not in ("*", None) for value in filters.values())
+    if bool(letter_id) + given + everything != 1:
+        raise click.UsageError("give one LETTER_ID, or filters, or --all")
+
+
+def replayable(letters: Letters, wanted: Filter) -> list[str]:
+    """Return the ids of letters that can be replayed, the oldest first."""
+    return [
+        letter.id
+        for letter in reversed(list(letters))
+        if wanted.matches(letter) and letter.args is not None and letter.task and not letter.history
+    ]
+
+
+@dead_letters.command()
+@click.argument("letter_ids", nargs=-1, required=True)
+@click.pass_context
+def discard(context: click.Context, letter_ids: tuple[str, ...]) -> None:
+    """Delete the letters with these ids."""
+    with opened(context) as letters:
+        missing = [letter_id for letter_id in letter_ids if not letters.discard(letter_id)]
+    if missing:
+        raise click.ClickException(f"there is no letter {', '.join(missing)}")
+
+
+@dead_letters.command()
+@filtered
+@click.option("--all", "everything", is_flag=True, help="All letters, without a filter.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def purge(context: click.Context, /, everything: bool, yes: bool, **filters: Any) -> None:
+    """Delete all letters that the filters select."""
+    check_selection(None, everything, filters)
+    wanted = selection(filters)
+    with opened(context) as letters:
+        ids = [letter.id for letter in letters if wanted.matches(letter)]
+        if ids and not yes:
+            click.confirm(f"Delete {len(ids)} letters?", abort=True)
+        for letter_id in ids:
+            letters.discard(letter_id)
+    click.echo(f"{len(ids)} deleted")

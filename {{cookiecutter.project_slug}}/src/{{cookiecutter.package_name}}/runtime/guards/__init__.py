@@ -1,0 +1,1 @@
+"""What keeps work safe when tasks, workers or other servers fail."""

@@ -1,0 +1,1 @@
+"""What is special about RabbitMQ: the topology of its queues."""

@@ -1,0 +1,1 @@
+"""What is special about a Redis: transport, lease, clients, the project's own state."""

@@ -1,0 +1,1 @@
+"""A database by SQLAlchemy: sessions, outbox, results."""

@@ -1,0 +1,1 @@
+"""Base classes of tasks: when to try again, how to report progress, how to follow and cancel."""

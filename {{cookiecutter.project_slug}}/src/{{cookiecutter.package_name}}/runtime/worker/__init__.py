@@ -1,0 +1,1 @@
+"""What a worker checks before it starts, does with each message, and shows of its life."""

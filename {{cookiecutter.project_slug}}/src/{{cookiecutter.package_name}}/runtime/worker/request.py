@@ -1,0 +1,357 @@
+"""What a worker's main process does with a message, in the context of that message.
+
+No task runs there, but it logs that one was received, and it answers for a task whose process was
+killed: it logs, publishes the retry or the error callbacks. It also sees every failure in every
+pool, which `Task.on_failure` does not, and writes the dead letters.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+from threading import Lock
+from types import MethodType
+from typing import Any
+from weakref import WeakSet
+
+from celery import bootsteps
+from celery.exceptions import (
+    Ignore,
+    InvalidTaskError,
+    Reject,
+    Retry,
+    TaskRevokedError,
+    Terminated,
+    TimeLimitExceeded,
+    WorkerLostError,
+)
+from celery.signals import task_retry
+from celery.utils.log import get_logger
+from celery.worker import request, state
+from celery.worker.strategy import default
+
+from ..context import handling
+from ..letters import dead_letters
+from ..letters.dead_letters import DeadLetter, Reason
+from . import suspects
+from .suspects import CRASHES_HEADER
+
+logger = get_logger(__name__)
+
+#: Celery's types lack most of what is used here.
+BaseRequest: Any = request.Request
+
+
+def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+    """Handle messages as Celery does, with their context."""
+    handle = default(task, app, consumer, **options)
+
+    def handle_message(message: Any, *args: Any, **kwargs: Any) -> Any:
+        check_form(message)
+        return handling(message.headers or {}, handle, message, *args, **kwargs)
+
+    return handle_message
+
+
+def check_form(message: Any) -> None:
+    """Refuse what Celery would stumble over, and end the worker.
+
+    Raises:
+        InvalidTaskError: The message is no task.
+    """
+    match message.payload:
+        case [[*_], dict(), dict() | None] if message.headers.get("id"):
+            pass
+        case {"args": _}:  # older protocols
+            pass
+        case _:
+            raise InvalidTaskError("the body is not [args, kwargs, embed], or there is no id")
+
+
+#: Suspects that were handed to the pool, the ended ones too while they exist.
+RUNNING_SUSPECTS: WeakSet[Any] = WeakSet()
+
+#: In most pools, timers hand tasks over in a thread of their own.
+SUSPECTS_LOCK = Lock()
+
+#: What says that the process of a task was lost.
+LOST = (SystemExit, KeyboardInterrupt, WorkerLostError)
+
+
+class Request(BaseRequest):  # type: ignore[misc]
+    """A message that was taken."""
+
+    #: Whether its dead letter is in the store; nothing while it has none.
+    letter_kept: bool | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let suspects of a crash run one at a time.
+
+        Each task has a class of requests of its own, which hands them to the pool in a way of its
+        own (celery/worker/request.py, `create_request_cls`).
+        """
+        super().__init_subclass__(**kwargs)
+        hand_over = cls.execute_using_pool
+
+        def execute_using_pool(self: Request, pool: Any, **options: Any) -> Any:
+            if self.another_suspect_runs() and self.put_back():
+                raise TaskRevokedError(self.id)  # not handed over: its place in the pool is free
+            return hand_over(self, pool, **options)
+
+        cls.execute_using_pool = execute_using_pool
+
+    def another_suspect_runs(self) -> bool:
+        """Whether this task and one that runs in this worker may both have killed one.
+
+        Side by side it would not be known which of them did.
+        """
+        if suspects.crashes(self._context) < suspects.SUSPICIOUS:
+            return False
+        with SUSPECTS_LOCK:
+            if any(other in state.reserved_requests for other in RUNNING_SUSPECTS):
+                return True
+            RUNNING_SUSPECTS.add(self)
+            return False
+
+    def put_back(self) -> bool:
+        """Send a task that cannot start now again, for later; return whether that was possible."""
+        task, context = self.task, self._context
+        wait = task.default_retry_delay * random.uniform(1, 3)  # noqa: S311
+        if not self.send_again(wait, headers=context.headers):
+            return False
+        logger.info("%s[%s] waits: another suspect of a crash runs", self.name, self.id)
+        state.task_ready(self)
+        self.acknowledge()
+        return True
+
+    def send_again(self, wait: float, headers: dict[str, Any]) -> bool:
+        """Send a task again as it was; return whether that was possible.
+
+        Args:
+            wait: Seconds until it starts.
+            headers: Its own headers.
+        """
+        task, context = self.task, self._context
+        again = task.signature_from_request(
+            context, countdown=wait, retries=context.retries, headers=headers
+        )
+        try:
+            again.apply_async()
+        except Exception:
+            logger.exception("Cannot send %s[%s] again", self.name, self.id)
+            return False
+        return True
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Handle the end of a task that took too long."""
+        if not soft and not state.should_terminate:
+            self.write_letter(TimeLimitExceeded(timeout))
+        handling(self.request_dict, super().on_timeout, soft, timeout)
+
+    def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
+        """Handle the end of a task that failed, whose process may be lost."""
+        error = error_of(exc_info)
+        if self.may_run_again(error) and handling(self.request_dict, self.run_again, exc_info):
+            return
+        if self.is_final(error):
+            self.write_letter(error, str(exc_info.traceback or ""))
+        if isinstance(error, MemoryError):
+            self.end_out_of_memory(error, exc_info)
+            return
+        handling(self.request_dict, super().on_failure, exc_info, *args, **kwargs)
+
+    def end_out_of_memory(self, error: MemoryError, exc_info: Any) -> None:
+        """Let a task that was refused memory end as any other failure.
+
+        Celery raises its error in the main process, and the message is never acknowledged
+        (celery/worker/request.py, `on_failure`).
+        """
+        state.task_ready(self)
+        if self.task.acks_late:
+            self.acknowledge()
+        self.send_event("task-failed", exception=repr(error), traceback=str(exc_info.traceback))
+
+    def is_final(self, error: Any) -> bool:
+        """Whether nothing will run this task again."""
+        if isinstance(error, LOST):
+            return not self.has_ended_otherwise()
+        if isinstance(error, Reject):
+            return not getattr(error, "requeue", False)
+        return not isinstance(error, Ignore | Retry | Terminated)
+
+    def has_ended_otherwise(self) -> bool:
+        """Whether the loss of its process says nothing about a task: it was stopped, or ready."""
+        return bool(self._already_cancelled or self._already_revoked or self._success_was_stored())
+
+    def may_run_again(self, error: Any) -> bool:
+        """Whether a task whose process was lost is below the cap of such runs."""
+        return (
+            isinstance(error, LOST)
+            and bool(self.task.retry_on_worker_lost)
+            and suspects.crashes(self._context) + 1 < self.task.max_crashes
+            and not self.has_ended_otherwise()
+        )
+
+    def run_again(self, exc_info: Any) -> bool:
+        """Send a task whose process was lost again; return whether that was possible.
+
+        It has the count of lost workers and no other: only errors use up retries, as Celery's own
+        way would (celery/worker/request.py, `_retry_worker_lost`).
+        """
+        task, context = self.task, self._context
+        crashes = suspects.crashes(context) + 1
+        headers = {**(context.headers or {}), CRASHES_HEADER: crashes}
+        if not self.send_again(task.default_retry_delay, headers):
+            return False
+        logger.warning("Process of %s[%s] was lost, %d so far", self.name, self.id, crashes)
+        state.task_ready(self)
+        error = error_of(exc_info)
+        if not isinstance(error, WorkerLostError):  # such as the SystemExit of a signal
+            error = WorkerLostError(repr(error))
+        if self.store_errors:
+            task.backend.mark_as_retry(self.id, error, exc_info.traceback, request=context)
+        if task.acks_late:
+            self.acknowledge()
+        self.send_event("task-retried", exception=repr(error), traceback=str(exc_info.traceback))
+        reason = Retry(exc=error, when=task.default_retry_delay)
+        task.request_stack.push(context)
+        try:
+            task.on_retry(error, self.id, self.args, self.kwargs, exc_info)
+            task_retry.send(sender=task, request=context, reason=reason, einfo=exc_info)
+        finally:
+            task.request_stack.pop()
+        return True
+
+    def _retry_worker_lost(self, exc: Exception, exc_info: Any) -> bool:
+        """Leave it at `run_again`, which has been asked before."""
+        return False
+
+    def write_letter(self, error: Any, traceback: str = "") -> None:
+        """Keep what failed, before it is acknowledged."""
+        kept = handling(
+            self.request_dict, dead_letters.write, self.app, self.letter(error, traceback)
+        )
+        self.letter_kept = bool(self.letter_kept or kept)
+
+    def acknowledge(self) -> None:
+        """Acknowledge; what could not be kept goes to RabbitMQ's own dead letters instead."""
+        if self.letter_kept is False:
+            super().reject(requeue=False)
+        else:
+            super().acknowledge()
+
+    def reject(self, requeue: bool = False) -> None:
+        """Reject; of what was kept RabbitMQ needs no dead letter of its own."""
+        if self.letter_kept and not requeue:
+            super().acknowledge()
+        else:
+            super().reject(requeue)
+
+    def letter(self, error: Any, traceback: str) -> DeadLetter:
+        """Return what failed as a letter."""
+        cause = getattr(error, "reason", error) if isinstance(error, Reject) else error
+        args, kwargs, embed = self._payload
+        delivery = self.delivery_info
+        headers = self.message.headers or {}
+        return DeadLetter(
+            id=self.id,
+            task=self._type,
+            reason=reason_of(error),
+            queue=dead_letters.queue_of(delivery, {}),
+            args=list(args),
+            kwargs=kwargs,
+            priority=delivery.get("priority"),
+            headers={name: value for name, value in headers.items() if dead_letters.is_json(value)},
+            embed=embed or {},
+            error=class_of(cause),
+            text=str(getattr(cause, "text", cause)),
+            traceback=traceback,
+            attempts=(headers.get("retries") or 0) + int(headers.get(CRASHES_HEADER) or 0) + 1,
+            worker=self._hostname,
+            started_at=self.started_at(),
+        )
+
+    def started_at(self) -> str | None:
+        """Return when the task started, if it has."""
+        if self.time_start is None:
+            return None
+        return dead_letters.timestamp(datetime.fromtimestamp(self.time_start, UTC))
+
+
+#: Class of billiard in which an error crosses processes.
+WRAPPER = "ExceptionWithTraceback"
+
+
+def error_of(exc_info: Any) -> BaseException:
+    """Return the error that a process sent, without what carried its traceback."""
+    error: BaseException = exc_info.exception
+    return getattr(error, "exc", error) if type(error).__name__ == WRAPPER else error
+
+
+def class_of(error: object) -> str:
+    """Return the name of an error's class, also of one that could not be pickled."""
+    return str(getattr(error, "exc_cls_name", type(error).__name__))
+
+
+def reason_of(error: Any) -> str:
+    """Return why a letter with this error exists."""
+    if isinstance(error, Reject):
+        cause = getattr(error, "reason", None)
+        return str(getattr(cause, "letter_reason", Reason.REJECTED))
+    if isinstance(error, TimeLimitExceeded):
+        return Reason.TIME_LIMIT
+    if isinstance(error, LOST):
+        return Reason.WORKER_LOST
+    return Reason.FAILED
+
+
+class UnreadableMessages(bootsteps.Step):
+    """Keep messages that are no task as dead letters; Celery logs and drops them."""
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        drop = {
+            name: getattr(parent, name)
+            for name in ("on_unknown_message", "on_unknown_task", "on_invalid_task")
+        }
+        drop_undecoded = parent.on_decode_error
+
+        def keep(message: Any, reason: str, error: object = None) -> bool:
+            text = str(error or "")
+            letter = dead_letters.of_message(message, reason, class_of(error), text)
+            return dead_letters.write(parent.app, letter)
+
+        def on_decode_error(message: Any, error: Exception) -> None:
+            keep(message, Reason.UNREADABLE, error)
+            drop_undecoded(message, error)
+
+        def on_unknown_message(body: object, message: Any) -> None:
+            acknowledge_if(keep(message, Reason.UNREADABLE), message)
+            drop["on_unknown_message"](body, message)
+
+        def on_unknown_task(body: object, message: Any, error: Exception) -> None:
+            acknowledge_if(keep(message, Reason.UNKNOWN_TASK, error), message)
+            drop["on_unknown_task"](body, message, error)
+
+        def on_invalid_task(body: object, message: Any, error: Exception) -> None:
+            acknowledge_if(keep(message, Reason.UNREADABLE, error), message)
+            drop["on_invalid_task"](body, message, error)
+
+        parent.on_decode_error = on_decode_error
+        parent.on_unknown_message = on_unknown_message
+        parent.on_unknown_task = on_unknown_task
+        parent.on_invalid_task = on_invalid_task
+
+
+def acknowledge_if(kept: bool, message: Any) -> None:
+    """Let a message that was kept be acknowledged where Celery rejects it.
+
+    RabbitMQ would keep a second letter of what is rejected.
+    """
+    if kept:
+
+        def reject_log_error(self: Any, log: Any, errors: Any, requeue: bool = False) -> None:
+            self.ack_log_error(log, errors)
+
+        message.reject_log_error = MethodType(reject_log_error, message)
