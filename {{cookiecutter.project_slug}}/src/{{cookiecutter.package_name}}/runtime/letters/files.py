@@ -7,17 +7,27 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from .dead_letters import DeadLetter
+from .letter import DeadLetter
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 FOLDER = Path(".celery") / "dead-letters"
 
 
 class FileStore:
     """A folder with up to three files for each letter: what failed, its replay, its repeats."""
+
+    errors = (OSError,)
+
+    @classmethod
+    def of(cls, app: Celery) -> FileStore:
+        """Return the store of a project that has no server yet."""
+        return cls(FOLDER)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -12,9 +12,11 @@ from celery import Celery
 from celery.utils.log import get_logger
 from kombu import Queue
 
-from ...queues import DEAD_LETTERS
-from ..rabbitmq import topology
-from .dead_letters import Reason, Store, of_message
+from ..letters.letter import Reason
+from ..letters.messages import of_message
+from ..letters.store import Store
+from . import topology
+from .topology import DEAD_LETTERS
 
 logger = get_logger(__name__)
 
@@ -34,7 +36,7 @@ def collect(app: Celery, store: Store) -> int:
     with app.connection_for_write() as connection:
         if connection.transport.driver_type != "amqp":
             return 0
-        topology.declare(connection)
+        topology.declare(connection, app.conf.task_queues)
         with connection.channel() as channel:
             queue = Queue(DEAD_LETTERS)(channel)
             while message := queue.get(no_ack=False):

@@ -8,8 +8,10 @@ from typing import Any
 from celery import Celery
 from redis import Redis
 
-from ..redis.transport import UNREADABLE
-from .dead_letters import DeadLetter, Reason, Store, id_of
+from ..letters.letter import DeadLetter, Reason
+from ..letters.messages import id_of
+from ..letters.store import Store
+from .transport import UNREADABLE
 
 #: Where versions before put it, whatever project they belonged to.
 EARLIER = "unreadable"

@@ -1,4 +1,4 @@
-"""Dead letters in Redis, the one of `store.py`."""
+"""Dead letters in the Redis of `store.py`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,14 @@ from typing import Any
 from celery import Celery
 from redis.exceptions import RedisError
 
-from ..config.broker import LOCAL
-from ..redis import store
-from .dead_letters import DeadLetter, Store
-from .local_letters import FOLDER, FileStore
-
-#: What may go wrong with the server.
-ERRORS = (RedisError,)
+from ..broker import is_local
+from ..letters.files import FileStore
+from ..letters.letter import DeadLetter
+from ..letters.store import Store
+from . import store
 
 #: Letters read at once.
 CHUNK = 200
-
-
-def store_of(app: Celery) -> Store:
-    """Return where the dead letters of an app are.
-
-    Raises:
-        NoStoreError: A server holds the queues, and there is no Redis for the letters.
-    """
-    if not store.url() and app.conf.broker_url.startswith(LOCAL):
-        return FileStore(FOLDER)
-    options = app.conf.broker_transport_options
-    return RedisStore(store.client(), options.get("global_keyprefix", ""))
 
 
 class RedisStore:
@@ -43,6 +29,20 @@ class RedisStore:
         client: Connected to Redis.
         prefix: Stands before the names of all keys.
     """
+
+    errors = (RedisError,)
+
+    @classmethod
+    def of(cls, app: Celery) -> Store:
+        """Return where the dead letters of an app are.
+
+        Raises:
+            NoStoreError: A server holds the queues, and there is no Redis for the dead letters.
+        """
+        if not store.url() and is_local(app):
+            return FileStore.of(app)
+        options = app.conf.broker_transport_options
+        return cls(store.client(), options.get("global_keyprefix", ""))
 
     def __init__(self, client: Any, prefix: str = "") -> None:
         self.client = client

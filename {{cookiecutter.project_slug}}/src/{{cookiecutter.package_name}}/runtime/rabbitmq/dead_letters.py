@@ -21,15 +21,10 @@ from kombu import Queue
 from kombu.transport.pyamqp import Transport
 from kombu.utils.json import dumps
 
-from ..config.broker import LOCAL
-from .dead_letters import DeadLetter, DeadLetterError, Store
-from .local_letters import FOLDER, FileStore
-
-#: What may go wrong with the server.
-ERRORS: tuple[type[Exception], ...] = (
-    *Transport.connection_errors,
-    *Transport.channel_errors,
-)
+from ..broker import is_local
+from ..letters.files import FileStore
+from ..letters.letter import DeadLetter
+from ..letters.store import DeadLetterError, Store
 
 #: Letters that are deleted at once.
 CHUNK = 200
@@ -41,13 +36,15 @@ LOCK = "dead-letters-store-lock"
 PATIENCE = 5
 
 
-def store_of(app: Celery) -> Store:
-    """Return where the dead letters of an app are."""
-    return FileStore(FOLDER) if app.conf.broker_url.startswith(LOCAL) else QueueStore(app)
-
-
 class QueueStore:
     """The queue of an app's broker."""
+
+    errors = (*Transport.connection_errors, *Transport.channel_errors)
+
+    @classmethod
+    def of(cls, app: Celery) -> Store:
+        """Return where the dead letters of an app are."""
+        return FileStore.of(app) if is_local(app) else cls(app)
 
     def __init__(self, app: Celery) -> None:
         self.app = app
