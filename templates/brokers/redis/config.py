@@ -4,7 +4,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ... import limits
+from ...limits import BUDGET
+from ..budget import Lease
 from ..redis import transport
 from ..redis.redis_options import SCHEMES, SentinelOptions, nameless
 from .environment import Variables
@@ -22,7 +23,7 @@ class BrokerTransportOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     # How long a dead worker's tasks stay hidden. A live one renews its own: see redis/lease.py.
-    visibility_timeout: Seconds = limits.LEASE
+    visibility_timeout: Seconds = BUDGET.lease
     # Look for such tasks every 2 seconds; the defaults add more than a minute to the timeout.
     unacked_restore_interval: Seconds = 2
     unacked_restore_throttle: Count = 1
@@ -83,6 +84,7 @@ class Broker(Variables):
         return self
 
     @property
-    def lease(self) -> float:
-        """Seconds without a sign of life after which a worker's tasks go elsewhere."""
-        return self.broker_transport_options.visibility_timeout
+    def lease(self) -> Lease:
+        """The time without a sign of life after which a worker's tasks go elsewhere."""
+        seconds = self.broker_transport_options.visibility_timeout
+        return Lease(seconds, LEASE_NAME, LEASE_SETTING)

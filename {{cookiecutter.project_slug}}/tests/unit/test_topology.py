@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import limits, queues
+from {{ cookiecutter.package_name }} import queues
+from {{ cookiecutter.package_name }}.limits import BUDGET
 from {{ cookiecutter.package_name }}.runtime.rabbitmq.topology import (
     App,
 )
@@ -47,4 +48,4 @@ def test_a_worker_may_hold_a_message_longer_than_tasks_may_take(
 ) -> None:
     text = (request.config.rootpath / "deploy" / "rabbitmq.conf").read_text(encoding="utf-8")
     (milliseconds,) = re.findall(r"(?m)^consumer_timeout = (\d+)$", text)
-    assert int(milliseconds) >= 3 * 1000 * limits.HARD_LIMIT
+    assert int(milliseconds) >= 3 * 1000 * BUDGET.hard

@@ -8,7 +8,7 @@ from typing import Any, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from .. import limits
+from ..limits import BUDGET
 from ..queues import Priority, QueueName
 from ..runtime import budget
 {% if cookiecutter.beat == "redbeat" %}
@@ -71,8 +71,8 @@ class Base(Broker):
     # A task whose process was killed runs again, up to `max_crashes` of runtime/tasks/base.py;
     # task_reject_on_worker_lost has no limit.
     task_retry_on_worker_lost: bool = True
-    task_soft_time_limit: Seconds = limits.SOFT_LIMIT
-    task_time_limit: Seconds = limits.HARD_LIMIT
+    task_soft_time_limit: Seconds = BUDGET.soft
+    task_time_limit: Seconds = BUDGET.hard
     task_default_queue: QueueName = QueueName.DEFAULT
     task_default_priority: values.PriorityNumber = Priority.NORMAL.value
     # A misspelt queue is an error for the caller, not a queue that nobody reads.
@@ -137,7 +137,7 @@ class Base(Broker):
         sentence = budget.broken(
             self.task_soft_time_limit,
             self.task_time_limit,
-            limits.SHUTDOWN_GRACE,
+            BUDGET.grace,
             self.lease,
         )
         if sentence:

@@ -10,9 +10,10 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.utils.log import get_logger
 
-from ... import limits
+from ...limits import BUDGET
 from .. import budget
 from ..config.annotations import EVERY_TASK
+from ..config.broker import LEASE_NAME, LEASE_SETTING
 from ..config.environment import ConfigurationError
 from ..letters import retention
 {% if cookiecutter.__sql %}
@@ -42,12 +43,12 @@ def is_patched(pool: str) -> bool:
     return bool(check("socket"))
 
 
-def wrong_tasks(app: Celery, lease: float, pool: str) -> Iterator[str]:
+def wrong_tasks(app: Celery, lease: budget.Lease, pool: str) -> Iterator[str]:
     """Yield a sentence for every task whose own limits break the time budget, or that is none.
 
     Args:
         app: The app, with all tasks imported.
-        lease: Time in seconds after which the broker gives the tasks of a silent worker away.
+        lease: Time after which the broker gives the tasks of a silent worker away.
         pool: The worker's pool.
     """
     annotated = {name for row in app.conf.task_annotations or () for name in row.table}
@@ -65,7 +66,7 @@ def wrong_tasks(app: Celery, lease: float, pool: str) -> Iterator[str]:
                 *(name, hard, soft),
             )
             soft = hard / 2
-        if sentence := budget.broken(soft, hard, limits.SHUTDOWN_GRACE, lease, pool, name):
+        if sentence := budget.broken(soft, hard, BUDGET.grace, lease, pool, name):
             yield sentence
 
 
@@ -95,11 +96,12 @@ class StartupChecks(bootsteps.Step):
             parent.options.update(without_heartbeat=True, without_gossip=True)
         # A publisher gives up soon; a worker waits until the result of what it did can be kept.
         conf.update(result_backend_always_retry=True, result_backend_max_retries=RESULT_TRIES)
-        lease = {{ cookiecutter._brokers[cookiecutter.broker].lease_value }}
+        seconds = {{ cookiecutter._brokers[cookiecutter.broker].lease_value }}
+        lease = budget.Lease(seconds, LEASE_NAME, LEASE_SETTING)
         sentence = budget.broken(
             parent.soft_time_limit or conf.task_soft_time_limit,
             parent.time_limit or conf.task_time_limit,
-            limits.SHUTDOWN_GRACE,
+            BUDGET.grace,
             lease,
             pool,
         )
