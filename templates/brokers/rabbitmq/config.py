@@ -1,9 +1,13 @@
 """How to reach the broker, a RabbitMQ."""
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ...limits import BUDGET
+from ..broker import Broker as BrokerPort
 from ..budget import Lease
+from ..rabbitmq.broker import RabbitMQ
 from .environment import Variables
 from .values import Count, Seconds
 
@@ -32,6 +36,8 @@ SCHEMES = ("amqp://", "amqps://", "pyamqp://")
 
 class Broker(Variables):
     """Settings that depend on the broker."""
+
+    broker: ClassVar[BrokerPort] = RabbitMQ()
 
     # Where the queues are: amqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST
     broker_url: str = Field(repr=False, description="give the URL of the broker")

@@ -1,12 +1,14 @@
 """How to reach the broker, a Redis."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ...limits import BUDGET
+from ..broker import Broker as BrokerPort
 from ..budget import Lease
 from ..redis import transport
+from ..redis.broker import Redis
 from ..redis.redis_options import SCHEMES, SentinelOptions, nameless
 from .environment import Variables
 from .values import Count, ReadingOrder, Seconds
@@ -54,6 +56,8 @@ LOCAL = ("filesystem://", "memory://")
 
 class Broker(Variables):
     """Settings that depend on the broker."""
+
+    broker: ClassVar[BrokerPort] = Redis()
 
     # Where the queues are; use another database than for results.
     broker_url: str = Field(repr=False, description="give the URL of the broker")

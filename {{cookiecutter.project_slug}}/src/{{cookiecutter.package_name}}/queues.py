@@ -12,10 +12,15 @@ A new queue needs a row here and a worker that consumes it (Procfile and every d
 """
 
 from collections.abc import Mapping, Sequence
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
 
-from kombu import {{ "Exchange, " if cookiecutter.broker == "rabbitmq" }}Queue
+from .runtime.{{ cookiecutter.broker }}.queues import Priority, declaration
+{% if cookiecutter.broker == "redis" %}
+from .runtime.redis.tenants import NoisyTenants
+{% endif %}
+
+__all__ = ["CRITICAL", "QUEUES", "ROUTES", "TASK_ROUTES", "URGENT", "Priority", "QueueName", "to"]
 
 
 class QueueName(StrEnum):
@@ -77,4 +82,4 @@ def route_urgent(
     return dict(CRITICAL) if headers.get(URGENT_HEADER) == URGENT[URGENT_HEADER] else None
 
 
-ROUTES = (route_urgent, TASK_ROUTES)
+ROUTES = ({{ "NoisyTenants(Priority.LOW, spare={QueueName.CRITICAL}), " if cookiecutter.broker == "redis" }}route_urgent, TASK_ROUTES)

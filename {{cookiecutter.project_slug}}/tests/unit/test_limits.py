@@ -2,17 +2,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import Celery, current_app
+from celery import current_app
 from celery.worker import state
 
 from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.celery import create_app
 from {{ cookiecutter.package_name }}.limits import BUDGET
 from {{ cookiecutter.package_name }}.runtime import budget
 from {{ cookiecutter.package_name }}.runtime.config.annotations import (
     Annotation,
     Annotations,
 )
-from {{ cookiecutter.package_name }}.runtime.worker import checks
+from {{ cookiecutter.package_name }}.runtime.worker import (
+    checks,
+    local_pool,
+    pools,
+    prefork,
+)
 
 
 def nothing() -> None:
@@ -21,7 +27,7 @@ def nothing() -> None:
 
 def worker(pool: str, lease: float) -> SimpleNamespace:
     """Stand for the worker at the moment when it checks itself."""
-    app = Celery(set_as_current=False)
+    app = create_app(config.load())
     app.conf.task_soft_time_limit, app.conf.task_time_limit = BUDGET.soft, BUDGET.hard
     {{ cookiecutter._brokers[cookiecutter.broker].set_lease }}
     # Only the name of its module counts; the library of a greenlet pool may not be installed.
@@ -49,7 +55,7 @@ def test_a_solo_worker_refuses_a_short_lease() -> None:
         checks.StartupChecks(worker("solo", BUDGET.hard))
 
 
-@pytest.mark.parametrize("pool", sorted(checks.GREENLET_POOLS))
+@pytest.mark.parametrize("pool", sorted(pools.GREENLET_POOLS))
 def test_a_greenlet_pool_must_be_named_on_the_command_line(
     pool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,10 +160,8 @@ def test_a_flush_spares_what_a_process_has_got() -> None:
     waiting, handed_over, ended = Job(None), Job("process"), Job("process", ready=True)
     processes: Any = SimpleNamespace(_cache={1: waiting, 2: handed_over, 3: ended})
     processes.flush = processes._cache.clear
-    parent = SimpleNamespace(pool=SimpleNamespace(_pool=processes, flush=processes.flush))
-    checks.HandedOver(SimpleNamespace(pool=None)).start(parent)
     try:
-        parent.pool.flush()
+        prefork.flush_others(processes)
         assert processes._cache == {2: handed_over}
         assert handed_over in state.active_requests
     finally:
@@ -165,6 +169,10 @@ def test_a_flush_spares_what_a_process_has_got() -> None:
 
 
 def test_a_pool_without_an_event_loop_has_no_flush() -> None:
-    parent = SimpleNamespace(pool=SimpleNamespace(_pool=object(), flush=None))
-    checks.HandedOver(SimpleNamespace(pool=None)).start(parent)
-    assert parent.pool.flush is None
+    pool: Any = prefork.TaskPool(1, threads=True)
+    pool.start()
+    try:
+        assert isinstance(pool._pool, local_pool.Pool)
+        assert pool.flush is None
+    finally:
+        pool.terminate()

@@ -3,14 +3,15 @@
 All settings: https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from ..limits import BUDGET
 from ..queues import Priority, QueueName
-from ..runtime import budget
+from ..runtime.budget import Budget
+from ..runtime.budget import broken as broken_budget
 {% if cookiecutter.beat == "redbeat" %}
 from ..runtime.beat.redbeat_settings import PACKAGE, STORES, RedBeatOptions, broken, masterless
 {% endif %}
@@ -32,6 +33,8 @@ RESULTS: list[str] = {{ cookiecutter._result_schemes[cookiecutter.result_backend
 
 class Base(Broker):
     """Celery's settings as fields; the environment overrides them."""
+
+    budget: ClassVar[Budget] = BUDGET
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -134,7 +137,7 @@ class Base(Broker):
     @model_validator(mode="after")
     def check_time_budget(self) -> Self:
         """Refuse limits that contradict each other."""
-        sentence = budget.broken(
+        sentence = broken_budget(
             self.task_soft_time_limit,
             self.task_time_limit,
             BUDGET.grace,

@@ -39,6 +39,10 @@ class Broker(ABC):
         return App
 
     @abstractmethod
+    def dead_letters(self) -> type[Store]:
+        """Return the class of stores for the dead letters of a project that has nothing better."""
+
+    @abstractmethod
     def lease(self, conf: Any) -> Lease:
         """Return the time after which this broker gives the tasks of a silent worker away."""
 

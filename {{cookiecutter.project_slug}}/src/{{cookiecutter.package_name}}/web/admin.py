@@ -17,10 +17,10 @@ from kombu import Connection
 from pydantic import AwareDatetime, BaseModel, Field
 
 from ..celery import app
-from ..runtime.letters import dead_letters
-from ..runtime.letters.dead_letters import DeadLetter, Letters
-from ..runtime.letters.letter_store import store_of
-from ..runtime.letters.raw_letters import collect
+from ..runtime.letters import replay as replays
+from ..runtime.letters import store
+from ..runtime.letters.letter import DeadLetter
+from ..runtime.letters.store import Letters
 {% if cookiecutter.__results %}
 from ..runtime.tasks import followed
 {% endif %}
@@ -148,15 +148,13 @@ def registered() -> bodies.Registered:
 def opened() -> Iterator[Letters]:
     """Open the dead letters, with those that the broker has set aside."""
     servers.check_broker()
-    store = store_of(app)
-    collect(app, store)
-    with store.open() as letters:
+    with store.opened(app) as letters:
         yield letters
 
 
 def letters(wanted: LetterFilter) -> bodies.LetterPage:
     """Return dead letters, the newest first."""
-    chosen = dead_letters.Filter(**wanted.model_dump(exclude={"limit", "offset"}))
+    chosen = store.Filter(**wanted.model_dump(exclude={"limit", "offset"}))
     end = wanted.offset + wanted.limit
     with opened() as found:
         matching = (brief(letter) for letter in found if chosen.matches(letter))
@@ -204,9 +202,9 @@ def replay(letter_id: str) -> bodies.Accepted:
         task_id = str(uuid4())
         is_followed = followed.FOLLOWED_HEADER in letter.headers
         with followed.noted(app, task_id) if is_followed else nullcontext():
-            return bodies.Accepted(id=dead_letters.replay(app, found, letter_id, WHO, task_id))
+            return bodies.Accepted(id=replays.replay(app, found, letter_id, WHO, task_id))
 {% else %}
-        return bodies.Accepted(id=dead_letters.replay(app, found, letter_id, WHO))
+        return bodies.Accepted(id=replays.replay(app, found, letter_id, WHO))
 {% endif %}
 
 

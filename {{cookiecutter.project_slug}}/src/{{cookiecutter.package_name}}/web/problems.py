@@ -11,8 +11,8 @@ from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel
 
-from ..runtime.letters import letter_store
-from ..runtime.letters.dead_letters import DeadLetterError
+from ..celery import app
+from ..runtime.letters.store import DeadLetterError
 {% if cookiecutter.__results %}
 from ..runtime.tasks.followed import NotCancelledError, UnknownTaskError
 {% endif %}
@@ -82,7 +82,7 @@ OUTAGES: tuple[type[Exception], ...] = (
     OperationalError,
     BackendError,
     OSError,
-    *letter_store.ERRORS,
+    *app.dead_letters.errors,
 )
 
 

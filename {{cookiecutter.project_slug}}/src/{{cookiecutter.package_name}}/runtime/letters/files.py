@@ -12,6 +12,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from .letter import DeadLetter
+from .store import Store
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 FOLDER = Path(".celery") / "dead-letters"
 
 
-class FileStore:
+class FileStore(Store):
     """A folder with up to three files for each letter: what failed, its replay, its repeats."""
 
     errors = (OSError,)

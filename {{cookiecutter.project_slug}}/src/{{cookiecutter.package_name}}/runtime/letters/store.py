@@ -6,12 +6,13 @@ RabbitMQ, or in files for a first look without a server.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from .letter import DeadLetter, timestamp
 
@@ -42,19 +43,22 @@ class Letters(Protocol):
         """Delete a letter; return whether there was one."""
 
 
-class Store(Protocol):
+class Store(ABC):
     """Where dead letters are. What holds an id already keeps the first dead letter of that id."""
 
     #: What may go wrong with the server.
-    errors: tuple[type[Exception], ...]
+    errors: ClassVar[tuple[type[Exception], ...]] = ()
 
     @classmethod
+    @abstractmethod
     def of(cls, app: Celery) -> Store:
         """Return the store of an app; files where its queues are in files or in memory."""
 
+    @abstractmethod
     def add(self, letter: DeadLetter) -> None:
         """Keep a letter; of a periodic one whose id is there already, count it."""
 
+    @abstractmethod
     def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
         """Delete the oldest letters, a bounded part of them at once, and return how many.
 
@@ -64,6 +68,7 @@ class Store(Protocol):
             archive: Is called with each letter before it is deleted.
         """
 
+    @abstractmethod
     def open(self) -> AbstractContextManager[Letters]:
         """Open it for reading and changing."""
 
@@ -72,6 +77,15 @@ def store_of(app: Any) -> Store:
     """Return where the dead letters of an app are."""
     store: Store = app.dead_letters.of(app)
     return store
+
+
+@contextmanager
+def opened(app: Any) -> Iterator[Letters]:
+    """Open the dead letters of an app, with those that the broker has set aside."""
+    store = store_of(app)
+    app.broker.collect(app, store)
+    with store.open() as letters:
+        yield letters
 
 
 class Filter(NamedTuple):

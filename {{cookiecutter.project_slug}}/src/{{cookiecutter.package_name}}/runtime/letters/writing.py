@@ -5,8 +5,8 @@ letter is written again under the same id, that of the task. If the store refuse
 logs the whole dead letter as JSON, and RabbitMQ gets the message back for its own dead letters.
 
 A task that will be retried is no dead letter, nor is one that expired, was revoked or cancelled. A
-task that beat sends has one dead letter for each error, with a count: a disk that stays full is one,
-and not one every five minutes. `retention.py` says how many are kept, and for how long.
+task that beat sends has one dead letter for each error, with a count: a disk that stays full is
+one, and not one every five minutes. `retention.py` says how many are kept, and for how long.
 """
 
 from __future__ import annotations

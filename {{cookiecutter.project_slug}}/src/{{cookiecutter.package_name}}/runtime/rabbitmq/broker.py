@@ -27,6 +27,12 @@ class RabbitMQ(Broker):
 
         return App
 
+    def dead_letters(self) -> type[Store]:
+        """Return the class of stores for dead letters."""
+        from .dead_letters import DeadLetters
+
+        return DeadLetters
+
     def lease(self, conf: Any) -> Lease:
         """Return the heartbeat of a connection."""
         return Lease(conf.broker_heartbeat, "heartbeat", "CELERY_BROKER_HEARTBEAT")

@@ -16,7 +16,7 @@ from ..letters.letter import Reason
 from ..letters.messages import of_message
 from ..letters.store import Store
 from . import topology
-from .topology import DEAD_LETTERS
+from .queues import DEAD_LETTERS
 
 logger = get_logger(__name__)
 

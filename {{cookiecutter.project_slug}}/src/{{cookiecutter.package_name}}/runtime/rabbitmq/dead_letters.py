@@ -36,7 +36,7 @@ LOCK = "dead-letters-store-lock"
 PATIENCE = 5
 
 
-class QueueStore:
+class DeadLetters(Store):
     """The queue of an app's broker."""
 
     errors = (*Transport.connection_errors, *Transport.channel_errors)

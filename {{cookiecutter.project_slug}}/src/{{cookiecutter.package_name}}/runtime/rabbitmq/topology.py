@@ -29,9 +29,7 @@ from kombu.transport.native_delayed_delivery import (
 from kombu.transport.pyamqp import Transport
 
 from ..config.environment import ConfigurationError
-
-#: The exchange and the queue to which RabbitMQ itself dead-letters.
-DEAD_LETTERS = "dead-letters"
+from .queues import DEAD_LETTERS
 
 #: What RabbitMQ answers where something is there already and differs
 #: (https://www.rabbitmq.com/amqp-0-9-1-reference, "precondition-failed").

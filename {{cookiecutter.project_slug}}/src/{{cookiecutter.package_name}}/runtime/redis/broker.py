@@ -21,6 +21,12 @@ class Redis(Broker):
     name = "Redis"
     consumer_steps = (f"{__package__}.lease:VisibilityLease",)
 
+    def dead_letters(self) -> type[Store]:
+        """Return the class of stores for dead letters."""
+        from .dead_letters import DeadLetters
+
+        return DeadLetters
+
     def lease(self, conf: Any) -> Lease:
         """Return the visibility timeout; in memory and in files there is none."""
         return Lease(

@@ -22,7 +22,7 @@ from . import store
 CHUNK = 200
 
 
-class RedisStore:
+class DeadLetters(Store):
     """A sorted set of ids by time, and hashes of letters, replays and repeats.
 
     Args:
@@ -77,7 +77,7 @@ class RedisStore:
             archive(letter)
         return sum(self.discard(letter_id) for letter_id in ids)
 
-    def open(self) -> AbstractContextManager[RedisStore]:
+    def open(self) -> AbstractContextManager[DeadLetters]:
         """Every command is complete in itself."""
         return nullcontext(self)
 
