@@ -9,9 +9,12 @@ from kombu.transport import memory
 from kombu.transport.pyamqp import Transport
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.runtime.letters import (
-    letter,
-    store,
+from {{ cookiecutter.package_name }}.runtime.letters.letter import (
+    DeadLetter,
+)
+from {{ cookiecutter.package_name }}.runtime.letters.store import (
+    DeadLetterError,
+    Store,
 )
 from {{ cookiecutter.package_name }}.runtime.rabbitmq import (
     dead_letters,
@@ -20,9 +23,9 @@ from {{ cookiecutter.package_name }}.runtime.rabbitmq import (
 REPLAY = {"at": "2026-01-31T12:00:00+00:00", "by": "ann", "as_id": "7"}
 
 
-def letter(number: int) -> letter.DeadLetter:
+def letter(number: int) -> DeadLetter:
     """Return a letter."""
-    return letter.DeadLetter(str(number), "tests.fail", "failed", "default", [number])
+    return DeadLetter(str(number), "tests.fail", "failed", "default", [number])
 
 
 def put_back(channel: Any, message: Any) -> None:
@@ -83,7 +86,7 @@ def test_a_letter_that_is_discarded_is_gone_with_what_was_noted(
 
 
 def test_failures_are_counted_and_the_oldest_letters_go(
-    store: dead_letters.DeadLetters, counts_and_trims: Callable[[store.Store], None]
+    store: dead_letters.DeadLetters, counts_and_trims: Callable[[Store], None]
 ) -> None:
     with store.open() as letters:
         for kept in list(letters):
@@ -107,5 +110,5 @@ def test_only_one_has_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(dead_letters, "PATIENCE", 0)
     connection = SimpleNamespace(channel=lambda: SimpleNamespace(queue_declare=refuse))
-    with pytest.raises(store.DeadLetterError, match="another command"):
+    with pytest.raises(DeadLetterError, match="another command"):
         dead_letters.locked(connection)

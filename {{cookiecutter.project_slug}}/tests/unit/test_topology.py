@@ -7,8 +7,11 @@ import pytest
 
 from {{ cookiecutter.package_name }} import queues
 from {{ cookiecutter.package_name }}.limits import BUDGET
-from {{ cookiecutter.package_name }}.runtime.rabbitmq.topology import (
-    App,
+from {{ cookiecutter.package_name }}.runtime.rabbitmq.app import App
+from {{ cookiecutter.package_name }}.runtime.rabbitmq.queues import (
+    DEAD_LETTERS,
+    DELIVERY_LIMIT,
+    declaration,
 )
 from {{ cookiecutter.package_name }}.tasks import heartbeat
 
@@ -17,16 +20,15 @@ from {{ cookiecutter.package_name }}.tasks import heartbeat
 def test_a_queue_is_replicated_and_keeps_what_it_cannot_deliver(queue: Any) -> None:
     arguments = queue.queue_arguments
     assert arguments["x-queue-type"] == "quorum"
-    assert arguments["x-delivery-limit"] == queues.DELIVERY_LIMIT
-    assert arguments["x-dead-letter-exchange"] == queues.DEAD_LETTERS
+    assert arguments["x-delivery-limit"] == DELIVERY_LIMIT
+    assert arguments["x-dead-letter-exchange"] == DEAD_LETTERS
     assert (queue.exchange.type, queue.routing_key) == ("topic", queue.name)
 
 
-def test_a_classic_queue_has_ten_priorities(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queues, "CLASSIC", {queues.QueueName.BULK})
-    bulk: Any = queues.declaration(queues.QueueName.BULK)
+def test_a_classic_queue_has_ten_priorities() -> None:
+    bulk: Any = declaration(queues.QueueName.BULK, classic=True)
     assert (bulk.max_priority, bulk.queue_arguments["x-queue-type"]) == (10, "classic")
-    assert bulk.queue_arguments["x-dead-letter-exchange"] == queues.DEAD_LETTERS
+    assert bulk.queue_arguments["x-dead-letter-exchange"] == DEAD_LETTERS
 
 
 @pytest.mark.parametrize("naive", [True, False])

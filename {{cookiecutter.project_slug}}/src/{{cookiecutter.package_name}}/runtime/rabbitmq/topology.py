@@ -58,7 +58,9 @@ def explained() -> Iterator[None]:
             raise
         text = str(getattr(error, "reply_text", error))
         if not (found := EXISTING.search(text)):
-            raise MismatchError(f"RabbitMQ refuses a declaration of this project: {text}") from error
+            raise MismatchError(
+                f"RabbitMQ refuses a declaration of this project: {text}"
+            ) from error
         argument, what, where, difference = found.groups()
         raise MismatchError(
             f"RabbitMQ has an old {what} in {where} whose {argument} differs ({difference}):"
