@@ -86,10 +86,8 @@ def take(app: Any, queue: str, end: str, times: int = 100) -> int:
 
 def letters(app: Any) -> list[dict[str, Any]]:
     """Return all dead letters."""
-    letters = f"{app.main}.runtime.letters"
-    store = import_module(f"{letters}.letter_store").store_of(app)
-    import_module(f"{letters}.raw_letters").collect(app, store)
-    with store.open() as opened:
+    store = import_module(f"{app.main}.runtime.letters.store")
+    with store.opened(app) as opened:
         return [asdict(letter) for letter in opened]
 
 
