@@ -2,15 +2,16 @@
 
 {% if cookiecutter.__django %}
 import os
-
 {% endif %}
+from typing import Any
+
 from celery import Celery
 {% if cookiecutter.beat != "none" %}
 from celery.signals import beat_init
 {% endif %}
 
 from . import config, queues
-from .runtime import context
+from .runtime import context, discovery
 {% if cookiecutter.beat != "none" %}
 from .runtime.beat.ticks import mark_what_is_sent, stop_after_a_tick, touch_at_each_tick
 {% endif %}
@@ -25,15 +26,6 @@ from .runtime.worker import checks, liveness
 {% if cookiecutter.beat not in ("none", "database") %}
 from .schedule import SCHEDULE
 {% endif %}
-
-#: Every module with tasks. A task in a module that is not listed does not exist for the worker.
-TASK_MODULES = [
-    f"{__package__}.tasks.heartbeat",
-{% if cookiecutter.__sql %}
-    f"{__package__}.tasks.outbox",
-{% endif %}
-{% include "examples/" ~ cookiecutter.examples ~ "/modules.py" ignore missing %}
-]
 {% if cookiecutter.__django %}
 
 # Celery sees it and calls `django.setup()` before it imports a task; around each task it closes the
@@ -42,7 +34,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"{__package__}.site.settings")
 {% endif %}
 
 
-def create_app(settings: config.Base | None = None) -> Celery:
+def create_app(settings: config.Base | None = None) -> Celery[Any]:
     """Return a Celery app.
 
     Args:
@@ -51,9 +43,9 @@ def create_app(settings: config.Base | None = None) -> Celery:
     Raises:
         ConfigurationError: The environment holds a wrong or unknown setting.
     """
-    app: Celery = {{ cookiecutter._brokers[cookiecutter.broker].app }}(
+    app: Celery[Any] = {{ cookiecutter._brokers[cookiecutter.broker].app }}(
         __package__,
-        include=TASK_MODULES,
+        include=discovery.modules(f"{__package__}.tasks"),
         set_as_current=settings is None,
         amqp=context.AMQP,
         task_cls=BaseTask,  # of every task that names no other, Celery's own included

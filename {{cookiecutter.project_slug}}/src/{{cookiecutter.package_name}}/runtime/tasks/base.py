@@ -1,6 +1,6 @@
 """The base classes of tasks: when to try again, how long to wait, when to give up.
 
-    @app.task(base=BaseTask, name="module.function")
+    @app.task(name="module.function")
     def function(...): ...
 
 `BaseTask` runs at least once: it is acknowledged when it has ended, so it may run twice. Make its
