@@ -10,8 +10,8 @@ from celery.utils.log import get_task_logger
 from django.core.mail import EmailMessage, get_connection
 from django.utils import timezone
 
-from .. import errors
 from ..celery import app
+from ..runtime import answers
 from ..runtime.tasks.{{ "progress" if keeps_results else "base" }} import {{ base }}
 from .models import Mailing, Recipient
 
@@ -63,5 +63,5 @@ def send_chunk(mailing: Mailing, recipients: list[Recipient]) -> int:
                     recipient.refused = True
                 recipient.save(update_fields=["sent_at", "refused"])
     except smtplib.SMTPException as error:
-        raise errors.from_smtp(error) from error
+        raise answers.from_smtp(error) from error
     return accepted

@@ -20,18 +20,17 @@ from decimal import Decimal
 from itertools import count, islice
 from typing import Any, TypedDict
 
-import httpx
 from celery.canvas import Signature
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from .. import artifacts, errors
+from .. import artifacts
 from ..celery import app
-from ..runtime import budget
+from ..runtime import answers, budget
 from ..runtime.errors import PermanentError, TransientError
 from ..runtime.tasks.base import BaseTask
+from ..runtime.tasks.chords import fan_out
+from ..runtime.tasks.http import HTTPTask
 from ..settings import settings
-from ..workflows.chords import fan_out
-from .client import HTTPTask
 
 
 class Row(BaseModel):
@@ -109,20 +108,18 @@ def download(self: HTTPTask, url: str, import_id: str) -> None:
         return
     most, longest = settings().import_max_bytes, budget.in_force().soft
     deadline = time.monotonic() + longest
-    try:
-        with self.http.stream("GET", url, timeout=settings().import_timeout) as response:
-            errors.raise_for_response(response)
-            with artifacts.create(source) as file:
-                for chunk in response.iter_bytes():
-                    file.write(chunk)
-                    if file.tell() > most:
-                        raise PermanentError(f"GET {url}: more than {most} bytes")
-                    if time.monotonic() > deadline:
-                        raise TransientError(f"GET {url}: took {longest:g} s")
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise PermanentError(f"GET {url}: {error}") from error
-    except httpx.TransportError as error:
-        raise TransientError(f"GET {url}: {error}") from error
+    with (
+        answers.calling(f"GET {url}"),
+        self.http.stream("GET", url, timeout=settings().import_timeout) as response,
+    ):
+        answers.raise_for_response(response)
+        with artifacts.create(source) as file:
+            for chunk in response.iter_bytes():
+                file.write(chunk)
+                if file.tell() > most:
+                    raise PermanentError(f"GET {url}: more than {most} bytes")
+                if time.monotonic() > deadline:
+                    raise TransientError(f"GET {url}: took {longest:g} s")
 
 
 @app.task(bind=True, name="imports.split", ignore_result=False)

@@ -10,8 +10,8 @@ from pathlib import Path
 from celery import current_task
 from celery.utils.log import get_task_logger
 
-from .. import errors
 from ..celery import app
+from ..runtime import answers
 from ..runtime.errors import PermanentError
 from ..settings import settings
 
@@ -56,7 +56,7 @@ def deliver(message: EmailMessage) -> None:
                 smtp.login(config.smtp_username, config.smtp_password.get_secret_value())
             smtp.send_message(message)
     except smtplib.SMTPException as error:
-        raise errors.from_smtp(error) from error
+        raise answers.from_smtp(error) from error
 
 
 @app.task(name="notifications.send_mail")
