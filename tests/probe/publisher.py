@@ -115,6 +115,11 @@ def names(app: Any) -> list[str]:
     return [name for name in app.tasks if not name.startswith("celery.")]
 
 
+def destinations(app: Any) -> dict[str, str]:
+    """Return the queue to which the app sends each of the project's tasks."""
+    return {name: app.amqp.router.route({}, name)["queue"].name for name in names(app)}
+
+
 def priority(app: Any, name: str) -> int:
     """Return the number of a priority."""
     return int(import_module(f"{app.main}.queues").Priority[name])
@@ -195,6 +200,7 @@ COMMANDS = {
         bound,
         call,
         declare_classic,
+        destinations,
         erase,
         fan_out,
         gather,

@@ -2,7 +2,6 @@
 
 {% if cookiecutter.__django %}
 import os
-
 {% endif %}
 from . import config, queues
 from .runtime.app import App, create
@@ -18,15 +17,6 @@ from .runtime.tasks.followed import Followed
 {% if cookiecutter.beat not in ("none", "database") %}
 from .schedule import SCHEDULE
 {% endif %}
-
-#: Every module with tasks. A task in a module that is not listed does not exist for the worker.
-TASK_MODULES = [
-    f"{__package__}.tasks.heartbeat",
-{% if cookiecutter.__sql %}
-    f"{__package__}.tasks.outbox",
-{% endif %}
-{% include "examples/" ~ cookiecutter.examples ~ "/modules.py" ignore missing %}
-]
 {% if cookiecutter.__django %}
 
 # Celery sees it and calls `django.setup()` before it imports a task; around each task it closes the
@@ -53,7 +43,7 @@ def create_app(settings: config.Base | None = None) -> App:
         settings or config.load(),
         queues=queues.QUEUES,
         routes=queues.ROUTES,
-        include=TASK_MODULES,
+        tasks=[f"{__package__}.tasks"],
 {% if cookiecutter.beat not in ("none", "database") %}
         schedule=SCHEDULE,
 {% endif %}

@@ -242,7 +242,8 @@ def test_a_limit_for_a_task_wins_over_that_for_all(monkeypatch: pytest.MonkeyPat
         @app.task(name=name)
         def nothing() -> None: ...
 
-        return nothing.rate_limit
+        allowed: str | None = nothing.rate_limit
+        return allowed
 
     assert limit("tests.slow") == "2/m"
     assert limit("tests.other") == "9/s"

@@ -9,13 +9,12 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from ..celery import app
-from ..runtime.tasks.base import BaseTask
 from .models import Job
 
 logger = get_task_logger(__name__)
 
 
-@app.task(base=BaseTask, name="jobs.clean_up")
+@app.task(name="jobs.clean_up")
 def clean_up(older_than_days: float = 30) -> int:
     """Delete expired sessions, and old jobs, of which it returns how many there were."""
     call_command("clearsessions")

@@ -1,6 +1,6 @@
 """The Celery app of a project: Celery's own, with the guarantees of this package.
 
-    app = create("shop", config.load(), queues=QUEUES, routes=ROUTES, parts=[RedisState()])
+    app = create("shop", config.load(), queues=QUEUES, routes=ROUTES, tasks=["shop.tasks"])
 
 What differs between projects is handed in here, and found again on the app: `app.broker`,
 `app.budget`, `app.dead_letters`, `app.runs`, `app.cancellation`.
@@ -8,13 +8,13 @@ What differs between projects is handed in here, and found again on the app: `ap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from celery import Celery
 from celery.signals import beat_init
 
-from . import context
+from . import context, discovery
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -84,7 +84,7 @@ def create(
     *,
     queues: Sequence[Queue],
     routes: Sequence[Any],
-    include: Iterable[str] = (),
+    tasks: Sequence[str],
     schedule: Mapping[str, Mapping[str, Any]] | None = None,
     parts: Sequence[Part] = (),
     set_as_current: bool = True,
@@ -96,7 +96,7 @@ def create(
         settings: The configuration, with the broker and the time budget.
         queues: All queues, as the broker declares them.
         routes: What Celery's `task_routes` takes.
-        include: Names of the modules with tasks.
+        tasks: Packages whose modules hold tasks, such as `shop.tasks`.
         schedule: What beat sends; nothing where there is no beat, or its schedule is elsewhere.
         parts: What else the project has; where two set the same, the last one does.
         set_as_current: Whether `celery.current_app` is this app.
@@ -105,7 +105,9 @@ def create(
         ConfigurationError: A setting is wrong or missing.
     """
     broker: Broker = settings.broker
-    app = broker.app_class()(package, include=list(include), set_as_current=set_as_current)
+    app = broker.app_class()(
+        package, include=discovery.modules(*tasks), set_as_current=set_as_current
+    )
     app.broker, app.budget, app.parts = broker, settings.budget, parts
     app.dead_letters, app.runs = broker.dead_letters(), Runs()
     app.cancellation, app.on_commit = Cancellation(), at_once

@@ -1,6 +1,6 @@
 """One effect, however often a task is sent, delivered or tried.
 
-    @app.task(base=BaseTask, name="billing.charge")
+    @app.task(name="billing.charge")
     @idempotent(key="{order_id}")
     def charge(order_id: int, amount: str) -> str: ...
 

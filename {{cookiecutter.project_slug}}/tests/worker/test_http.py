@@ -5,7 +5,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from {{ cookiecutter.package_name }}.tasks import client, webhooks
+from {{ cookiecutter.package_name }}.runtime.tasks import http
+from {{ cookiecutter.package_name }}.tasks import webhooks
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -28,9 +29,9 @@ def test_tasks_share_a_connection(run: Callable[..., Any]) -> None:
         url = f"http://127.0.0.1:{server.server_port}/"
         for _ in range(3):
             assert run(webhooks.deliver, url, "paid", {"id": 7}) == ("SUCCESS", 204)
-        client.client.close()
+        http.client.close()
         assert run(webhooks.deliver, url, "paid", {"id": 7}) == ("SUCCESS", 204)
-        client.client.close()
+        http.client.close()
         server.shutdown()
     first, *others, last = Receiver.ports
     assert others == [first, first]

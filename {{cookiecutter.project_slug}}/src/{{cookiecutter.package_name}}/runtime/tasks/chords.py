@@ -10,7 +10,7 @@ from celery.canvas import Signature
 
 
 def fan_out(header: Iterable[Signature[Any]], body: Signature[Any]) -> chord:
-    """Return a chord, which is how every chord of this project is made.
+    """Return a chord, which is how every chord should be made.
 
     Error callbacks of the body are called once, when the last task of the header has ended and at
     least one has failed; a callback on the tasks of the header would be called for each failure. A

@@ -1,14 +1,16 @@
-"""What an answer of another server means for a task."""
+"""What an answer of another server, or none, means for a task: whether to try again."""
 
 from __future__ import annotations
 
 import smtplib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 
-from .runtime.errors import PermanentError, RateLimitedError, TransientError
+from .errors import PermanentError, RateLimitedError, TransientError
 
 #: Client errors that may pass: timeout, conflict with a running request, too early.
 TRANSIENT_STATUS = {408, 409, 425}
@@ -27,6 +29,25 @@ def retry_after(header: str | None) -> float | None:
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
+
+
+@contextmanager
+def calling(what: str) -> Iterator[None]:
+    """Turn errors of httpx into the error class that decides about a retry.
+
+    Args:
+        what: The call, for the message.
+
+    Raises:
+        PermanentError: The URL is wrong.
+        TransientError: The server cannot be reached, or does not answer in time.
+    """
+    try:
+        yield
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise PermanentError(f"{what}: {error}") from error
+    except httpx.TransportError as error:
+        raise TransientError(f"{what}: {error}") from error
 
 
 def raise_for_response(response: httpx.Response) -> None:
