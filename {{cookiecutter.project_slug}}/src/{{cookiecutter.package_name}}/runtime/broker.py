@@ -26,8 +26,9 @@ def is_local(app: Celery) -> bool:
 class Broker(ABC):
     """A kind of broker."""
 
-    #: As people write it.
+    #: As people write it, and as kombu's transport calls it.
     name: str
+    driver: str
 
     #: Steps for the consumer of every worker, as Celery's blueprints take them.
     consumer_steps: tuple[str, ...] = ()
@@ -54,9 +55,16 @@ class Broker(ABC):
             How much that was.
         """
 
-    @abstractmethod
     def look(self, connection: Connection, queue: str) -> tuple[int, float | None]:
         """Return how many messages wait in a queue, and the age of the oldest in seconds.
 
         The age is None where the queue is empty, or where the broker does not tell it.
         """
+        if connection.transport.driver_type == self.driver:
+            return self.look_at_server(connection, queue)
+        channel: Any = connection.default_channel  # in memory or in files
+        return channel._size(queue), None
+
+    @abstractmethod
+    def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
+        """Return what `look` does, of a server."""

@@ -19,6 +19,7 @@ class RabbitMQ(Broker):
     """A RabbitMQ, by AMQP."""
 
     name = "RabbitMQ"
+    driver = "amqp"
     consumer_steps = (f"{__package__}.topology:Topology",)
 
     def app_class(self) -> type[App]:
@@ -43,7 +44,7 @@ class RabbitMQ(Broker):
 
         return collect(app, store)
 
-    def look(self, connection: Connection, queue: str) -> tuple[int, float | None]:
+    def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
         """Return how many messages wait; RabbitMQ does not tell their age."""
         from .backlog import look
 

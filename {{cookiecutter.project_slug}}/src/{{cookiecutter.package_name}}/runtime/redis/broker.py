@@ -19,6 +19,7 @@ class Redis(Broker):
     """A Redis, by the transport of this package."""
 
     name = "Redis"
+    driver = "redis"
     consumer_steps = (f"{__package__}.lease:VisibilityLease",)
 
     def dead_letters(self) -> type[Store]:
@@ -41,7 +42,7 @@ class Redis(Broker):
 
         return collect(app, store)
 
-    def look(self, connection: Connection, queue: str) -> tuple[int, float | None]:
+    def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
         """Return how many messages wait, and the age of the oldest."""
         from .backlog import look
 

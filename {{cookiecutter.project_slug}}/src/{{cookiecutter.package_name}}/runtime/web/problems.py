@@ -6,16 +6,13 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from celery import current_app
 from celery.exceptions import BackendError
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel
 
-from ..celery import app
-from ..runtime.letters.store import DeadLetterError
-{% if cookiecutter.__results %}
-from ..runtime.tasks.followed import NotCancelledError, UnknownTaskError
-{% endif %}
+from ..letters.store import DeadLetterError
 
 logger = get_logger(__name__)
 
@@ -71,10 +68,6 @@ class Problem(Exception):  # noqa: N818
 STATUS: dict[type[Exception], HTTPStatus] = {
     DeadLetterError: HTTPStatus.CONFLICT,
     RecursionError: HTTPStatus.BAD_REQUEST,  # of JSON that is nested too deeply
-{% if cookiecutter.__results %}
-    NotCancelledError: HTTPStatus.CONFLICT,
-    UnknownTaskError: HTTPStatus.NOT_FOUND,
-{% endif %}
 }
 
 #: A broker or a store that is away.
@@ -82,7 +75,6 @@ OUTAGES: tuple[type[Exception], ...] = (
     OperationalError,
     BackendError,
     OSError,
-    *app.dead_letters.errors,
 )
 
 
@@ -93,7 +85,8 @@ def of_error(error: Exception) -> Problem:
     for kind, status in STATUS.items():
         if isinstance(error, kind):
             return Problem(status, str(error))
-    if isinstance(error, OUTAGES):
+    app: Any = current_app
+    if isinstance(error, (*OUTAGES, *app.dead_letters.errors)):
         logger.warning("A server is away: %s", error)
         return away("the broker or the store of results does not answer")
     logger.error("A request failed", exc_info=error)
