@@ -22,7 +22,7 @@ from .runtime.redis import {{ "lease, store, tenants" if cookiecutter.broker == 
 {% endif %}
 from .runtime.tasks.base import BaseTask
 from .runtime.worker import checks, liveness
-{% if cookiecutter.beat not in ("none", "database") %}
+{% if cookiecutter.beat != "none" %}
 from .schedule import SCHEDULE
 {% endif %}
 
@@ -65,7 +65,7 @@ def create_app(settings: config.Base | None = None) -> Celery:
     app.conf.update(
         task_queues=queues.QUEUES,
         task_routes={{ cookiecutter._brokers[cookiecutter.broker].routes }},
-{% if cookiecutter.beat not in ("none", "database") %}
+{% if cookiecutter.beat != "none" %}
         beat_schedule=SCHEDULE,
 {% endif %}
     )

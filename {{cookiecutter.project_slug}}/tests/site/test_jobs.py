@@ -24,9 +24,15 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.jobs.models import Job
-from {{ cookiecutter.package_name }}.jobs.task import JOB_HEADER
-from {{ cookiecutter.package_name }}.jobs.tasks import clean_up
+from {{ cookiecutter.package_name }}.runtime.django.models import (
+    Job,
+)
+from {{ cookiecutter.package_name }}.runtime.django.task import (
+    JOB_HEADER,
+)
+from {{ cookiecutter.package_name }}.runtime.django.tasks import (
+    clean_up,
+)
 {% if keeps_results %}
 from {{ cookiecutter.package_name }}.runtime.tasks.progress import (
     PROGRESS,

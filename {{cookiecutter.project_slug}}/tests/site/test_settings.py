@@ -15,11 +15,10 @@ from django.core.management import call_command
 from django.test import AsyncRequestFactory, RequestFactory, override_settings
 
 from {{ cookiecutter.package_name }} import config, limits
-from {{ cookiecutter.package_name }}.site import (
-    asgi,
+from {{ cookiecutter.package_name }}.runtime.django import (
     environment,
-    wsgi,
 )
+from {{ cookiecutter.package_name }}.site import asgi, wsgi
 
 SECRET = "a-secret-of-a-production-server-" + "0123456789abcdefghij"
 
@@ -146,14 +145,14 @@ def test_no_migration_is_missing() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "hint"),
     [
-        ("CELERY_TASK_TIME_LIMIT", 60, "Set the variable CELERY_TASK_TIME_LIMIT"),
-        ("CELERY_BEAT_SCHEDULE", {}, "schedule.py"),
-        ("CELERYBEAT_SCHEDULE", {}, "schedule.py"),
+        ("CELERY_TASK_TIME_LIMIT", 60, "the variable CELERY_TASK_TIME_LIMIT"),
+        ("CELERY_BEAT_SCHEDULE", {"mine": {}}, "schedule.py"),
+        ("CELERYBEAT_SCHEDULE", {"mine": {}}, "schedule.py"),
         ("CELERY_TASK_ROUTES", {}, "queues.py"),
-        ("CELERY_TASK_ALWAYS_EAGER", True, "Add the field task_always_eager"),
-        ("CELERYD_CONCURRENCY", 4, "Add the field worker_concurrency"),
-        ("CELERY_ACKS_LATE", False, "change the field task_acks_late"),
-        ("BROKER_URL", "redis://host/0", "Set the variable CELERY_BROKER_URL"),
+        ("CELERY_TASK_ALWAYS_EAGER", True, "Set the field task_always_eager"),
+        ("CELERYD_CONCURRENCY", 4, "Set the field worker_concurrency"),
+        ("CELERY_ACKS_LATE", False, "Set the field task_acks_late"),
+        ("BROKER_URL", "redis://host/0", "the variable CELERY_BROKER_URL"),
     ],
 )
 def test_a_setting_of_celery_in_those_of_django_is_an_error(

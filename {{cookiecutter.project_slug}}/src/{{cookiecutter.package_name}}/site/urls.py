@@ -3,7 +3,8 @@
 from django.contrib import admin
 from django.urls import path
 
-from . import health, views
+from ..runtime.django import health
+from . import views
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -22,11 +22,11 @@ from redis.exceptions import RedisError
 {% endif %}
 
 from ..celery import app
-from ..jobs.models import Job
+from ..runtime.django.answers import needs_token, problem
+from ..runtime.django.models import Job
 {% if keeps_results %}
 from ..runtime.tasks.progress import PROGRESS, ProgressTask
 {% endif %}
-from .answers import needs_token, problem
 from .catalog import CATALOG
 
 logger = get_logger(__name__)

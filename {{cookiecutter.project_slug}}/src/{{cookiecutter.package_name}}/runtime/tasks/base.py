@@ -21,9 +21,6 @@ from celery import Task
 from celery.canvas import Signature
 from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_logger
-{% if cookiecutter.__django %}
-from django.db import InterfaceError, OperationalError
-{% endif %}
 {% if cookiecutter.__store %}
 from redis import exceptions as redis
 {% endif %}
@@ -31,10 +28,11 @@ from redis import exceptions as redis
 from sqlalchemy import exc as sql
 {% endif %}
 
-{% if cookiecutter.__django %}
-from ...jobs.task import Task
-{% endif %}
 from ..config.environment import ConfigurationError
+{% if cookiecutter.__django %}
+from ..django.task import TRANSIENT_ERRORS as DATABASE_ERRORS
+from ..django.task import DjangoTask as Task
+{% endif %}
 from ..errors import (
     NotNowError,
     PermanentError,
@@ -64,9 +62,7 @@ TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     ConnectionError,
     TimeoutError,
 {% if cookiecutter.__django %}
-    # A database that is away, in a failover or locked, and a deadlock.
-    InterfaceError,
-    OperationalError,
+    *DATABASE_ERRORS,
 {% endif %}
 {% if cookiecutter.__store %}
     # A Redis that is away, in a failover or full: these are no errors of Python's own classes.

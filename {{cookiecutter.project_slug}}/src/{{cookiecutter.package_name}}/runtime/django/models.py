@@ -1,4 +1,4 @@
-"""A job: a task that somebody outside has asked for."""
+"""A job: a task that somebody requested over HTTP, or in code by `Job.objects.submit`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.db import models, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from .task import JOB_HEADER, Task
+from .task import JOB_HEADER, DjangoTask
 
 
 class JobManager(models.Manager["Job"]):
     """All jobs."""
 
-    def submit(self, name: str, task: Task[Any, Any], kwargs: dict[str, Any]) -> Job:
-        """Return a new job, whose task is sent when the transaction is committed.
+    def submit(self, name: str, task: DjangoTask[Any, Any], kwargs: dict[str, Any]) -> Job:
+        """Make a job, whose task is sent when the transaction is committed.
 
         Args:
             name: What the caller calls it.
@@ -24,8 +24,8 @@ class JobManager(models.Manager["Job"]):
             kwargs: Its arguments.
 
         Raises:
-            OperationalError: The broker refuses. The job is cancelled then: should the broker have
-                the message nevertheless, its task does not start.
+            OperationalError: The broker cannot be reached. The job is cancelled then, so that its
+                task does not start even if the broker has the message.
         """
         job = self.model(name=name)
         try:
@@ -44,7 +44,7 @@ class JobManager(models.Manager["Job"]):
 
 
 class Job(models.Model):
-    """One row for each, so that one that waits is told apart from one that never was."""
+    """One row for each job, which outlives its message and its result."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     name = models.CharField(max_length=100, editable=False)
@@ -62,6 +62,6 @@ class Job(models.Model):
         return f"{self.name} {self.pk}"
 
     def cancel(self) -> None:
-        """Note that the task is not to start, also after a retry or the end of its worker."""
+        """Note that the task must not start, not even again after the loss of its worker."""
         type(self).objects.filter(pk=self.pk, cancelled_at=None).update(cancelled_at=timezone.now())
         self.refresh_from_db()

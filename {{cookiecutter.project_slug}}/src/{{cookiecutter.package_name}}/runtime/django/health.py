@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 
+from celery import current_app
 from celery.utils.log import get_logger
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
-
-from ..celery import app
 
 logger = get_logger(__name__)
 
@@ -23,7 +22,7 @@ def ask_database() -> None:
 
 def ask_broker() -> None:
     """Fail if the broker does not answer."""
-    with app.connection_for_write() as broker:
+    with current_app.connection_for_write() as broker:
         broker.ensure_connection(max_retries=0)
 
 
@@ -38,7 +37,7 @@ def live(request: HttpRequest) -> JsonResponse:
 
 @require_safe
 def ready(request: HttpRequest) -> JsonResponse:
-    """Say whether database and broker answer; why not is in the log."""
+    """Say whether database and broker answer; the log says why one does not."""
     working: dict[str, bool] = {}
     for name, check in CHECKS.items():
         try:

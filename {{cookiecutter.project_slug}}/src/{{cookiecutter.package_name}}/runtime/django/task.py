@@ -1,4 +1,4 @@
-"""What Django adds to every task: it is sent when the transaction is committed, or never.
+"""What Django adds to every task: send it when the transaction is committed, or never.
 
     with transaction.atomic():
         invoice.save()
@@ -13,23 +13,26 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
-from celery import Task as CeleryTask
+from celery import Task
 from celery.exceptions import Ignore
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
-from ..runtime import context
+from .. import context
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+#: Errors of a database that is away, in a failover or locked, and of a deadlock: try again.
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (InterfaceError, OperationalError)
 
 #: Header with the id of the job that a task, or the replay of its dead letter, works for.
 JOB_HEADER = "x-job"
 
 
-class Task(CeleryTask[P, R]):
-    """Send on commit, and stop what was cancelled.
+class DjangoTask(Task[P, R]):
+    """A task that can wait for a commit, and whose job can be cancelled.
 
-    Celery's own `DjangoTask` gives no id back, and takes the context of the moment of the commit
+    Celery's own class of this name returns no id, and takes the context of the moment of the commit
     (https://docs.celeryq.dev/en/stable/django/first-steps-with-django.html).
     """
 
@@ -56,7 +59,7 @@ class Task(CeleryTask[P, R]):
         return task_id
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Write a state; a report of progress is where a cancelled job ends.
+        """Store a state; a cancelled job ends at its next report of progress.
 
         Raises:
             Ignore: It was cancelled.
@@ -65,7 +68,7 @@ class Task(CeleryTask[P, R]):
         super().update_state(*args, **kwargs)
 
     def refuse_cancelled(self) -> None:
-        """Go on, unless this is a job and was cancelled: a long one may ask in between.
+        """Stop if this is a job that was cancelled. A long task may ask now and then.
 
         Raises:
             Ignore: It was cancelled.

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from django.http import HttpRequest, HttpResponse
 
-from ..runtime import context
+from .. import context
 
 HEADER = "X-Request-ID"
 
@@ -15,7 +15,7 @@ HEADER = "X-Request-ID"
 def bind_request(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Let all that a request logs and publishes carry its id, which the answer repeats."""
+    """Give the id of a request to all that it logs and sends, and repeat it in the answer."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.headers.get(HEADER)
