@@ -82,12 +82,15 @@ def test_each_linter_finds_a_broken_file(
         run(command, project)
 
 
+@pytest.mark.parametrize(
+    "imported", ["..web import catalog", "..runtime.web import service", "..runtime.{} import app"]
+)
 @pytest.mark.parametrize("framework", ["fastapi", "flask"])
 def test_a_task_that_imports_web_code_is_found(
-    framework: str, bakery: Bakery, environment: Path, tmp_path: Path
+    framework: str, imported: str, bakery: Bakery, environment: Path, tmp_path: Path
 ) -> None:
     project = bakery.bake({"framework": framework}, tmp_path)
     (module,) = project.glob("src/*/tasks/heartbeat.py")
-    module.write_text(f"{module.read_text('utf-8')}\nfrom ..web import catalog\n", "utf-8")
+    module.write_text(f"{module.read_text('utf-8')}\nfrom {imported.format(framework)}\n", "utf-8")
     with pytest.raises(AssertionError, match="tasks never import web code"):
         run([str(environment / "bin" / "lint-imports"), "--no-cache"], project, PYTHONPATH="src")

@@ -15,7 +15,11 @@ import pytest
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime import errors
 from {{ cookiecutter.package_name }}.runtime.tasks import base
-from {{ cookiecutter.package_name }}.web import catalog, settings
+from {{ cookiecutter.package_name }}.runtime.web import settings
+from {{ cookiecutter.package_name }}.runtime.web.catalogue import (
+    Arguments,
+)
+from {{ cookiecutter.package_name }}.web import catalog
 from {{ cookiecutter.package_name }}.web.app import create_app
 
 os.environ["APP_ADMIN_TOKEN"] = "administrator-" * 3
@@ -32,7 +36,7 @@ def needs(path: str) -> str:
         raise errors.PermanentError(f"no {path}") from error
 
 
-class PathArguments(catalog.Arguments):
+class PathArguments(Arguments):
     """Arguments of the task above."""
 
     path: str

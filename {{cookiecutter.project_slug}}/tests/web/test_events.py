@@ -9,10 +9,16 @@ import pytest
 
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime.tasks import progress
-from {{ cookiecutter.package_name }}.web import catalog, results
+from {{ cookiecutter.package_name }}.runtime.web.catalogue import (
+    NoArguments,
+)
+from {{ cookiecutter.package_name }}.runtime.web.results import (
+    FollowedService,
+)
+from {{ cookiecutter.package_name }}.web import catalog
 
 GO_ON = threading.Event()
-ROUTES = f"{catalog.__package__}.routes.results"
+ROUTES = "{{ cookiecutter.package_name }}.runtime.fastapi.results"
 
 
 @app.task(base=progress.ProgressTask, bind=True, name="tests.steps")
@@ -30,7 +36,7 @@ def path(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     """Yield the path of the events of a task that runs until `GO_ON`."""
-    monkeypatch.setitem(catalog.ALLOWED, steps.name, catalog.NoArguments)
+    monkeypatch.setitem(catalog.ALLOWED, steps.name, NoArguments)
     monkeypatch.setattr(f"{ROUTES}.LOOK", 0.02)
     GO_ON.clear()
     path = web.post("/tasks", json={"task": steps.name}).headers["Location"]
@@ -80,10 +86,10 @@ def test_an_outage_ends_a_stream(
         events = read(response)
         next(events)
 
-        def away(_: str) -> None:
+        def away(*_: object) -> None:
             raise ConnectionError
 
-        monkeypatch.setattr(results, "status", away)
+        monkeypatch.setattr(FollowedService, "status", away)
         assert [(name, data["status"]) for name, data in events] == [("problem", 503)]
 
 

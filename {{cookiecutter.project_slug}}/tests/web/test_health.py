@@ -2,7 +2,7 @@ import httpx
 import pytest
 from kombu.exceptions import OperationalError
 
-from {{ cookiecutter.package_name }}.web import servers
+from {{ cookiecutter.package_name }}.runtime.web import servers
 
 
 @pytest.fixture(autouse=True)
@@ -11,7 +11,7 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(servers, "workers", servers.Workers())
 
 
-def away() -> None:
+def away(_: object) -> None:
     raise OperationalError("away")
 
 
@@ -23,7 +23,7 @@ def test_it_is_alive_and_ready(web: httpx.Client) -> None:
 def test_it_lives_but_is_not_ready_without_a_broker(
     web: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(servers.CHECKS, "broker", away)
+    monkeypatch.setattr(servers, "check_broker", away)
     answer = web.get("/health/ready")
     assert answer.status_code == 503
     assert answer.json()["detail"].startswith("no answer from: broker")
@@ -39,7 +39,7 @@ def test_workers_are_not_asked_for_every_request(
 ) -> None:
     questions: list[None] = []
 
-    def ask(_: object) -> bool:
+    def ask(*_: object) -> bool:
         questions.append(None)
         return False
 

@@ -6,9 +6,14 @@ import httpx
 import pytest
 from kombu.exceptions import OperationalError
 
+from {{ cookiecutter.package_name }}.runtime.web import threads
+from {{ cookiecutter.package_name }}.runtime.web.service import (
+    Service,
+)
+from {{ cookiecutter.package_name }}.runtime.web.settings import (
+    settings,
+)
 from {{ cookiecutter.package_name }}.tasks import heartbeat
-from {{ cookiecutter.package_name }}.web import service, threads
-from {{ cookiecutter.package_name }}.web.settings import settings
 
 JSON = {"Content-Type": "application/json"}
 BEAT = {"task": heartbeat.beat.name}
@@ -71,7 +76,7 @@ def test_an_outage_is_a_503(
     def send(*_: object) -> str:
         raise error
 
-    monkeypatch.setattr(service, "send", send)
+    monkeypatch.setattr(Service, "send", send)
     answer = web.post("/tasks", json=BEAT)
     check(answer, 503)
     assert answer.headers["Retry-After"]
@@ -84,7 +89,7 @@ def test_an_error_of_ours_is_a_500_that_tells_nothing(
     def send(*_: object) -> str:
         raise ZeroDivisionError("secret")
 
-    monkeypatch.setattr(service, "send", send)
+    monkeypatch.setattr(Service, "send", send)
     answer = web.post("/tasks", json=BEAT)
     assert "secret" not in check(answer, 500)["detail"]
 
@@ -93,7 +98,7 @@ def test_a_server_that_says_nothing_is_a_503_in_time(
     web: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answered = threading.Event()
-    monkeypatch.setattr(service, "send", lambda *_: str(answered.wait(30)))
+    monkeypatch.setattr(Service, "send", lambda *_: str(answered.wait(30)))
     monkeypatch.setattr(threads, "DEADLINE", 0.2)
     answer = web.post("/tasks", json=BEAT)
     answered.set()
@@ -105,7 +110,7 @@ def test_requests_that_wait_for_a_thread_are_not_done_later(
 ) -> None:
     answered, sent = threading.Event(), threading.Event()
     calls = [threads.start(answered.wait, 30) for _ in range(settings().web_threads)]
-    monkeypatch.setattr(service, "send", lambda *_: sent.set())
+    monkeypatch.setattr(Service, "send", lambda *_: sent.set())
     monkeypatch.setattr(threads, "DEADLINE", 0.2)
     answer = web.post("/tasks", json=BEAT)
     answered.set()

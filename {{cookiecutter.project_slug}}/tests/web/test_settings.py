@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package_name }} import config
-from {{ cookiecutter.package_name }}.web import settings
+from {{ cookiecutter.package_name }}.runtime.web import settings
 
 TOKEN = "a" * 32
 

@@ -9,6 +9,9 @@ from celery.signals import task_revoked
 
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime.tasks import progress
+from {{ cookiecutter.package_name }}.runtime.web.catalogue import (
+    NoArguments,
+)
 from {{ cookiecutter.package_name }}.web import catalog
 
 GO_ON = threading.Event()
@@ -30,7 +33,7 @@ def running(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[str]:
     """Yield the path of a task that runs until `GO_ON`."""
-    monkeypatch.setitem(catalog.ALLOWED, half.name, catalog.NoArguments)
+    monkeypatch.setitem(catalog.ALLOWED, half.name, NoArguments)
     GO_ON.clear()
     path = web.post("/tasks", json={"task": half.name}).headers["Location"]
     eventually(lambda: web.get(path).json()["progress"])

@@ -9,9 +9,18 @@ import pytest
 from {{ cookiecutter.package_name }} import queues
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime import context
+from {{ cookiecutter.package_name }}.runtime.web import service
+from {{ cookiecutter.package_name }}.runtime.web.bodies import (
+    Submission,
+)
+from {{ cookiecutter.package_name }}.runtime.web.catalogue import (
+    NoArguments,
+)
+from {{ cookiecutter.package_name }}.runtime.web.service import (
+    Service,
+)
 from {{ cookiecutter.package_name }}.tasks import heartbeat
-from {{ cookiecutter.package_name }}.web import catalog, service
-from {{ cookiecutter.package_name }}.web.bodies import Submission
+from {{ cookiecutter.package_name }}.web import catalog
 
 BEAT = {"task": heartbeat.beat.name}
 SEEN: list[str | None] = []
@@ -53,7 +62,7 @@ def test_a_task_is_accepted_and_runs(
 def test_a_request_id_goes_to_the_task(
     web: httpx.Client, worker: None, eventually: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(catalog.ALLOWED, who.name, catalog.NoArguments)
+    monkeypatch.setitem(catalog.ALLOWED, who.name, NoArguments)
     answer = web.post("/tasks", json={"task": who.name}, headers={"X-Request-ID": "order-7"})
     assert answer.headers["X-Request-ID"] == "order-7"
     assert eventually(lambda: SEEN) == ["order-7"]
@@ -78,7 +87,7 @@ def test_of_many_tasks_none_is_sent_if_one_is_wrong(
     web: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    monkeypatch.setattr(service, "send", lambda task, arguments: sent.append(task.task))
+    monkeypatch.setattr(Service, "send", lambda _, task, arguments: sent.append(task.task))
     wrong = {**BEAT, "arguments": {"x": 1}}
     answer = web.post("/tasks/bulk", json={"tasks": [BEAT, wrong]})
     assert (answer.status_code, sent) == (422, [])
@@ -96,15 +105,16 @@ def test_an_outage_in_the_middle_names_what_was_sent(
         except StopIteration:
             raise ConnectionError("the broker is away") from None
 
-    monkeypatch.setattr(service, "send", send)
+    monkeypatch.setattr(Service, "send", send)
     answer = web.post("/tasks/bulk", json={"tasks": [BEAT, BEAT]})
     assert (answer.status_code, answer.json()["accepted"]) == (503, ["7"])
 
 
 def test_options_are_those_of_the_project() -> None:
     given = Submission(task="x", priority="low", countdown=1.5)
-    assert service.options(given) == {"priority": queues.Priority.LOW.value, "countdown": 1.5}
-    assert service.options(Submission(task="x")) == {}
+    expected = {"priority": queues.Priority.LOW.value, "countdown": 1.5}
+    assert service.options(given, queues.Priority) == expected
+    assert service.options(Submission(task="x"), queues.Priority) == {}
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from ..runtime.config.environment import Variables, make_folder, read, read_secret
-from ..runtime.config.values import Count
+from ..config.environment import Variables, make_folder, read, read_secret
+from ..config.values import Count
 
 #: Characters of a token that nobody guesses.
 SHORTEST_TOKEN = 32

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
+from celery import Celery
 from celery.utils.log import get_logger
 from kombu import Connection
 
-from ..celery import app
-{% if cookiecutter.__sql %}
-from ..runtime.sql import database
-{% endif %}
 from . import problems
 from .problems import away
 
 logger = get_logger(__name__)
+
+#: Reaches a server, or raises one of `problems.OUTAGES`.
+Check = Callable[[], object]
 
 #: Seconds to wait for the answers of workers.
 PATIENCE = 0.8
@@ -28,55 +28,39 @@ FRESH = 5
 
 
 @contextmanager
-def broker() -> Iterator[Connection]:
+def broker(app: Celery) -> Iterator[Connection]:
     """Yield a connection that is there; kombu would try for ever to make one of its own accord."""
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=0)
         yield connection
 
 
-def inspect(connection: Connection, *workers: str) -> Any:
+def inspect(app: Celery, connection: Connection, *workers: str) -> Any:
     """Return what asks workers, by default all of them."""
     return app.control.inspect(workers or None, timeout=PATIENCE, connection=connection)
 
 
-def check_broker() -> None:
+def check_broker(app: Celery) -> None:
     """Reach the broker."""
-    with broker():
+    with broker(app):
         pass
-{% if cookiecutter.__results %}
 
 
-def check_results() -> None:
-    """Read from the store of results."""
-    app.backend.get_task_meta("health", cache=False)
-{% endif %}
-
-
-#: What a web process cannot work without.
-CHECKS: dict[str, Callable[[], None]] = {
-    "broker": check_broker,
-{% if cookiecutter.__sql %}
-    "database": database.check,
-{% endif %}
-{% if cookiecutter.__results %}
-    "results": check_results,
-{% endif %}
-}
-
-
-def ready() -> None:
+def ready(checks: Mapping[str, Check]) -> None:
     """Make sure that this process can serve requests.
+
+    Args:
+        checks: What it cannot work without: the name of each server, and what reaches it.
 
     Raises:
         Problem: A server is away.
     """
-    missing = [name for name, check in CHECKS.items() if not answers(check)]
+    missing = [name for name, check in checks.items() if not answers(check)]
     if missing:
         raise away(f"no answer from: {', '.join(missing)}")
 
 
-def answers(check: Callable[[], None]) -> bool:
+def answers(check: Check) -> bool:
     """Whether a server answers."""
     try:
         check()
@@ -94,7 +78,7 @@ class Workers:
         self._asked = float("-inf")
         self._answer = False
 
-    def check(self) -> None:
+    def check(self, app: Celery) -> None:
         """Make sure that tasks are run.
 
         Raises:
@@ -102,14 +86,14 @@ class Workers:
         """
         with self._lock:
             if time.monotonic() - self._asked > FRESH:
-                self._answer = self.ask()
+                self._answer = self.ask(app)
                 self._asked = time.monotonic()
             if not self._answer:
                 raise away("no worker answers")
 
-    def ask(self) -> bool:
+    def ask(self, app: Celery) -> bool:
         """Wait for the first worker that answers."""
-        with broker() as connection:
+        with broker(app) as connection:
             answers = app.control.ping(timeout=PATIENCE, limit=1, connection=connection)
         return bool(answers)
 

@@ -9,9 +9,8 @@ from typing import TypeVar
 from fastapi import Response
 from pydantic import BaseModel
 
-from . import problems, threads
-from .bodies import to_json
-from .problems import Problem
+from ..web import answers, problems, threads
+from ..web.problems import Problem
 
 T = TypeVar("T")
 
@@ -38,19 +37,18 @@ async def call(function: Callable[..., T], *args: object, deadline: float = 0) -
         raise problems.of_error(error) from error
 
 
-def answer(
+def respond(
     body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return an answer."""
-    return Response(to_json(body), status, headers, media_type="application/json")
+    """Return the response to a request that succeeded."""
+    return response(answers.of_body(body, status, headers))
 
 
 def refuse(problem: Problem) -> Response:
-    """Return an answer that is an error."""
-    body = problem.body
-    return Response(
-        body.model_dump_json(exclude_none=True),
-        body.status,
-        problem.headers,
-        media_type=problems.MEDIA_TYPE,
-    )
+    """Return a response that is an error."""
+    return response(answers.of_problem(problem))
+
+
+def response(answer: answers.Answer) -> Response:
+    """Return an answer as FastAPI has it."""
+    return Response(answer.text, answer.status, answer.headers, media_type=answer.media_type)

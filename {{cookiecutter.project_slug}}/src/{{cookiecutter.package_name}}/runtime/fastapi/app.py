@@ -1,33 +1,47 @@
-"""The web app, which uvicorn serves: see the Procfile."""
+"""The assembly of an app: routes, answers to errors, and what every request passes."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI, Request, Response
+from collections.abc import Iterable
+
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from ..celery import app
-from . import problems
-from .answers import refuse
+from ..web import problems
+from ..web.problems import Problem
+from ..web.service import Service
+from ..web.settings import settings
+from . import admin, health, tasks
 from .middleware import BodyLimit, Correlation
-from .problems import Problem
-from .routes import admin, health, {{ "results, " if cookiecutter.__results }}tasks
-from .settings import settings
-
-TITLE = {{ cookiecutter.__project_name }}
+from .responses import refuse
 
 
-def create_app() -> FastAPI:
-    """Return the app, whose documentation is at `/docs`.
+def create_api(
+    service: Service, *, title: str, version: str = "0.1.0", routes: Iterable[APIRouter] = ()
+) -> FastAPI:
+    """Return an app, whose documentation is at `/docs`.
+
+    Args:
+        service: Sends the tasks.
+        title: The title of the documentation.
+        version: The version of the API.
+        routes: Routes beside those that every app has.
 
     Raises:
         ConfigurationError: A setting is wrong or missing.
     """
     limit = settings().web_max_body_bytes
     settings().token()  # development makes one up
-    app.loader.import_default_modules()  # the tasks that it sends
-    api = FastAPI(title=TITLE, version="0.1.0")
-    for router in (tasks.router, {{ "results.router, " if cookiecutter.__results }}admin.router, health.router):
+    service.app.set_default()  # what asks for the current app may do so in any thread
+    service.app.loader.import_default_modules()  # the tasks that it sends
+    api = FastAPI(title=title, version=version)
+    for router in (
+        tasks.routes(service),
+        *routes,
+        admin.routes(service),
+        health.routes(service),
+    ):
         api.include_router(router)
     api.add_exception_handler(Problem, on_error)
     api.add_exception_handler(RequestValidationError, on_invalid)
@@ -51,6 +65,6 @@ async def on_invalid(_: Request, error: Exception) -> Response:
 
 
 async def on_http_error(_: Request, error: Exception) -> Response:
-    """Answer what is no route, no method, or no JSON."""
+    """Answer an unknown route, a wrong method, or a body that is not JSON."""
     assert isinstance(error, HTTPException)  # noqa: S101
     return refuse(Problem(error.status_code, error.detail, error.headers))

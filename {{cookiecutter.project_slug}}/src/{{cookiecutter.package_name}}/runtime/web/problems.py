@@ -11,11 +11,8 @@ from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel
 
-from ..runtime.letters import letter_store
-from ..runtime.letters.dead_letters import DeadLetterError
-{% if cookiecutter.__results %}
-from ..runtime.tasks.followed import NotCancelledError, UnknownTaskError
-{% endif %}
+from ..letters import letter_store
+from ..letters.dead_letters import DeadLetterError
 
 logger = get_logger(__name__)
 
@@ -71,10 +68,6 @@ class Problem(Exception):  # noqa: N818
 STATUS: dict[type[Exception], HTTPStatus] = {
     DeadLetterError: HTTPStatus.CONFLICT,
     RecursionError: HTTPStatus.BAD_REQUEST,  # of JSON that is nested too deeply
-{% if cookiecutter.__results %}
-    NotCancelledError: HTTPStatus.CONFLICT,
-    UnknownTaskError: HTTPStatus.NOT_FOUND,
-{% endif %}
 }
 
 #: A broker or a store that is away.

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..runtime import context
-from .answers import refuse
-from .problems import Problem
-
-#: Names a request in logs, here and in all tasks that it sends; a proxy may give it.
-HEADER = "X-Request-ID"
+from .. import context
+from ..web.correlation import HEADER, request_id
+from ..web.problems import Problem
+from .responses import refuse
 
 
 class Correlation:
@@ -27,15 +23,14 @@ class Correlation:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER)
-        request_id = given if given and context.is_valid(given) else str(uuid4())
+        correlation_id = request_id(Headers(scope=scope).get(HEADER))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                MutableHeaders(scope=message)[HEADER] = correlation_id
             await send(message)
 
-        with context.bind(correlation_id=request_id):
+        with context.bind(correlation_id=correlation_id):
             await self.app(scope, receive, send_with_id)
 
 

@@ -12,6 +12,7 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import TypeVar
 
+from . import problems
 from .problems import Problem, away
 from .settings import settings
 
@@ -31,6 +32,24 @@ def pool() -> ThreadPoolExecutor:
 def start(function: Callable[..., T], *args: object) -> Future[T]:
     """Start a call, in the context of the request."""
     return pool().submit(partial(copy_context().run, function, *args))
+
+
+def call(function: Callable[..., T], *args: object, deadline: float = 0) -> T:
+    """Call what waits for a server, from a thread that may wait too.
+
+    Args:
+        function: What to call.
+        args: Its arguments.
+        deadline: Seconds until it is given up, if not `DEADLINE`.
+
+    Raises:
+        Problem: It took too long, or it could not be done.
+    """
+    started = start(function, *args)
+    try:
+        return started.result(deadline or DEADLINE)
+    except Exception as error:
+        raise (problems.of_error(error) if started.done() else late(started)) from error
 
 
 def late(call: Future[T]) -> Problem:

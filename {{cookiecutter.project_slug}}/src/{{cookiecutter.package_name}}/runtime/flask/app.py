@@ -1,46 +1,50 @@
-"""The web app, which gunicorn serves: see the Procfile."""
+"""The assembly of an app: routes, answers to errors, and what every request passes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
-from uuid import uuid4
 
 from flask import Response, request
-from flask_openapi import Info, OpenAPI, SecurityScheme
+from flask_openapi import APIBlueprint, Info, OpenAPI, SecurityScheme
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from ..celery import app
-from ..runtime import context
-from . import problems
-from .answers import refuse
-from .problems import Problem
-from .routes import admin, health, {{ "results, " if cookiecutter.__results }}tasks
-from .settings import settings
-
-TITLE = {{ cookiecutter.__project_name }}
-
-#: Names a request in logs, here and in all tasks that it sends; a proxy may give it.
-HEADER = "X-Request-ID"
+from .. import context
+from ..web import problems
+from ..web.correlation import HEADER, request_id
+from ..web.problems import Problem
+from ..web.service import Service
+from ..web.settings import settings
+from . import admin, health, tasks
+from .responses import refuse
 
 #: Of a body that is too large, so many times the limit is read, in pieces of so many bytes.
 PATIENCE = 10
 CHUNK = 65_536
 
 
-def create_app() -> OpenAPI:
-    """Return the app, whose documentation is `/openapi.json`.
+def create_api(
+    service: Service, *, title: str, version: str = "0.1.0", routes: Iterable[APIBlueprint] = ()
+) -> OpenAPI:
+    """Return an app, whose documentation is `/openapi.json`.
+
+    Args:
+        service: Sends the tasks.
+        title: The title of the documentation.
+        version: The version of the API.
+        routes: Routes beside those that every app has.
 
     Raises:
         ConfigurationError: A setting is wrong or missing.
     """
     limit = settings().web_max_body_bytes
     settings().token()  # development makes one up
-    app.loader.import_default_modules()  # the tasks that it sends
+    service.app.set_default()  # what asks for the current app may do so in any thread
+    service.app.loader.import_default_modules()  # the tasks that it sends
     api = OpenAPI(
         __name__,
-        info=Info(title=TITLE, version="0.1.0"),
+        info=Info(title=title, version=version),
         security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")},
         validation_error_callback=on_invalid,
         validation_error_model=problems.ProblemBody,
@@ -48,8 +52,13 @@ def create_app() -> OpenAPI:
         static_folder=None,
     )
     api.config["MAX_CONTENT_LENGTH"] = limit
-    for routes in (tasks, {{ "results, " if cookiecutter.__results }}admin, health):
-        api.register_api(routes.api)
+    for blueprint in (
+        tasks.routes(service),
+        *routes,
+        admin.routes(service),
+        health.routes(service),
+    ):
+        api.register_api(blueprint)
     api.before_request(check_length)
     api.register_error_handler(HTTPException, on_http_error)
     api.register_error_handler(Exception, on_error)
@@ -90,7 +99,7 @@ def on_invalid(error: ValidationError) -> Response:
 
 
 def on_http_error(error: HTTPException) -> Response:
-    """Answer what is no route, no method, or too large."""
+    """Answer an unknown route, a wrong method, or a body that is too large."""
     headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     return refuse(Problem(error.code or 500, error.description or error.name, headers))
 
@@ -105,11 +114,10 @@ class Correlation:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         """Handle a request."""
-        given = environ.get("HTTP_X_REQUEST_ID")
-        request_id = given if context.is_valid(given) else str(uuid4())
+        correlation_id = request_id(environ.get("HTTP_X_REQUEST_ID"))
 
         def start_with_id(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            return start_response(status, [*headers, (HEADER, request_id)], *error)
+            return start_response(status, [*headers, (HEADER, correlation_id)], *error)
 
-        with context.bind(correlation_id=request_id):
+        with context.bind(correlation_id=correlation_id):
             return self.app(environ, start_with_id)

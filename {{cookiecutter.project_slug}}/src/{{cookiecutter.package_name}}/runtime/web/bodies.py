@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
+from types import GenericAlias
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-
-from .catalog import ALLOWED
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 #: An id of a task.
 TaskId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
@@ -29,7 +29,7 @@ class Request(BaseModel):
 class Submission(Request):
     """A task to send: one of `GET /tasks`, with its arguments."""
 
-    task: str = Field(json_schema_extra={"enum": list(ALLOWED)})
+    task: str
     arguments: dict[str, Any] = Field(default={}, examples=[{}])
     #: Inside its queue; without it, that of the task's route. A client cannot overtake others.
     priority: Literal["low", "normal"] | None = None
@@ -41,6 +41,22 @@ class Submissions(Request):
     """Tasks to send. None is sent unless all are valid."""
 
     tasks: list[Submission] = Field(min_length=1, max_length=MOST_TASKS)
+
+
+def submissions(names: Iterable[str]) -> tuple[type[Submission], type[Submissions]]:
+    """Return the two bodies as the documentation of an API shows them: with the tasks it allows.
+
+    Args:
+        names: The names of these tasks.
+    """
+    task = (str, Field(json_schema_extra={"enum": list(names)}))
+    one = create_model("Submission", __base__=Submission, __doc__=Submission.__doc__, task=task)
+    list_of_them: Any = GenericAlias(list, one)
+    tasks = (list_of_them, Field(min_length=1, max_length=MOST_TASKS))
+    many = create_model(
+        "Submissions", __base__=Submissions, __doc__=Submissions.__doc__, tasks=tasks
+    )
+    return one, many
 
 
 class AllowedTask(BaseModel):
@@ -133,7 +149,21 @@ class Registered(BaseModel):
     workers: dict[str, list[str]]
 
 
-class Letter(BaseModel):
+class DeadLetterFilter(BaseModel):
+    """Which dead letters are meant, and which part of them. `*` stands for anything in a text."""
+
+    task: str = Field(default="*", max_length=255)
+    error: str = Field(default="*", max_length=255)
+    queue: str = Field(default="*", max_length=255)
+    reason: str = Field(default="*", max_length=255)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    replayed: bool | None = None
+    limit: int = Field(default=50, ge=1, le=500)
+    offset: int = Field(default=0, ge=0, le=1_000_000)
+
+
+class DeadLetter(BaseModel):
     """A dead letter, as a list shows it."""
 
     id: str
@@ -149,15 +179,15 @@ class Letter(BaseModel):
     replayed_as: str | None
 
 
-class LetterPage(BaseModel):
+class DeadLetterPage(BaseModel):
     """Dead letters, the newest first."""
 
-    letters: list[Letter]
+    letters: list[DeadLetter]
     #: The offset of the next page, if there is one.
     next_offset: int | None
 
 
-class WholeLetter(BaseModel):
+class WholeDeadLetter(BaseModel):
     """All of a dead letter."""
 
     model_config = ConfigDict(extra="allow")
@@ -169,8 +199,3 @@ class WholeLetter(BaseModel):
 def plain(value: object) -> Any:
     """Return a value as JSON can say it: what it cannot, such as a date or NaN, as text."""
     return json.loads(json.dumps(value, default=str), parse_constant=str)
-
-
-def to_json(body: BaseModel) -> str:
-    """Return a body as JSON in ASCII, which also writes what is no valid Unicode."""
-    return json.dumps(body.model_dump(mode="json"))

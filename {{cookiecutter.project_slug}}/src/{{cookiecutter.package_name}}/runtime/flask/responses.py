@@ -1,0 +1,28 @@
+"""How all routes answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Response
+from pydantic import BaseModel
+
+from ..web import answers
+from ..web.problems import Problem
+
+
+def respond(
+    body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the response to a request that succeeded."""
+    return response(answers.of_body(body, status, headers))
+
+
+def refuse(problem: Problem) -> Response:
+    """Return a response that is an error."""
+    return response(answers.of_problem(problem))
+
+
+def response(answer: answers.Answer) -> Response:
+    """Return an answer as Flask has it."""
+    return Response(answer.text, answer.status, answer.headers, content_type=answer.media_type)

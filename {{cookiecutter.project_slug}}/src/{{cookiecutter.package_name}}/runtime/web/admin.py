@@ -1,0 +1,183 @@
+"""What administrators do: look at workers and queues, repair dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from http import HTTPStatus
+from itertools import islice
+from typing import Any
+
+from celery import Celery
+from kombu import Connection
+
+from ..letters import dead_letters
+from ..letters.dead_letters import DeadLetter, Letters
+from ..letters.letter_store import store_of
+from ..letters.raw_letters import collect
+from . import backlog, bodies, servers
+from .bodies import plain
+from .problems import Problem
+from .service import Service
+
+#: Who has replayed a dead letter, in its history.
+WHO = "the admin API"
+
+
+def workers(app: Celery) -> bodies.Workers:
+    """Return the workers that answer."""
+    with servers.broker(app) as connection:
+        stats = servers.inspect(app, connection).stats() or {}
+        # Those that have answered: a question to all would wait for more of them once more.
+        queues = servers.inspect(app, connection, *stats).active_queues() if stats else {}
+    return bodies.Workers(
+        workers=[
+            bodies.Worker(
+                name=name,
+                pool=found["pool"]["implementation"].partition(":")[0].rpartition(".")[2],
+                concurrency=found["pool"].get("max-concurrency") or 1,
+                queues=[queue["name"] for queue in queues.get(name) or []],
+                tasks=sum(found["total"].values()),
+                uptime_seconds=found["uptime"],
+            )
+            for name, found in sorted(stats.items())
+        ]
+    )
+
+
+def queues(app: Celery) -> bodies.Queues:
+    """Return what waits in each queue; what a worker holds until its time has come is not there."""
+    with servers.broker(app) as connection:
+        return bodies.Queues(queues=[queue(connection, name) for name in app.amqp.queues])
+
+
+def queue(connection: Connection, name: str) -> bodies.Queue:
+    """Return what waits in a queue."""
+    messages, oldest = backlog.look(connection, name)
+    return bodies.Queue(name=name, messages=messages, oldest_seconds=oldest)
+
+
+def active(app: Celery) -> bodies.HeldTasks:
+    """Return the tasks that run."""
+    with servers.broker(app) as connection:
+        found = servers.inspect(app, connection).active() or {}
+    return held((worker, None, task) for worker, tasks in found.items() for task in tasks)
+
+
+def scheduled(app: Celery) -> bodies.HeldTasks:
+    """Return the tasks that workers hold until their time has come."""
+    with servers.broker(app) as connection:
+        found = servers.inspect(app, connection).scheduled() or {}
+    return held(
+        (worker, entry["eta"], entry["request"])
+        for worker, tasks in found.items()
+        for entry in tasks
+    )
+
+
+def held(tasks: Iterator[tuple[str, str | None, dict[str, Any]]]) -> bodies.HeldTasks:
+    """Return what workers tell of tasks."""
+    return bodies.HeldTasks(
+        tasks=[
+            bodies.HeldTask(
+                id=task["id"],
+                task=task["name"],
+                worker=worker,
+                args=plain(task["args"]),
+                kwargs=plain(task["kwargs"]),
+                started_at=moment(task["time_start"]),
+                due_at=eta,
+            )
+            for worker, eta, task in tasks
+        ]
+    )
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Return a time of the clock."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+
+
+def registered(app: Celery) -> bodies.Registered:
+    """Return the tasks that each worker knows."""
+    with servers.broker(app) as connection:
+        return bodies.Registered(workers=servers.inspect(app, connection).registered() or {})
+
+
+@contextmanager
+def opened(app: Celery) -> Iterator[Letters]:
+    """Open the dead letters, with those that the broker has set aside."""
+    servers.check_broker(app)
+    store = store_of(app)
+    collect(app, store)
+    with store.open() as letters:
+        yield letters
+
+
+def letters(app: Celery, wanted: bodies.DeadLetterFilter) -> bodies.DeadLetterPage:
+    """Return dead letters, the newest first."""
+    chosen = dead_letters.Filter(**wanted.model_dump(exclude={"limit", "offset"}))
+    end = wanted.offset + wanted.limit
+    with opened(app) as found:
+        matching = (brief(letter) for letter in found if chosen.matches(letter))
+        page = list(islice(matching, wanted.offset, end + 1))
+    more = len(page) > wanted.limit
+    return bodies.DeadLetterPage(letters=page[: wanted.limit], next_offset=end if more else None)
+
+
+def brief(letter: DeadLetter) -> bodies.DeadLetter:
+    """Return what a list shows of a dead letter."""
+    replayed_as = letter.history[-1]["as_id"] if letter.history else None
+    return bodies.DeadLetter(**{**asdict(letter), "replayed_as": replayed_as})
+
+
+def letter(app: Celery, letter_id: str) -> bodies.WholeDeadLetter:
+    """Return all of a dead letter.
+
+    Raises:
+        Problem: There is none with this id.
+    """
+    with opened(app) as found:
+        return bodies.WholeDeadLetter(**plain(asdict(existing(found, letter_id))))
+
+
+def existing(letters: Letters, letter_id: str) -> DeadLetter:
+    """Return a dead letter.
+
+    Raises:
+        Problem: There is none with this id.
+    """
+    letter = letters.get(letter_id)
+    if letter is None:
+        raise unknown()
+    return letter
+
+
+def unknown() -> Problem:
+    """Return what to answer for an id that no dead letter has."""
+    detail = "there is no dead letter with this id: see the list of them"
+    return Problem(HTTPStatus.NOT_FOUND, detail)
+
+
+def replay(service: Service, letter_id: str) -> bodies.Accepted:
+    """Send the task of a dead letter again, once, as a new task.
+
+    Raises:
+        DeadLetterError: It was replayed before, or it cannot be.
+        Problem: There is none with this id.
+    """
+    with opened(service.app) as found:
+        return bodies.Accepted(id=service.replay(found, existing(found, letter_id), WHO))
+
+
+def discard(app: Celery, letter_id: str) -> None:
+    """Delete a dead letter.
+
+    Raises:
+        Problem: There is none with this id.
+    """
+    with opened(app) as found:
+        if not found.discard(letter_id):
+            raise unknown()

@@ -1,0 +1,144 @@
+"""What is known of a task that was sent: its state, progress and result; and how to cancel it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from celery import Task, states
+from pydantic import BaseModel
+
+from ..letters import dead_letters
+from ..letters.dead_letters import DeadLetter, Letters
+from ..tasks import followed
+from ..tasks.followed import NotCancelledError, Report, UnknownTaskError
+from ..tasks.progress import PROGRESS
+from . import servers
+from .bodies import Accepted, plain
+from .problems import Problem
+from .servers import Check
+from .service import Service
+
+
+class Failure(BaseModel):
+    """Why a task failed."""
+
+    error: str
+    message: str
+
+
+class Status(BaseModel):
+    """How a task is."""
+
+    id: str
+    #: `SENT`, `STARTED`, `PROGRESS`, `RETRY`; `SUCCESS`, `FAILURE`, `REVOKED`.
+    state: str
+    #: Whether it has ended.
+    ended: bool
+    #: How far it is, while it says so: `current`, `total`, `percent`, `message`.
+    progress: dict[str, Any] | None
+    #: The error of a task that failed, or that is tried again.
+    failure: Failure | None
+
+
+class Result(BaseModel):
+    """What a task returned."""
+
+    id: str
+    result: Any
+
+
+class FollowedService(Service):
+    """Send tasks that clients can follow by their ids: where every process can read all results."""
+
+    def needed(self) -> dict[str, Check]:
+        """Return what a web process cannot work without."""
+        read = partial(self.app.backend.get_task_meta, "health", cache=False)
+        return {**super().needed(), "results": read}
+
+    def publish(
+        self, task: Task[Any, Any], arguments: dict[str, Any], options: dict[str, Any]
+    ) -> str:
+        """Publish a task that keeps its result, and return its id."""
+        return followed.send(task, arguments, **options)
+
+    def headers(self, accepted: Accepted) -> dict[str, str]:
+        """Return where the status of a task is."""
+        return {"Location": f"/tasks/{accepted.id}"}
+
+    def replay(self, letters: Letters, letter: DeadLetter, by: str) -> str:
+        """Send the task of a dead letter again; whoever followed it can follow it again."""
+        if followed.FOLLOWED_HEADER not in letter.headers:
+            return super().replay(letters, letter, by)
+        task_id = str(uuid4())
+        with followed.noted(self.app, task_id):
+            return dead_letters.replay(self.app, letters, letter.id, by, task_id)
+
+    def status(self, task_id: str) -> Status:
+        """Return how a task is.
+
+        Raises:
+            Problem: No such task was sent.
+        """
+        with explained():
+            return status_of(task_id, followed.look(self.app, task_id))
+
+    def result(self, task_id: str) -> Result:
+        """Return what a task returned.
+
+        Raises:
+            Problem: No such task was sent; there is no result, or none yet.
+        """
+        with explained():
+            report = followed.look(self.app, task_id)
+        if report.state != states.SUCCESS:
+            more = "it will have none" if report.state in states.READY_STATES else "ask again later"
+            raise Problem(
+                HTTPStatus.CONFLICT,
+                f"the task has no result, its state is {report.state}: {more}",
+            )
+        return Result(id=task_id, result=plain(report.info))
+
+    def cancel(self, task_id: str) -> Status:
+        """Let a task that waits never start, or end one that runs.
+
+        Raises:
+            Problem: No such task was sent; it has ended, or its pool cannot end it.
+        """
+        with explained():
+            if followed.look(self.app, task_id).state in followed.WAITING:
+                followed.cancel(self.app, task_id)
+            else:
+                with servers.broker(self.app) as connection:
+                    followed.cancel(self.app, task_id, connection)
+        return self.status(task_id)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Answer what is known of a task in this block as a problem, where it is an error."""
+    try:
+        yield
+    except UnknownTaskError as error:
+        raise Problem(HTTPStatus.NOT_FOUND, str(error)) from error
+    except NotCancelledError as error:
+        raise Problem(HTTPStatus.CONFLICT, str(error)) from error
+
+
+def status_of(task_id: str, report: Report) -> Status:
+    """Return a report as clients see it."""
+    state, info = report
+    failure = None
+    if isinstance(info, Exception) and state != states.REVOKED:
+        failure = Failure(error=type(info).__name__, message=str(info))
+    return Status(
+        id=task_id,
+        state=state,
+        ended=state in states.READY_STATES,
+        progress=plain(info) if state == PROGRESS and isinstance(info, dict) else None,
+        failure=failure,
+    )

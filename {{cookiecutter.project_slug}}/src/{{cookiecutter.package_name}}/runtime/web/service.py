@@ -1,0 +1,143 @@
+"""What clients do with tasks, whatever the framework: send them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from functools import partial
+from typing import Any
+
+from celery import Celery, Task
+
+from ..letters import dead_letters
+from ..letters.dead_letters import DeadLetter, Letters
+from . import bodies, problems, servers
+from .bodies import Submission
+from .catalogue import Catalogue
+from .servers import Check
+
+
+class Service:
+    """Send tasks, and forget them: where no process can ask for the result of another one.
+
+    Args:
+        app: The app that sends them.
+        catalogue: What may be sent.
+        priorities: The project's priorities; clients may name `LOW` and `NORMAL`.
+        checks: What a web process cannot work without, beside the broker: see `servers.ready`.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        catalogue: Catalogue,
+        priorities: type[IntEnum],
+        checks: Mapping[str, Check] | None = None,
+    ) -> None:
+        self.app = app
+        self.catalogue = catalogue
+        self.priorities = priorities
+        self.checks = dict(checks or {})
+
+    def needed(self) -> dict[str, Check]:
+        """Return what a web process cannot work without: see `servers.ready`."""
+        return {"broker": partial(servers.check_broker, self.app), **self.checks}
+
+    def ready(self) -> None:
+        """Make sure that all of this answers.
+
+        Raises:
+            Problem: Something does not.
+        """
+        servers.ready(self.needed())
+
+    def allowed(self) -> bodies.AllowedTasks:
+        """Return the tasks that clients may send."""
+        return bodies.AllowedTasks(
+            tasks=[
+                bodies.AllowedTask(
+                    task=name,
+                    description=described(self.app.tasks[name]),
+                    arguments=model.model_json_schema(),
+                )
+                for name, model in self.catalogue.items()
+            ]
+        )
+
+    def submit(self, submission: Submission) -> bodies.Accepted:
+        """Send a task.
+
+        Raises:
+            Problem: It is not allowed, or its arguments are not valid.
+        """
+        arguments = self.catalogue.checked(submission.task, submission.arguments)
+        return bodies.Accepted(id=self.send(submission, arguments))
+
+    def submit_all(self, submissions: bodies.Submissions) -> bodies.AcceptedTasks:
+        """Send tasks, or none if one of them is not valid.
+
+        Raises:
+            Problem: One is not; or the broker went away, and the answer names those that were sent.
+        """
+        tasks = submissions.tasks
+        valid = [
+            self.catalogue.checked(task.task, task.arguments, f"tasks.{number}.arguments")
+            for number, task in enumerate(tasks)
+        ]
+        sent: list[str] = []
+        try:
+            for task, arguments in zip(tasks, valid, strict=True):
+                sent.append(self.send(task, arguments))
+        except Exception as error:
+            problem = problems.of_error(error)
+            problem.body.accepted = sent
+            raise problem from error
+        return bodies.AcceptedTasks(tasks=[bodies.Accepted(id=task_id) for task_id in sent])
+
+    def send(self, submission: Submission, arguments: dict[str, Any]) -> str:
+        """Send a task whose arguments are valid, and return its id."""
+        return self.publish(
+            self.app.tasks[submission.task], arguments, options(submission, self.priorities)
+        )
+
+    def publish(
+        self, task: Task[Any, Any], arguments: dict[str, Any], options: dict[str, Any]
+    ) -> str:
+        """Publish a task, and return its id.
+
+        Args:
+            task: The task.
+            arguments: Its arguments.
+            options: Those of `apply_async`.
+        """
+        return str(task.apply_async(kwargs=arguments, ignore_result=True, **options).id)
+
+    def headers(self, accepted: bodies.Accepted) -> dict[str, str]:
+        """Return what the headers of an answer tell of a task that was sent."""
+        return {}
+
+    def replay(self, letters: Letters, letter: DeadLetter, by: str) -> str:
+        """Send the task of a dead letter again, as a new task, and return its id.
+
+        Args:
+            letters: The store that holds it.
+            letter: The dead letter.
+            by: Who wants that.
+
+        Raises:
+            DeadLetterError: It was replayed before, or it cannot be.
+        """
+        return dead_letters.replay(self.app, letters, letter.id, by)
+
+
+def described(task: Task[Any, Any]) -> str:
+    """Return the first line of what a task says about itself."""
+    return (task.__doc__ or "").strip().partition("\n")[0]
+
+
+def options(submission: Submission, priorities: type[IntEnum]) -> dict[str, Any]:
+    """Return how a task is to be sent."""
+    given = submission.model_dump(include={"priority", "countdown"}, exclude_none=True)
+    if "priority" in given:
+        given["priority"] = priorities[given["priority"].upper()].value
+    return given

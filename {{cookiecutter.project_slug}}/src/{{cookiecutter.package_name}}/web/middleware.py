@@ -1,1 +1,0 @@
-{% include "frameworks/fastapi/middleware.py" %}

@@ -1,1 +1,0 @@
-{% include "frameworks/" ~ cookiecutter.framework ~ "/health.py" ignore missing %}

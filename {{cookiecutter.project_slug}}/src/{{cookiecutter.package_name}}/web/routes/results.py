@@ -1,1 +1,0 @@
-{% include "frameworks/" ~ cookiecutter.framework ~ "/results.py" ignore missing %}
