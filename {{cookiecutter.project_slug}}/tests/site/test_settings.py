@@ -97,6 +97,7 @@ def test_both_applications_answer() -> None:
         ("SECRET_KEY", "", "SECRET_KEY must be a random text"),
         ("SECRET_KEY", "short", "50 characters or more"),
         ("APP_API_TOKEN", "", "APP_API_TOKEN must be a random text"),
+        ("APP_ADMIN_TOKEN", "short", "APP_ADMIN_TOKEN has 5 characters and needs 32"),
         ("DATABASE_URL", "", "DATABASE_URL is not set"),
         ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS is not set"),
         ("SECURE_HSTS_SECONDS", "soon", "SECURE_HSTS_SECONDS='soon' is wrong: use a whole number"),
@@ -123,6 +124,14 @@ def test_a_secret_can_come_from_a_file(production: pytest.MonkeyPatch, tmp_path:
     production.setenv("SECRET_KEY_FILE", "/no/such/file")
     with pytest.raises(config.ConfigurationError, match="cannot be read"):
         environment.load()
+
+
+def test_a_server_without_a_token_of_administrators_has_none(
+    production: pytest.MonkeyPatch,
+) -> None:
+    assert environment.load().admin_token == ""
+    production.setenv("APP_ADMIN_TOKEN", SECRET)
+    assert environment.load().admin_token == SECRET
 
 
 def test_words_stand_between_commas(production: pytest.MonkeyPatch) -> None:

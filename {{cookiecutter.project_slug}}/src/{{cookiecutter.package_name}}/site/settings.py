@@ -135,7 +135,9 @@ LOGGING = {
     "loggers": {"django": {"handlers": []}},
 }
 
+# Of the API: clients send tasks, administrators look at workers and repair dead letters.
 API_TOKEN = env.app_api_token
+ADMIN_TOKEN = env.admin_token
 
 # Celery's settings where Django packages look for them: the app's own values, no second copy. One
 # that is written in this file has no effect on Celery: `manage.py check` finds it.

@@ -19,6 +19,9 @@ from ..config.values import Count
 #: Used until another one is given, and refused in production.
 INSECURE = "insecure-and-only-for-a-developers-machine"
 
+#: Characters that the token of administrators has at least.
+TOKEN_LENGTH = 32
+
 #: Characters that a secret has at least, as `manage.py check --deploy` demands.
 SECRET_LENGTH = 50
 
@@ -28,8 +31,10 @@ class Environment(Variables):
 
     app_env: str = "development"
     secret_key: str = Field(default=INSECURE, repr=False)
-    # Token of the API: Authorization: Bearer ...
+    # Tokens, sent as `Authorization: Bearer ...`: of clients, who send tasks, and of
+    # administrators, whose part of the API is closed on a server that was given none.
     app_api_token: str = Field(default=INSECURE, repr=False)
+    app_admin_token: str = Field(default=INSECURE, repr=False)
     database_url: str = Field(default="sqlite:///.celery/db.sqlite3", repr=False)
     # Seconds for which a web process keeps a connection to a database server.
     conn_max_age: Count = 60
@@ -73,6 +78,11 @@ class Environment(Variables):
         return origins
 
     @property
+    def admin_token(self) -> str:
+        """Return the token of administrators; none if a server was given none."""
+        return "" if self.is_server and self.app_admin_token == INSECURE else self.app_admin_token
+
+    @property
     def is_server(self) -> bool:
         """Whether this is a server, which has no insecure defaults."""
         return self.app_env in {"staging", "production"}
@@ -88,6 +98,12 @@ class Environment(Variables):
                         f"{name.upper()} must be a random text of {SECRET_LENGTH} characters or"
                         " more: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
                     )
+            token = self.app_admin_token
+            if token != INSECURE and len(token) < TOKEN_LENGTH:
+                raise ValueError(
+                    f"APP_ADMIN_TOKEN has {len(token)} characters and needs {TOKEN_LENGTH}: use the"
+                    ' output of `python -c "import secrets; print(secrets.token_urlsafe(32))"`'
+                )
             for name in ("database_url", "allowed_hosts"):
                 if name not in self.model_fields_set:
                     raise ValueError(f"{name.upper()} is not set")

@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from celery import Task
 from django.db import models, transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from .task import JOB_HEADER, DjangoTask
+from .. import context
+from .task import JOB_HEADER, send
 
 
 class JobManager(models.Manager["Job"]):
     """All jobs."""
 
-    def submit(self, name: str, task: DjangoTask[Any, Any], kwargs: dict[str, Any]) -> Job:
+    def submit(
+        self, name: str, task: Task[Any, Any], kwargs: dict[str, Any], **options: Any
+    ) -> Job:
         """Make a job, whose task is sent when the transaction is committed.
 
         Args:
             name: What the caller calls it.
             task: The task.
             kwargs: Its arguments.
+            options: Those of `apply_async`.
 
         Raises:
             OperationalError: The broker cannot be reached. The job is cancelled then, so that its
                 task does not start even if the broker has the message.
         """
         job = self.model(name=name)
+        options = {"ignore_result": False, **options, "task_id": str(job.pk)}
+        options["headers"] = {**(options.get("headers") or {}), JOB_HEADER: str(job.pk)}
+        bound = context.current()
         try:
             with transaction.atomic():
                 job.save(force_insert=True)
-                task.apply_async_on_commit(
-                    kwargs=kwargs,
-                    task_id=str(job.pk),
-                    headers={JOB_HEADER: str(job.pk)},
-                    ignore_result=False,
+                transaction.on_commit(
+                    partial(send, bound, task.apply_async, kwargs=kwargs, **options)
                 )
         except OperationalError:
             job.cancel()
@@ -65,3 +71,8 @@ class Job(models.Model):
         """Note that the task must not start, not even again after the loss of its worker."""
         type(self).objects.filter(pk=self.pk, cancelled_at=None).update(cancelled_at=timezone.now())
         self.refresh_from_db()
+
+    def resume(self) -> None:
+        """Take the cancellation back: the task runs, and cannot be ended."""
+        self.cancelled_at = None
+        self.save(update_fields=["cancelled_at"])

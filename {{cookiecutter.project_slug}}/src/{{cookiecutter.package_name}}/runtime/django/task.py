@@ -9,11 +9,12 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 from uuid import uuid4
 
-from celery import Task
+from celery import Task, states
 from celery.exceptions import Ignore
 from django.db import InterfaceError, OperationalError, transaction
 
@@ -73,15 +74,33 @@ class DjangoTask(Task[P, R]):
         Raises:
             Ignore: It was cancelled.
         """
-        request = self.request
-        job_id = (request.headers or {}).get(JOB_HEADER)
-        if job_id is None:
-            return
-        from .models import Job
+        check(self)
 
-        if Job.objects.filter(pk=job_id, cancelled_at__isnull=False).exists():
-            self.backend.mark_as_revoked(str(request.id), "cancelled", request=request)
-            raise Ignore("cancelled")
+
+def check(task: Task[Any, Any]) -> None:
+    """Stop a task whose job was cancelled; the first time, note that it starts.
+
+    Whoever cancels a job marks its row, and then looks whether the task has started. So at least
+    one of the two sees the other.
+
+    Raises:
+        Ignore: It was cancelled.
+    """
+    request: Any = task.request
+    if JOB_HEADER not in (request.headers or {}):
+        return
+    from .models import Job
+
+    if not getattr(request, "has_started", False):
+        request.has_started = True
+        meta = {"hostname": request.hostname, "pid": os.getpid()}
+        if not request.ignore_result:
+            task.backend.store_result(request.id, meta, states.STARTED, request=request)
+    # The replay of a dead letter is a job of its own, and works for the first one too.
+    jobs = [request.headers[JOB_HEADER], request.id]
+    if Job.objects.filter(pk__in=jobs, cancelled_at__isnull=False).exists():
+        task.backend.mark_as_revoked(request.id, "cancelled", request=request)
+        raise Ignore("cancelled")
 
 
 def send(bound: context.Context, apply_async: Any, *args: Any, **options: Any) -> None:
