@@ -444,7 +444,7 @@ def jinja_density(project: Path) -> tuple[list[tuple[float, str]], int, int]:
 
 
 #: Packages that only a framework brings.
-WEB = {"web", "site", "jobs"}
+WEB = {"web", "site", "django"}
 
 
 @pytest.mark.parametrize("framework", options()["framework"])

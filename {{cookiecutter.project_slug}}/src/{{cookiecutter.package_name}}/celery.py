@@ -2,9 +2,13 @@
 
 {% if cookiecutter.__django %}
 import os
+
 {% endif %}
 from . import config, queues
 from .runtime.app import App, create
+{% if cookiecutter.__django %}
+from .runtime.django.part import Django
+{% endif %}
 {% if cookiecutter.__store %}
 from .runtime.redis.state import RedisState
 {% endif %}
@@ -14,7 +18,7 @@ from .runtime.sql.part import Database
 {% if cookiecutter.__followed %}
 from .runtime.tasks.followed import Followed
 {% endif %}
-{% if cookiecutter.beat not in ("none", "database") %}
+{% if cookiecutter.beat != "none" %}
 from .schedule import SCHEDULE
 {% endif %}
 {% if cookiecutter.__django %}
@@ -44,7 +48,7 @@ def create_app(settings: config.Base | None = None) -> App:
         queues=queues.QUEUES,
         routes=queues.ROUTES,
         tasks=[f"{__package__}.tasks"],
-{% if cookiecutter.beat not in ("none", "database") %}
+{% if cookiecutter.beat != "none" %}
         schedule=SCHEDULE,
 {% endif %}
         parts=[{{ [cookiecutter.__sql and "Database()", cookiecutter.__store and "RedisState()", cookiecutter.__followed and "Followed()", cookiecutter.__django and "Django()"] | select | join(", ") }}],

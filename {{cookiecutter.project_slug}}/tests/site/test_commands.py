@@ -23,7 +23,7 @@ def refuse(reason: str) -> None:
 
 def command() -> BaseCommand:
     """Return what `manage.py dead_letters` runs."""
-    return load_command_class(f"{app.main}.site", "dead_letters")
+    return load_command_class(f"{app.main}.runtime.django", "dead_letters")
 
 
 def test_a_dead_letter_is_listed_and_replayed(

@@ -10,7 +10,7 @@ from django_celery_results.models import TaskResult
 
 from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.jobs import results
+from {{ cookiecutter.package_name }}.runtime.django import results
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

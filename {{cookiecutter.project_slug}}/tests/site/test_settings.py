@@ -16,11 +16,10 @@ from django.test import AsyncRequestFactory, RequestFactory, override_settings
 
 from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.limits import BUDGET
-from {{ cookiecutter.package_name }}.site import (
-    asgi,
+from {{ cookiecutter.package_name }}.runtime.django import (
     environment,
-    wsgi,
 )
+from {{ cookiecutter.package_name }}.site import asgi, wsgi
 
 SECRET = "a-secret-of-a-production-server-" + "0123456789abcdefghij"
 
@@ -99,6 +98,7 @@ def test_both_applications_answer() -> None:
         ("SECRET_KEY", "", "SECRET_KEY must be a random text"),
         ("SECRET_KEY", "short", "50 characters or more"),
         ("APP_API_TOKEN", "", "APP_API_TOKEN must be a random text"),
+        ("APP_ADMIN_TOKEN", "short", "APP_ADMIN_TOKEN has 5 characters and needs 32"),
         ("DATABASE_URL", "", "DATABASE_URL is not set"),
         ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS is not set"),
         ("SECURE_HSTS_SECONDS", "soon", "SECURE_HSTS_SECONDS='soon' is wrong: use a whole number"),
@@ -127,6 +127,14 @@ def test_a_secret_can_come_from_a_file(production: pytest.MonkeyPatch, tmp_path:
         environment.load()
 
 
+def test_a_server_without_a_token_of_administrators_has_none(
+    production: pytest.MonkeyPatch,
+) -> None:
+    assert environment.load().admin_token == ""
+    production.setenv("APP_ADMIN_TOKEN", SECRET)
+    assert environment.load().admin_token == SECRET
+
+
 def test_words_stand_between_commas(production: pytest.MonkeyPatch) -> None:
     assert environment.load().allowed_hosts == ("www.example.com", "example.com")
 
@@ -147,14 +155,14 @@ def test_no_migration_is_missing() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "hint"),
     [
-        ("CELERY_TASK_TIME_LIMIT", 60, "Set the variable CELERY_TASK_TIME_LIMIT"),
-        ("CELERY_BEAT_SCHEDULE", {}, "schedule.py"),
-        ("CELERYBEAT_SCHEDULE", {}, "schedule.py"),
+        ("CELERY_TASK_TIME_LIMIT", 60, "the variable CELERY_TASK_TIME_LIMIT"),
+        ("CELERY_BEAT_SCHEDULE", {"mine": {}}, "schedule.py"),
+        ("CELERYBEAT_SCHEDULE", {"mine": {}}, "schedule.py"),
         ("CELERY_TASK_ROUTES", {}, "queues.py"),
-        ("CELERY_TASK_ALWAYS_EAGER", True, "Add the field task_always_eager"),
-        ("CELERYD_CONCURRENCY", 4, "Add the field worker_concurrency"),
-        ("CELERY_ACKS_LATE", False, "change the field task_acks_late"),
-        ("BROKER_URL", "redis://host/0", "Set the variable CELERY_BROKER_URL"),
+        ("CELERY_TASK_ALWAYS_EAGER", True, "Set the field task_always_eager"),
+        ("CELERYD_CONCURRENCY", 4, "Set the field worker_concurrency"),
+        ("CELERY_ACKS_LATE", False, "Set the field task_acks_late"),
+        ("BROKER_URL", "redis://host/0", "the variable CELERY_BROKER_URL"),
     ],
 )
 def test_a_setting_of_celery_in_those_of_django_is_an_error(

@@ -14,11 +14,11 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from {{ cookiecutter.package_name }} import schedule as code
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.jobs import scheduler
 from {{ cookiecutter.package_name }}.queues import QueueName
 from {{ cookiecutter.package_name }}.runtime.beat.entries import (
     entry,
 )
+from {{ cookiecutter.package_name }}.runtime.django import scheduler
 
 pytestmark = pytest.mark.django_db
 
@@ -63,8 +63,7 @@ def test_a_row_follows_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
         )
     }
     gone = set(code.SCHEDULE) - set(changed)
-    command = f"{app.main}.site.management.commands.setup_schedules"
-    monkeypatch.setattr(f"{command}.SCHEDULE", changed)
+    monkeypatch.setitem(app.conf, "beat_schedule", changed)
     assert setup() == {"heartbeat": "updated"} | dict.fromkeys(gone, "deleted")
     (row,) = PeriodicTask.objects.all()
     assert (row.queue, row.interval, row.enabled) == ("bulk", None, False)

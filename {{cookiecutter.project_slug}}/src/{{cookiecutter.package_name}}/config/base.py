@@ -53,7 +53,7 @@ class Base(Broker):
     result_chord_retry_interval: Seconds = 1
 {% elif cookiecutter.__django and cookiecutter.result_backend == "database" %}
     # Rows of django-celery-results, in the database of Django.
-    result_backend: str = f"{PACKAGE}.jobs.results.DatabaseBackend"
+    result_backend: str = f"{PACKAGE}.runtime.django.results.DatabaseBackend"
     # Arguments may be personal data, and a message has them already.
     result_extended: bool = False
 {% endif %}

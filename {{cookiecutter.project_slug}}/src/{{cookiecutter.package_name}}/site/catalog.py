@@ -1,37 +1,29 @@
-"""What may be started from outside, and with which arguments. Nothing else may."""
+"""Which tasks clients may send, and with what: the one table that decides it.
+
+A task that is not here cannot be sent, whatever its name.
+"""
 
 from __future__ import annotations
 
 {% if cookiecutter.__gallery %}
 from datetime import date
+
 {% endif %}
-from typing import NamedTuple
-
-from pydantic import BaseModel, ConfigDict{{ ", Field, PositiveInt" if cookiecutter.__examples }}
-
 {% if cookiecutter.__examples %}
+from pydantic import Field, PositiveInt
+
 from ..mailings import tasks as mailings
 {% endif %}
-from ..runtime.tasks.base import BaseTask
+from ..runtime.web.catalogue import {{ "Arguments, " if cookiecutter.__examples }}Catalogue, NoArguments
 {% if cookiecutter.__gallery %}
 from ..shop import tasks as shop
 {% endif %}
 from ..tasks import heartbeat{{ ", reports" if cookiecutter.__examples }}
-
-
-class Arguments(BaseModel):
-    """Arguments from outside: what is not named here is refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class Nothing(Arguments):
-    """No arguments."""
-
-
 {% if cookiecutter.__examples %}
+
+
 class Totals(Arguments):
-    """Those of `reports.totals`."""
+    """What `reports.totals` adds up."""
 
     source: str = Field(max_length=200)
     group_by: str = Field(max_length=100)
@@ -39,34 +31,42 @@ class Totals(Arguments):
 
 
 class Mailing(Arguments):
-    """Those of `mailings.send`."""
+    """Which mailing `mailings.send` sends."""
 
     mailing_id: PositiveInt
 
-
 {% endif %}
 {% if cookiecutter.__gallery %}
+
 class PaymentReport(Arguments):
-    """Those of `payments.report`."""
+    """What `payments.report` lists."""
 
     since: date
 
-
 {% endif %}
-class Entry(NamedTuple):
-    """A task and the form of its arguments."""
 
-    task: BaseTask
-    arguments: type[Arguments] = Nothing
-
-
-CATALOG: dict[str, Entry] = {
-    "heartbeat": Entry(heartbeat.beat),
+#: The arguments of each task, by its name.
+ALLOWED = Catalogue(
+    {
+        heartbeat.beat.name: NoArguments,
 {% if cookiecutter.__examples %}
-    "totals": Entry(reports.totals, Totals),
-    "mailing": Entry(mailings.send, Mailing),
+        reports.totals.name: Totals,
+        mailings.send.name: Mailing,
 {% endif %}
 {% if cookiecutter.__gallery %}
-    "payment-report": Entry(shop.report, PaymentReport),
+        shop.report.name: PaymentReport,
+{% endif %}
+    }
+)
+
+#: The tasks that can also be sent to `/jobs/NAME`, the older path, by this name.
+JOBS = {
+    "heartbeat": heartbeat.beat.name,
+{% if cookiecutter.__examples %}
+    "totals": reports.totals.name,
+    "mailing": mailings.send.name,
+{% endif %}
+{% if cookiecutter.__gallery %}
+    "payment-report": shop.report.name,
 {% endif %}
 }

@@ -10,10 +10,10 @@ import dj_database_url
 
 from .. import config
 from ..celery import app
+from ..runtime.django import environment
 {% if cookiecutter.__examples %}
 from ..settings import settings
 {% endif %}
-from . import environment
 
 PACKAGE = __package__.partition(".")[0]
 
@@ -40,8 +40,7 @@ INSTALLED_APPS = [
 {% if cookiecutter.result_backend == "database" %}
     "django_celery_results",
 {% endif %}
-    f"{PACKAGE}.site",
-    f"{PACKAGE}.jobs",
+    f"{PACKAGE}.runtime.django",
 {% if cookiecutter.__examples %}
     f"{PACKAGE}.mailings",
 {% endif %}
@@ -51,7 +50,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    f"{PACKAGE}.site.middleware.bind_request",
+    f"{PACKAGE}.runtime.django.middleware.bind_request",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -136,10 +135,12 @@ LOGGING = {
     "loggers": {"django": {"handlers": []}},
 }
 
+# Of the API: clients send tasks, administrators look at workers and repair dead letters.
 API_TOKEN = env.app_api_token
+ADMIN_TOKEN = env.admin_token
 
 # Celery's settings where Django packages look for them: the app's own values, no second copy. One
-# that is written in this file has no effect on Celery: checks.py finds it.
+# that is written in this file has no effect on Celery: `manage.py check` finds it.
 for name in config.Base.model_fields:
     globals().setdefault(f"CELERY_{name.upper()}", app.conf[name])
 {% if cookiecutter.__examples %}

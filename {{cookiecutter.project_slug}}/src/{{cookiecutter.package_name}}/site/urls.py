@@ -1,14 +1,22 @@
-"""Where everything is."""
+{% set service = "FollowedJobService" if cookiecutter.__results else "JobService" %}
+"""Where everything is: the API, older paths of jobs, and the admin."""
 
 from django.contrib import admin
 from django.urls import path
 
-from . import health, views
+from ..celery import app
+from ..queues import Priority
+from ..runtime.django import {{ "followed, " if cookiecutter.__results }}jobs, urls
+from ..runtime.django.{{ "followed" if cookiecutter.__results else "service" }} import {{ service }}
+from .catalog import ALLOWED, JOBS
+
+service = {{ service }}(app, ALLOWED, Priority)
 
 urlpatterns = [
+    *urls.routes(service),
+{% if cookiecutter.__results %}
+    *followed.routes(service),
+{% endif %}
+    *jobs.routes(service, JOBS),
     path("admin/", admin.site.urls),
-    path("health/live", health.live),
-    path("health/ready", health.ready),
-    path("jobs/<uuid:job_id>", views.job, name="job"),
-    path("jobs/<slug:name>", views.submit),
 ]

@@ -1,8 +1,8 @@
-"""`manage.py setup_schedules` makes rows of `schedule.py`, as often as you like.
+"""`manage.py setup_schedules` writes `beat_schedule` into rows, as often as you like.
 
 The code is one side, the admin the other. A row that nobody has edited follows the code; one that
-was edited stays as it is until `--reset`. Whether a row is enabled is the admin's alone. What the
-command wrote last is in the description of the row, by which it sees an edit.
+was edited stays as it is until `--reset`. Whether a row is enabled is up to the admin alone. The
+description of a row holds what the command wrote last, which shows whether it was edited since.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
+from celery import current_app
 from django.core.management import BaseCommand
 from django.db import transaction
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
-
-from ....schedule import SCHEDULE
 
 #: Begins the description of a row of this command.
 MARK = "From schedule.py: "
@@ -26,14 +25,14 @@ PLAIN = ("task", "kwargs", "queue", "expire_seconds")
 
 
 def described(row: PeriodicTask) -> str:
-    """Return what is compared of a row, as its description."""
+    """Return the fields of a row that are compared, as its description."""
     when = next((getattr(row, field) for field in WHEN if getattr(row, field)), None)
     values = {field: getattr(row, field) for field in PLAIN}
     return MARK + json.dumps({**values, "when": repr(when and when.schedule)})
 
 
 def write(row: PeriodicTask, entry: dict[str, Any]) -> None:
-    """Let a row say what an entry of the code says, without saving it."""
+    """Copy an entry of the code to a row, without saving it."""
     row.task = entry["task"]
     row.kwargs = json.dumps(entry["kwargs"])
     row.queue = entry["options"]["queue"]
@@ -70,18 +69,19 @@ def set_up(name: str, entry: dict[str, Any], reset: bool) -> str:
 class Command(BaseCommand):
     """Make rows for the schedule of the code."""
 
-    help = "Make rows of schedule.py; run it at every deploy."
+    help = "Make rows of the schedule in the code; run it at every deployment."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the option."""
-        parser.add_argument("--reset", action="store_true", help="undo what was edited, too")
+        parser.add_argument("--reset", action="store_true", help="also undo what was edited")
 
     @transaction.atomic
     def handle(self, *, reset: bool = False, **options: Any) -> None:
         """Set up all entries, and delete the rows of those that have left the code."""
-        for name, entry in SCHEDULE.items():
+        schedule: dict[str, dict[str, Any]] = current_app.conf.beat_schedule
+        for name, entry in schedule.items():
             self.stdout.write(f"{name}: {set_up(name, entry, reset)}")
-        gone = PeriodicTask.objects.filter(description__startswith=MARK).exclude(name__in=SCHEDULE)
+        gone = PeriodicTask.objects.filter(description__startswith=MARK).exclude(name__in=schedule)
         for row in gone:
             row.delete()
             self.stdout.write(f"{row.name}: deleted")

@@ -1,11 +1,11 @@
 """`manage.py schedule` is `celery schedule`."""
 
-from ....runtime.cli.schedule import schedule
+from ....cli.schedule import schedule
 from ..handed_over import HandedOver
 
 
 class Command(HandedOver):
-    """See and change schedules while beat runs."""
+    """List and change schedules while beat runs."""
 
     help = __doc__
     command = schedule

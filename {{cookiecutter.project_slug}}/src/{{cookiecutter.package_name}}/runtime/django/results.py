@@ -18,13 +18,13 @@ from django_celery_results.backends import database
 class DatabaseBackend(database.DatabaseBackend):  # type: ignore[misc]
     """Try again on a new connection.
 
-    In a worker it does so for as long as it takes (worker/checks.py). Without that, the result of a task
-    that ended in an outage is lost; and the main process of a worker, which writes for those whose
-    process is gone, would keep its broken connection for good.
+    In a worker it does so for as long as it takes (`runtime/worker/checks.py`). Otherwise the
+    result of a task that ended in an outage would be lost; and the main process of a worker, which
+    writes for those whose process is gone, would keep its broken connection for good.
     """
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
-        """Whether an error passes; in a transaction it does not, which is undone by then."""
+        """Return whether another try may help; it cannot within a transaction, which is lost."""
         passes = isinstance(exc, InterfaceError | OperationalError)
         if passes and not connection.in_atomic_block:
             connection.close()

@@ -1,5 +1,7 @@
 """Jobs in the admin, to look at."""
 
+from __future__ import annotations
+
 from django.contrib import admin
 from django.http import HttpRequest
 
@@ -8,7 +10,7 @@ from .models import Job
 
 @admin.register(Job)
 class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no ModelAdmin[...]
-    """What was asked for, and what was cancelled."""
+    """Which jobs were requested, and which were cancelled."""
 
     list_display = ("id", "name", "requested_at", "cancelled_at")
     list_filter = ("name",)

@@ -1,4 +1,4 @@
-"""The scheduler of beat: rows of django-celery-beat, which the admin edits."""
+"""The scheduler of beat whose schedule is rows of django-celery-beat, which the admin edits."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ logger = get_logger(__name__)
 
 
 class Scheduler(DatabaseScheduler):  # type: ignore[misc]
-    """Go on with the rows known last while the database is away.
+    """Go on with the rows that were read last while the database is away.
 
     django-celery-beat reads all rows every five minutes, and ends with a traceback if it cannot.
     """
+
+    def setup_schedule(self) -> None:
+        """Leave the rows as they are: `setup_schedules` writes what the code says.
+
+        django-celery-beat would overwrite them with `beat_schedule` at each start.
+        """
+        self.install_default_entries(self.schedule)
 
     def all_as_schedule(self) -> dict[str, Any]:
         """Return the entries."""

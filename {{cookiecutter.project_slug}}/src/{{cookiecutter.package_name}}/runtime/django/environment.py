@@ -1,4 +1,4 @@
-"""Variables that Django's settings are made of; each has the name of its setting.
+"""Variables of which Django's settings are made; each has the name of its setting.
 
 A secret can come from a file: append `_FILE` to its name.
 """
@@ -12,24 +12,29 @@ from typing import Literal, Self
 import dj_database_url
 from pydantic import Field, field_validator, model_validator
 
-from ..runtime.config.environment import Variables, read
-from ..runtime.config.urls import ENCODE
-from ..runtime.config.values import Count
+from ..config.environment import Variables, read
+from ..config.urls import ENCODE
+from ..config.values import Count
 
 #: Used until another one is given, and refused in production.
 INSECURE = "insecure-and-only-for-a-developers-machine"
 
-#: What a secret needs at least, as `manage.py check --deploy` says.
+#: Characters that the token of administrators has at least.
+TOKEN_LENGTH = 32
+
+#: Characters that a secret has at least, as `manage.py check --deploy` demands.
 SECRET_LENGTH = 50
 
 
 class Environment(Variables):
-    """What differs between a developer's machine and a server."""
+    """The settings that differ between a developer's machine and a server."""
 
     app_env: str = "development"
     secret_key: str = Field(default=INSECURE, repr=False)
-    # Token of the API: Authorization: Bearer ...
+    # Tokens, sent as `Authorization: Bearer ...`: of clients, who send tasks, and of
+    # administrators, whose part of the API is closed on a server that was given none.
     app_api_token: str = Field(default=INSECURE, repr=False)
+    app_admin_token: str = Field(default=INSECURE, repr=False)
     database_url: str = Field(default="sqlite:///.celery/db.sqlite3", repr=False)
     # Seconds for which a web process keeps a connection to a database server.
     conn_max_age: Count = 60
@@ -37,7 +42,7 @@ class Environment(Variables):
     allowed_hosts: tuple[str, ...] = ()
     # Origins with their scheme, where another host serves the forms: https://www.example.com
     csrf_trusted_origins: tuple[str, ...] = ()
-    # Browsers refuse plain HTTP for as many seconds: raise it to a year when all is well.
+    # Seconds for which browsers refuse plain HTTP: raise it to a year when all is well.
     secure_hsts_seconds: Count = 3600
     secure_hsts_include_subdomains: bool = True
     secure_hsts_preload: bool = True
@@ -59,7 +64,7 @@ class Environment(Variables):
     @field_validator("allowed_hosts")
     @classmethod
     def check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what Django would compare with no host."""
+        """Refuse what is not a host name, which no request would ever match."""
         if any("/" in host for host in hosts):
             raise ValueError("use names of hosts without a scheme, such as www.example.com")
         return hosts
@@ -67,14 +72,19 @@ class Environment(Variables):
     @field_validator("csrf_trusted_origins")
     @classmethod
     def check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what Django would compare with no origin."""
+        """Refuse what is not an origin, which no request would ever match."""
         if not all(re.match("https?://[^/@]+$", origin) for origin in origins):
             raise ValueError("use origins with their scheme, such as https://www.example.com")
         return origins
 
     @property
+    def admin_token(self) -> str:
+        """Return the token of administrators; none if a server was given none."""
+        return "" if self.is_server and self.app_admin_token == INSECURE else self.app_admin_token
+
+    @property
     def is_server(self) -> bool:
-        """Whether nothing may be guessed."""
+        """Whether this is a server, which has no insecure defaults."""
         return self.app_env in {"staging", "production"}
 
     @model_validator(mode="after")
@@ -88,6 +98,12 @@ class Environment(Variables):
                         f"{name.upper()} must be a random text of {SECRET_LENGTH} characters or"
                         " more: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
                     )
+            token = self.app_admin_token
+            if token != INSECURE and len(token) < TOKEN_LENGTH:
+                raise ValueError(
+                    f"APP_ADMIN_TOKEN has {len(token)} characters and needs {TOKEN_LENGTH}: use the"
+                    ' output of `python -c "import secrets; print(secrets.token_urlsafe(32))"`'
+                )
             for name in ("database_url", "allowed_hosts"):
                 if name not in self.model_fields_set:
                     raise ValueError(f"{name.upper()} is not set")

@@ -7,19 +7,18 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import click
+from celery import current_app
 from django.core.management import BaseCommand, CommandParser
-
-from ...celery import app
 
 
 class HandedOver(BaseCommand):
-    """Hand over all that follows to a command of click."""
+    """Pass all words on to a command of click."""
 
     command: ClassVar[click.Command]
 
     def run_from_argv(self, argv: list[str]) -> None:
         """Run from the command line; the options and the help are those of the command."""
-        self.command.main(argv[2:], f"{argv[0]} {argv[1]}", obj=SimpleNamespace(app=app))
+        self.command.main(argv[2:], f"{argv[0]} {argv[1]}", obj=SimpleNamespace(app=current_app))
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Let `call_command` pass words on."""
@@ -27,4 +26,4 @@ class HandedOver(BaseCommand):
 
     def handle(self, *, words: list[str], **options: Any) -> None:
         """Run for `call_command`."""
-        self.command.main(words, obj=SimpleNamespace(app=app), standalone_mode=False)
+        self.command.main(words, obj=SimpleNamespace(app=current_app), standalone_mode=False)

@@ -1,1 +1,0 @@
-"""Tasks that somebody outside has asked for: one row for each, which outlives messages."""

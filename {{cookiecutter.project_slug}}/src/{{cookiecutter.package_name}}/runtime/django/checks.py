@@ -1,0 +1,56 @@
+"""A check of Django: settings of Celery in `settings.py`, which Celery would not read.
+
+Celery has its settings from the configuration classes; `settings.py` only shows them to other
+packages of Django.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import current_app
+from celery.app import defaults
+from django.conf import settings
+from django.core import checks
+
+PREFIXES = ("CELERY_", "CELERYD_", "CELERYBEAT_", "BROKER_")
+
+#: Settings that are tables of the project, by the module that holds them.
+TABLES = {"beat_schedule": "schedule", "task_queues": "queues", "task_routes": "queues"}
+
+
+def setting_of(name: str) -> str:
+    """Return the setting of Celery that a name stands for; it may be one of old versions."""
+    lower = name.removeprefix("CELERY_").lower()
+    return str(defaults._TO_NEW_KEY.get(name, lower))  # type: ignore[attr-defined]
+
+
+def place(name: str) -> str:
+    """Return where a setting belongs."""
+    package, setting = current_app.main, setting_of(name)
+    if setting in TABLES:
+        return f"Change the table in {package}/{TABLES[setting]}.py."
+    return (
+        f"Set the field {setting} of the class Base in {package}/config, or the variable"
+        f" CELERY_{setting.upper()} where the class has the field."
+    )
+
+
+def is_shown(name: str) -> bool:
+    """Return whether a setting has the value that Celery uses: it is there for other packages."""
+    setting = name.removeprefix("CELERY_").lower()
+    return setting in current_app.conf and getattr(settings, name) == current_app.conf[setting]
+
+
+@checks.register
+def check_celerys_settings(**_: Any) -> list[checks.CheckMessage]:
+    """Return an error for every setting that Celery ignores."""
+    return [
+        checks.Error(
+            f"Celery ignores {name} in the settings of Django.",
+            hint=place(name),
+            id=f"{current_app.main}.E001",
+        )
+        for name in sorted(set(dir(settings)))
+        if name.startswith(PREFIXES) and not is_shown(name)
+    ]

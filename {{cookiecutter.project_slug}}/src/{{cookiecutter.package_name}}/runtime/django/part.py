@@ -1,0 +1,33 @@
+"""Django, as a part of the project's app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+
+from ..parts import Part
+from ..tasks.cancellation import Cancellation
+from .task import TRANSIENT_ERRORS, check
+
+if TYPE_CHECKING:
+    from ..app import App
+
+
+class Django(Part, Cancellation):
+    """Send tasks when the transaction is committed, and stop those whose jobs were cancelled."""
+
+    transient_errors = TRANSIENT_ERRORS
+    at_reports = True
+
+    def install(self, app: App) -> None:
+        """Wait for Django's transactions, and look at the rows of jobs."""
+        app.cancellation, app.on_commit = self, transaction.on_commit
+
+    def check(self, task: Any) -> None:
+        """Stop a task whose job was cancelled.
+
+        Raises:
+            Ignore: It was cancelled.
+        """
+        check(task)
