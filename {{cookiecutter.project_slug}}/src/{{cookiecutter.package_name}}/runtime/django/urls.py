@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ..app import App
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from pydantic import BaseModel
 
+from ..app import App
 from ..web import admin, bodies, servers
 from ..web.service import Service
 from .responses import ADMINISTRATOR, CLIENT, body_of, query_of, respond, route
