@@ -16,8 +16,8 @@ import pytest
 
 from conftest import Installed, Running
 from servers import Fleet
-from test_servers import WORKERS, each, refusal
-from variants import Answers, options
+from test_servers import WORKERS, refusal
+from variants import Answers, each, options
 
 WEB = ("request-7", "acme")
 #: Pools in which coroutines run.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import NEWEST, Bakery, Installed
+from conftest import NEWEST, Copied, Installed
 from load import durable_rabbitmq, durable_redis
 from servers import PATIENCE, Fleet, PostgreSQL, Project, redis_server, wait_until
 from support import UV, pythons, run
@@ -204,9 +204,9 @@ RESULTS = ["database", "redis"]
 
 @pytest.mark.parametrize("results", RESULTS)
 def test_the_tests_of_a_project_pass_on_postgresql(
-    results: str, bakery: Bakery, postgresql: PostgreSQL, tmp_path: Path
+    results: str, copied: Copied, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
-    project = bakery.bake({"database": "postgresql", "result_backend": results}, tmp_path)
+    project = copied({"database": "postgresql", "result_backend": results}, tmp_path)
     command = [
         *UV,
         "run",

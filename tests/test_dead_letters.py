@@ -17,8 +17,7 @@ from redis import Redis
 
 from conftest import Running
 from servers import Fleet, memory_limit
-from test_servers import each
-from variants import Answers
+from variants import Answers, each
 
 STORES: list[Answers] = [
     {"broker": "redis"},

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import sync_playwright
 
-from conftest import Bakery, Running
+from conftest import Copied, Running
 from servers import PATIENCE, Checkout, Fleet, PostgreSQL, Project, free_port, needed, wait_until
 from test_docs import block
 from test_servers import TELLING
@@ -68,10 +68,10 @@ with connection.cursor() as cursor:
 
 
 @pytest.fixture
-def checkout(bakery: Bakery, tmp_path: Path) -> Iterator[Checkout]:
+def checkout(copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
     """Yield a new project, in which `make` installs everything; end what was started in it."""
     needed("make")
-    folder = bakery.bake(DJANGO, tmp_path)
+    folder = copied(DJANGO, tmp_path)
     for pattern, old, new in TELLING:
         (path,) = folder.glob(pattern)
         text = path.read_text("utf-8")
@@ -149,8 +149,8 @@ def test_the_readme_word_by_word(checkout: Checkout) -> None:
     checkout.stop()
 
 
-def test_the_tests_of_a_project_pass_on_a_postgresql(bakery: Bakery, database: str, tmp_path: Path) -> None:
-    checkout = Checkout(Project(bakery.bake(IN_DATABASE, tmp_path)), tmp_path / "bin")
+def test_the_tests_of_a_project_pass_on_a_postgresql(copied: Copied, database: str, tmp_path: Path) -> None:
+    checkout = Checkout(Project(copied(IN_DATABASE, tmp_path)), tmp_path / "bin")
     output = checkout.run("make", "test", TEST_DATABASE_URL=database)
     assert re.search(r"= \d+ passed, \d+ deselected in", output)
     assert "Required test coverage" in output

@@ -25,16 +25,18 @@ from conftest import Edit, Installed
 from load import COLUMNS, ONCE, Load, Proxy, Server, durable_rabbitmq, durable_redis, kill_a_child, sentinel, table_row
 from servers import Fleet, free_port
 from test_servers import OFTEN
-from variants import options
+from variants import FULL, options
 
 BROKERS = options()["broker"]
 
 #: A line of beat's log.
 SENDS = re.compile("Sending due task heartbeat")
 
-#: How many tasks each scenario counts, and how many are sent a second: so that they last as long as its faults.
-TASKS = {"prefork": 10_000, "threads": 2_000, "gevent": 2_000}
-RATE = {"prefork": 600, "threads": 150, "gevent": 150}
+#: How many tasks each scenario counts and how many are sent a second, so that they last as long as its faults. By default
+#: they are fewer, and each takes a moment, so that workers are as busy.
+LARGE = {"prefork": (10_000, 600), "threads": (2_000, 150), "gevent": (2_000, 150)}
+SMALL = (1_000, 100)
+MOMENT = 0 if FULL else 0.03
 
 #: Seconds after which the tasks of a dead worker run elsewhere.
 LEASE = {
@@ -191,7 +193,8 @@ def test_nothing_is_lost(
     few = {"GENERAL_CONCURRENCY": "2"} if pool == "prefork" else {}  # processes, of which each start takes time
     here = world(broker, pool, cut=fault is connections_are_cut, **few)
     here.fleet.start_general(*WORKERS)
-    sender = threading.Thread(target=send_until, args=(here.load, TASKS[pool], RATE[pool]))
+    number, rate = LARGE[pool] if FULL else SMALL
+    sender = threading.Thread(target=send_until, args=(here.load, number, rate))
     sender.start()
     try:
         fault(here)
@@ -207,14 +210,14 @@ def test_nothing_is_lost(
     assert (at_least_once.lost, at_most_once.lost) == (0, 0), explanation
     assert at_most_once.twice == 0, explanation
     assert at_least_once.letters == 0, explanation
-    assert at_least_once.accepted >= TASKS[pool]
+    assert at_least_once.accepted >= number
 
 
 def send_until(load: Load, number: int, rate: int) -> None:
-    """Send in pieces, of which one in twenty takes some time, until enough are accepted and it may stop."""
-    piece, start, sent = 100, time.monotonic(), 0
+    """Send five pieces a second, of which one in twenty takes some time, until enough are accepted and it may stop."""
+    piece, start, sent = rate // 50 * 10, time.monotonic(), 0
     while len(load.accepted) < 1.1 * number or not load.stop.is_set():
-        load.send(sent, sent + piece, 0 if sent % (20 * piece) else 0.05)
+        load.send(sent, sent + piece, MOMENT if sent % (20 * piece) else 0.05)
         sent += piece
         time.sleep(max(0.0, start + sent / rate - time.monotonic()))
 

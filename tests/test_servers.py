@@ -21,7 +21,7 @@ from pytest_httpserver import HTTPServer
 from redis import Redis
 from werkzeug import Request, Response
 
-from conftest import Bakery, Installed, Running
+from conftest import Copied, Installed, Running
 from load import durable_redis, sentinel
 from servers import (
     PATIENCE,
@@ -41,7 +41,7 @@ from servers import (
     redis_server,
     wait_until,
 )
-from variants import Answers, all_variants, combined, load, options, variant_id
+from variants import Answers, all_variants, combined, each, load, options, variant_id
 
 POOLS = options()["pool"]
 #: Every broker with every pool; other answers are defaults.
@@ -90,11 +90,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "reports.totals": {"source": "sales.csv", "group_by": "region", "amount": "amount"},
     "webhooks.deliver": {"event": "paid", "payload": {"id": 7}},
 }
-
-
-def each(variants: list[Answers]) -> pytest.MarkDecorator:
-    """Run a test for each of these answers."""
-    return pytest.mark.parametrize("answers", variants, ids=["-".join(map(str, row.values())) for row in variants])
 
 
 def destinations(project: Project) -> dict[str, str]:
@@ -321,10 +316,10 @@ BEHAVIOURS = (
 
 
 @pytest.fixture
-def checkout(request: pytest.FixtureRequest, bakery: Bakery, tmp_path: Path) -> Iterator[Checkout]:
+def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
     """Yield a new project, in which `make` installs everything; end what was started in it."""
     needed("make")
-    checkout = Checkout(Project(bakery.bake(request.param, tmp_path)), tmp_path / "bin")
+    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
     yield checkout
     checkout.close()
 

@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from conftest import Bakery, Running
+from conftest import Copied, Running
 from servers import Checkout, Fleet, PostgreSQL, Project, free_port, needed, wait_until
 from variants import Answers, all_variants, options, variant_id
 
@@ -164,10 +164,10 @@ def test_a_thousand_generated_requests_find_no_server_error(
 
 
 @pytest.fixture
-def checkout(request: pytest.FixtureRequest, bakery: Bakery, tmp_path: Path) -> Iterator[Checkout]:
+def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
     """Yield a new project, in which `make` installs everything; end what was started in it."""
     needed("make")
-    checkout = Checkout(Project(bakery.bake(request.param, tmp_path)), tmp_path / "bin")
+    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
     yield checkout
     checkout.close()
 

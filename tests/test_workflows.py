@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from conftest import Bakery, Running
+from conftest import Copied, Running
 from servers import Fleet
 from support import UV, run
-from test_servers import SHORT_LEASE, WORKERS, destinations, each
-from variants import Answers, options
+from test_servers import SHORT_LEASE, WORKERS, destinations
+from variants import Answers, each, options
 
 #: Only the gallery of examples has workflows.
 GALLERY: Answers = {"examples": "all"}
@@ -241,9 +241,9 @@ def test_an_import_outlives_its_workers(
     ids=["ignored result", "chord", "error callback"],
 )
 def test_a_broken_workflow_fails_a_test_of_the_project(
-    file: str, old: str, new: str, test: str, bakery: Bakery, tmp_path: Path
+    file: str, old: str, new: str, test: str, copied: Copied, tmp_path: Path
 ) -> None:
-    project = bakery.bake(GALLERY, tmp_path)
+    project = copied(GALLERY, tmp_path)
     (package,) = (project / "src").iterdir()
     source = (package / file).read_text("utf-8")
     assert source.count(old) == 1
