@@ -71,6 +71,20 @@ def wait_until(
         time.sleep(0.05)
 
 
+def settled(count: Callable[[], int], seconds: float = 3) -> int:
+    """Wait until a number has stayed the same for some time, and return it."""
+    seen, since = count(), time.monotonic()
+
+    def stays() -> bool:
+        nonlocal seen, since
+        if (now := count()) != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > seconds
+
+    wait_until(stays, f"a number stays the same for {seconds:g} s", PATIENCE + seconds)
+    return seen
+
+
 def missing(what: str, remedy: str) -> NoReturn:
     """Skip a test for which something is missing, or fail it in CI: what it is, and how to get it."""
     reason = f"{what}{REMEDY}{remedy}"

@@ -241,9 +241,8 @@ def test_a_greenlet_worker_refuses_coroutines_in_one_sentence(answers: Answers, 
         fleet.ends(task_id)
         (end,) = fleet.seen(event="end", id=task_id)
         assert end["state"] == "FAILURE"
-        assert re.search(
-            rf"RuntimeError: coroutines cannot run under the {answers['pool']} pool: .+", fleet.log("general")
-        )
+        sentence = rf"RuntimeError: coroutines cannot run under the {answers['pool']} pool: .+"
+        fleet.wait(lambda: re.search(sentence, fleet.log("general")), "it is told")
 
 
 @each(WORKERS)

@@ -158,7 +158,7 @@ def test_what_is_committed_while_the_broker_is_away_runs_once(
         finally:
             fleet.close()
     assert Counter(entry["id"] for entry in fleet.seen(event="start", task="rows.leave")) == Counter(ids)
-    assert postgresql.query(url, "SELECT count(*) FROM outbox") == [["0"]]
+    wait_until(lambda: postgresql.query(url, "SELECT count(*) FROM outbox") == [["0"]], "the outbox is empty")
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])

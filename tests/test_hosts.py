@@ -420,7 +420,7 @@ def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
         look = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8000/health/live').status)"
         assert debian.run("python3", "-c", look).strip() == "200"
         signs = [f"/run/{SLUG}/{unit.removesuffix('.service')}/alive" for unit in units if "web" not in unit]
-        assert [path for path in signs if not debian.path(path).exists()] == []
+        debian.wait(lambda: all(debian.path(path).exists() for path in signs), "all give a sign of life")
 
         before = debian.tree(), [debian.value(unit, "MainPID") for unit in units]
         debian.script("install.sh")
@@ -550,8 +550,9 @@ def test_supervisor_runs_the_fleet_stops_it_clean_and_reports_what_it_gave_up(
             for task_id in sent:
                 wait(partial(fleet.has_ended, task_id), "a task ends")
             sentence = "broken is FATAL: supervisor has stopped trying to start it; see its log"
-            wait(lambda: (tmp_path / "alerts").exists(), "the command of the owner runs")
-            assert (tmp_path / "alerts").read_text("utf-8") == f"2: {sentence}\n"
+            alerts = tmp_path / "alerts"
+            wait(lambda: alerts.exists() and alerts.read_text("utf-8"), "the command of the owner runs")
+            assert alerts.read_text("utf-8") == f"2: {sentence}\n"
             wait(lambda: "ALERT_COMMAND failed" in log("report_fatal"), "a failure is told")
             assert log("report_fatal").startswith(f"{sentence}\ntold\n")
 
