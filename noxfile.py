@@ -79,7 +79,8 @@ def servers(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Kill, cut off and fill up what generated projects run on; count what is lost."""
     install(session)
-    pytest(session, "tests/test_faults.py", workers="2")
+    # The large loads keep both processors busy, and would take them from each other.
+    pytest(session, "tests/test_faults.py", workers="2" if os.environ.get("TEST_SIZE") == "full" else WORKERS)
 
 
 @nox.session

@@ -655,7 +655,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=5 * PATIENCE,
+            timeout=10 * PATIENCE,
             check=False,
         )
         assert result.returncode == 0, f"{' '.join(command)}:\n{result.stdout}\n{self.log()[-5000:]}"
