@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 
-from conftest import Running
+from conftest import Edit, Installed, Running
 from servers import PATIENCE, Fleet, PostgreSQL, free_port
+from support import python_of, run
 from test_servers import OFTEN
 from variants import Answers, cover, options, pairwise, variant_id
 
@@ -23,6 +26,30 @@ VARIANTS = cover(pairwise(), "choices")
 def test_every_choice_of_every_option_is_among_these_variants() -> None:
     choices = {(name, choice) for name, found in options().items() for choice in found}
     assert {pair for answers in VARIANTS for pair in answers.items()} == choices
+
+
+def edits(answers: Answers) -> tuple[Edit, ...]:
+    """Return what lets beat send often, if there is one."""
+    return () if answers["beat"] == "none" else OFTEN
+
+
+#: Print name and version of each package that a project names.
+VERSIONS = """
+import json, re, sys, tomllib
+from importlib.metadata import version
+from pathlib import Path
+rows = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+names = {re.match(r"[\\w.-]+", row)[0] for row in rows}
+print(json.dumps({name: version(name) for name in names}))
+"""
+
+
+def test_the_versions_of_libraries(installed: Installed, summary: Callable[[str], None]) -> None:
+    found: dict[str, str] = {}
+    for project in (installed(answers, *edits(answers)) for answers in VARIANTS):
+        found |= json.loads(run([python_of(project.environment), "-c", VERSIONS], project.folder))
+    assert {"celery", "django", "fastapi", "flask", "redis", "sqlalchemy"} <= found.keys()
+    summary(f"Libraries: {', '.join(' '.join(pair) for pair in sorted(found.items()))}")
 
 
 def migrate(fleet: Fleet) -> None:
@@ -62,8 +89,7 @@ def test_a_project_works_on_its_servers(
         variables["DATABASE_URL"] = postgresql.create(f"choices_{time.monotonic_ns()}")
     elif answers["database"] == "sqlite":
         variables["DATABASE_URL"] = f"sqlite:///{tmp_path}/database.sqlite"
-    edits = () if answers["beat"] == "none" else OFTEN
-    with running(answers, *edits, **variables) as fleet:
+    with running(answers, *edits(answers), **variables) as fleet:
         migrate(fleet)
         lines = fleet.project.lines
         assert ("beat" in lines, "web" in lines) == (answers["beat"] != "none", answers["framework"] != "none")

@@ -50,6 +50,7 @@ def composed(project: Path, *others: str, **variables: str) -> dict[str, Any]:
 
 def lint(project: Path) -> list[dict[str, Any]]:
     """Check the files as their owner would; return what compose makes of them, in development and in production."""
+    tool("docker-compose")  # before the time that the others take
     program = Path(sys.executable).parent
     run([sys.executable, "-m", "yamllint", "--strict", "."], project)
     run([str(program / "hadolint"), "--failure-threshold", "style", "Dockerfile"], project)

@@ -630,7 +630,8 @@ def test_the_servers_are_the_versions_that_this_project_promises(
         with redis_server(tmp_path, place) as url, Redis.from_url(url) as redis:
             versions.append(f"Redis {redis.info('server')['redis_version']}")
         versions.append(f"RabbitMQ {rabbitmq_version(rabbitmq(place))}")
-    summary(f"Servers: {', '.join(versions)}")
+    postgresql = subprocess.run([needed("postgres"), "--version"], capture_output=True, encoding="utf-8", check=True)
+    summary(f"Servers: {', '.join(versions)}, PostgreSQL {postgresql.stdout.split()[2]}")
     majors = [version.partition(".")[0] for version in versions]
     assert majors == ["Redis 7", "RabbitMQ 3", "Redis 8", "RabbitMQ 4"]
 
