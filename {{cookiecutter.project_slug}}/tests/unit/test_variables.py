@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import BaseSettings
 
 from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.celery import create_app
 from {{ cookiecutter.package_name }}.config.environment import (
     SHARED_PREFIXES,
     ConfigurationError,
@@ -24,7 +25,7 @@ from {{ cookiecutter.package_name }}.config.environment import (
     misspelt,
     read,
 )
-from {{ cookiecutter.package_name }}.config.urls import unsafe
+from {{ cookiecutter.package_name }}.config.urls import broken, unsafe
 
 PACKAGE = config.__package__.partition(".")[0]
 ENVIRONMENTS = [name for name in config.ENVIRONMENTS if name != "testing"]
@@ -296,6 +297,16 @@ def test_no_settings_show_a_secret(case: str, server: pytest.MonkeyPatch) -> Non
     assert HIDDEN not in f"{settings!r} {settings}"
 
 
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_report_shows_a_secret(environment: str, server: pytest.MonkeyPatch) -> None:
+    for name, value in RIGHT.items():
+        server.setenv(name, value.replace("x9", HIDDEN))
+    server.setenv("APP_ENV", environment)
+    report = create_app(config.load()).bugreport()
+    assert "broker_url: " in report
+    assert HIDDEN not in report
+
+
 @pytest.mark.parametrize("case", LOADERS)
 def test_not_even_a_traceback_shows_a_secret(case: str, server: pytest.MonkeyPatch) -> None:
     settings, prefix = LOADERS[case][0], LOADERS[case][0].model_config.get("env_prefix")
@@ -393,3 +404,12 @@ def test_every_url_of_a_list_is_judged(
 def test_the_login_that_a_url_means_is_judged(url: str, expected: str | None) -> None:
     reason = unsafe(url)
     assert reason == expected or (expected and reason and expected in reason)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+socket", "sentinel"])
+def test_a_password_that_reports_would_show_is_refused(scheme: str) -> None:
+    reason = broken(f"{scheme}:///1?password={HIDDEN}")
+    assert reason
+    assert f"use {scheme}://:PASSWORD@" in reason
+    assert HIDDEN not in reason
+    assert not broken(f"{scheme}://:{HIDDEN}@/1")
