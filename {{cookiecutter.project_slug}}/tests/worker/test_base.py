@@ -107,7 +107,7 @@ def test_what_kills_its_worker_is_sent_again_with_a_count_up_to_the_cap(
 TOGETHER = threading.Semaphore(1)
 
 
-@app.task(base=base.BaseTask, name="tests.alone")
+@app.task(base=base.BaseTask, name="tests.one_at_a_time")
 def alone() -> None:
     CALLS.append(time.monotonic())
     assert TOGETHER.acquire(blocking=False), "another one runs"
