@@ -413,3 +413,19 @@ def test_a_password_that_reports_would_show_is_refused(scheme: str) -> None:
     assert f"use {scheme}://:PASSWORD@" in reason
     assert HIDDEN not in reason
     assert not broken(f"{scheme}://:{HIDDEN}@/1")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://host?virtual_host=x", "virtual_host is a database of Redis"),
+        ("redis+socket:///run/redis.sock?virtual_host=x", "virtual_host is a database of Redis"),
+        ("redis+socket://", "it names no socket"),
+        ("redis+socket:///", "it names no socket"),
+        ("redis+socket:///run/redis.sock?virtual_host=1", None),
+        ("redis://host?virtual_host=/1", None),
+    ],
+)
+def test_the_database_and_the_socket_of_a_redis_are_judged(url: str, expected: str | None) -> None:
+    reason = broken(url)
+    assert reason == expected or (expected and reason and expected in reason)

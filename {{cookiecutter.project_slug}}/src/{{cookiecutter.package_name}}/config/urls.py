@@ -74,6 +74,11 @@ def broken(url: str, schemes: Collection[str] = ()) -> str | None:
     options = parse_qs(parts.query)
     if scheme in {*REDIS, SOCKET} and "password" in options:
         return f"reports would show what is behind its ?: use {scheme}://:PASSWORD@ and the rest"
+    database = options.get("virtual_host", ["0"])[0].strip("/")
+    if scheme in {*REDIS, SOCKET} and not database.isdecimal():
+        return f"virtual_host is a database of Redis, which is a number: use one {example}"
+    if scheme == SOCKET and not parts.path.strip("/"):
+        return f"it names no socket: use one {example}"
     if options.get("ssl_cert_reqs", ["none"])[0] not in VERIFICATIONS:
         return "ssl_cert_reqs must be required, optional or none"
     return None
