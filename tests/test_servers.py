@@ -103,8 +103,6 @@ QUEUES = {
 }
 
 
-
-
 # The fleet of the Procfile
 
 

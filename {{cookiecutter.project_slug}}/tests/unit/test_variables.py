@@ -14,14 +14,19 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import BaseSettings
 
 from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.celery import create_app
 from {{ cookiecutter.package_name }}.runtime.config.environment import (
+    SHARED_PREFIXES,
     ConfigurationError,
     Variables,
+    misspelt,
     read,
 )
 from {{ cookiecutter.package_name }}.runtime.config.urls import (
+    broken,
     unsafe,
 )
 
@@ -66,9 +71,9 @@ def modules() -> Iterator[ModuleType]:
             yield import_module(".".join(file.relative_to(source).with_suffix("").parts))
 
 
-def loaders() -> dict[str, tuple[type[BaseModel], Callable[[], Any]]]:
+def loaders() -> dict[str, tuple[type[BaseSettings], Callable[[], Any]]]:
     """Return every class of settings with what reads it."""
-    found: dict[str, tuple[type[BaseModel], Callable[[], Any]]] = {}
+    found: dict[str, tuple[type[BaseSettings], Callable[[], Any]]] = {}
     for name in ENVIRONMENTS:
         found[name] = config.ENVIRONMENTS[name], config.load
     for module in modules():
@@ -237,6 +242,50 @@ def test_a_variable_that_nobody_reads_is_explained(
     assert HIDDEN not in line
 
 
+def shared(settings: type[BaseSettings]) -> list[str]:
+    """Return the variables of a class that begin like those of platforms."""
+    prefix = settings.model_config.get("env_prefix", "")
+    names = (f"{prefix}{name}".upper() for name in settings.model_fields)
+    return [name for name in names if name.startswith(SHARED_PREFIXES)]
+
+
+def swapped(variable: str) -> str:
+    """Return a variable with two letters of its last word exchanged."""
+    head, _, word = variable.rpartition("_")
+    return f"{head}_{word[1]}{word[0]}{word[2:]}"
+
+
+@pytest.mark.parametrize("case", LOADERS)
+def test_a_misspelt_variable_is_refused_with_a_hint(case: str, server: pytest.MonkeyPatch) -> None:
+    settings, load = LOADERS[case]
+    server.setenv("APP_ENV", case.rpartition("-")[2])
+    for variable in shared(settings):
+        if variable in {"APP_ENV", "DATABASE_URL"}:  # too short to tell one name from another
+            continue
+        for name in (swapped(variable), f"{swapped(variable)}_FILE"):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(name, HIDDEN)
+                line = refusal(load)
+            assert f"{name} is not a known setting. Did you mean {variable}" in line
+            assert HIDDEN not in line
+
+
+@pytest.mark.parametrize("case", LOADERS)
+def test_what_a_platform_or_another_class_reads_is_left_alone(
+    case: str, server: pytest.MonkeyPatch
+) -> None:
+    settings, _ = LOADERS[case]
+    others = {
+        *(name for other, _ in LOADERS.values() for name in shared(other)),
+        *("APP_HOME", "APP_KEY", "APP_NAME", "APP_NOISY_TENANTS", "APP_PORT", "APP_VERSION"),
+        *("APP_SMTP_PORT_25_TCP_ADDR", "APP_SMTP_SERVICE_HOST", "DATABASE_SERVICE_HOST"),
+        *("DATABASE_HOST", "DATABASE_PRIVATE_URL", "DATABASE_URL2", "DATABASE_URL_UNPOOLED"),
+    }
+    for name in others:
+        server.setenv(name, "x")
+    assert not list(misspelt(settings))
+
+
 def test_a_service_link_in_place_of_a_setting_is_explained(server: pytest.MonkeyPatch) -> None:
     server.setenv("CELERY_TASK_TIME_LIMIT", "tcp://10.0.0.1:80")
     assert "enableServiceLinks: false" in refusal(config.load)
@@ -249,6 +298,16 @@ def test_no_settings_show_a_secret(case: str, server: pytest.MonkeyPatch) -> Non
     server.setenv("APP_ENV", case.rpartition("-")[2])
     settings = LOADERS[case][1]()
     assert HIDDEN not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_report_shows_a_secret(environment: str, server: pytest.MonkeyPatch) -> None:
+    for name, value in RIGHT.items():
+        server.setenv(name, value.replace("x9", HIDDEN))
+    server.setenv("APP_ENV", environment)
+    report = create_app(config.load()).bugreport()
+    assert "broker_url: " in report
+    assert HIDDEN not in report
 
 
 @pytest.mark.parametrize("case", LOADERS)
@@ -347,4 +406,29 @@ def test_every_url_of_a_list_is_judged(
 )
 def test_the_login_that_a_url_means_is_judged(url: str, expected: str | None) -> None:
     reason = unsafe(url)
+    assert reason == expected or (expected and reason and expected in reason)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+socket", "sentinel"])
+def test_a_password_that_reports_would_show_is_refused(scheme: str) -> None:
+    reason = broken(f"{scheme}:///1?password={HIDDEN}")
+    assert reason
+    assert f"use {scheme}://:PASSWORD@" in reason
+    assert HIDDEN not in reason
+    assert not broken(f"{scheme}://:{HIDDEN}@/1")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://host?virtual_host=x", "virtual_host is a database of Redis"),
+        ("redis+socket:///run/redis.sock?virtual_host=x", "virtual_host is a database of Redis"),
+        ("redis+socket://", "it names no socket"),
+        ("redis+socket:///", "it names no socket"),
+        ("redis+socket:///run/redis.sock?virtual_host=1", None),
+        ("redis://host?virtual_host=/1", None),
+    ],
+)
+def test_the_database_and_the_socket_of_a_redis_are_judged(url: str, expected: str | None) -> None:
+    reason = broken(url)
     assert reason == expected or (expected and reason and expected in reason)

@@ -3,6 +3,9 @@
 https://redbeat.readthedocs.io/en/latest/config.html
 """
 
+import re
+
+from celery.app import utils
 from pydantic import BaseModel, ConfigDict
 
 from ..config.values import Count, Seconds
@@ -12,6 +15,11 @@ PACKAGE = __package__.partition(".")[0]
 
 #: A Redis, or what stands for one in development and in tests.
 STORES = (*SCHEMES, "filesystem://", "file://", "memory://", "cache+memory://")
+
+# `celery report` and `inspect conf` hide the settings whose names match this. Celery does not know
+# that this one has a password.
+HIDDEN = utils.HIDDEN_SETTINGS.pattern + "|REDBEAT_REDIS_URL"  # type: ignore[attr-defined]
+utils.HIDDEN_SETTINGS = re.compile(HIDDEN, re.IGNORECASE)  # type: ignore[attr-defined]
 
 
 class RedBeatOptions(BaseModel):

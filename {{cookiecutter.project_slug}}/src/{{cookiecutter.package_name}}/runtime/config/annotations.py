@@ -49,7 +49,9 @@ class Annotation(BaseModel):
     )
 
     #: How often one worker starts it, such as `10/s`, `100/m`, `1000/h`.
-    rate_limit: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?/[smh]$")] | None = None
+    rate_limit: str | None = Field(
+        default=None, pattern=r"^[0-9]+(\.[0-9]+)?/[smh]$", examples=["10/s"]
+    )
     #: Seconds; `worker/checks.py` compares them with the time budget when a worker starts.
     time_limit: PositiveFloat | None = None
     soft_time_limit: PositiveFloat | None = None
