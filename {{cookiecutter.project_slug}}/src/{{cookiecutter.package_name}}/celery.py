@@ -58,7 +58,9 @@ def create_app(settings: config.Base | None = None) -> Celery:
         amqp=context.AMQP,
         task_cls=BaseTask,  # of every task that names no other, Celery's own included
     )
-    app.conf.update((settings or config.load()).for_celery())
+    settings = settings or config.load()
+    app.settings = settings  # type: ignore[attr-defined]
+    app.conf.update(settings.for_celery())
 {% if cookiecutter.__store %}
     store.check(app.conf)
 {% endif %}

@@ -29,9 +29,9 @@ def place(name: str) -> str:
     if setting in Base.model_fields:
         return (
             f"Set the variable CELERY_{setting.upper()}, or change the field {setting} of a class"
-            f" in {PACKAGE}/config/."
+            f" in {PACKAGE}/config.py."
         )
-    return f"Add the field {setting} to the class Base in {PACKAGE}/config/base.py."
+    return f"Add the field {setting} to the class Base in {PACKAGE}/config.py."
 
 
 def is_shown(name: str) -> bool:

@@ -1,1 +1,3 @@
-{% include "brokers/" ~ cookiecutter.broker ~ "/config.py" %}
+"""What stands for a broker in development and in tests; production refuses it."""
+
+LOCAL = ("filesystem://", "memory://")

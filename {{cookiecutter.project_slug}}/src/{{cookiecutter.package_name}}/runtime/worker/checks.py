@@ -13,9 +13,9 @@ from celery.utils.log import get_logger
 from ...limits import BUDGET
 from .. import budget
 from ..config.annotations import EVERY_TASK
-from ..config.broker import LEASE_NAME, LEASE_SETTING
 from ..config.environment import ConfigurationError
 from ..letters import retention
+from ..{{ cookiecutter._settings.broker[cookiecutter.broker] | join(" import ") }}
 {% if cookiecutter.__sql %}
 from ..sql import database
 {% endif %}
@@ -96,8 +96,7 @@ class StartupChecks(bootsteps.Step):
             parent.options.update(without_heartbeat=True, without_gossip=True)
         # A publisher gives up soon; a worker waits until the result of what it did can be kept.
         conf.update(result_backend_always_retry=True, result_backend_max_retries=RESULT_TRIES)
-        seconds = {{ cookiecutter._brokers[cookiecutter.broker].lease_value }}
-        lease = budget.Lease(seconds, LEASE_NAME, LEASE_SETTING)
+        lease = {{ cookiecutter._settings.broker[cookiecutter.broker][1] }}.lease_in(conf)
         sentence = budget.broken(
             parent.soft_time_limit or conf.task_soft_time_limit,
             parent.time_limit or conf.task_time_limit,
