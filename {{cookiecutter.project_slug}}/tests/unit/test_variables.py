@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,12 +17,15 @@ from pydantic_settings import BaseSettings
 
 from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import create_app
+from {{ cookiecutter.package_name }}.runtime.config import (
+    ConfigurationError,
+    Settings,
+    Variables,
+    read,
+)
 from {{ cookiecutter.package_name }}.runtime.config.environment import (
     SHARED_PREFIXES,
-    ConfigurationError,
-    Variables,
     misspelt,
-    read,
 )
 from {{ cookiecutter.package_name }}.runtime.config.urls import (
     broken,
@@ -63,12 +65,22 @@ WRONG = (
 )
 
 
-def modules() -> Iterator[ModuleType]:
-    """Yield the modules with settings of this project, besides those for Celery."""
-    source = Path(config.__file__).parents[2]
+def import_settings() -> None:
+    """Import the modules of this project that have settings."""
+    source = Path(config.__file__).parents[1]
     for file in sorted((source / PACKAGE).rglob("*.py")):
-        if file.name != "broker.py" and "(Variables):" in file.read_text(encoding="utf-8"):
-            yield import_module(".".join(file.relative_to(source).with_suffix("").parts))
+        if "Variables" in file.read_text(encoding="utf-8"):
+            import_module(".".join(file.relative_to(source).with_suffix("").parts))
+
+
+def classes(base: type[Variables] = Variables) -> Iterator[type[Variables]]:
+    """Yield the classes of settings that others do not derive from, besides those for Celery."""
+    derived = [one for one in base.__subclasses__() if one.__module__.startswith(PACKAGE)]
+    for one in derived:
+        if not issubclass(one, Settings):
+            yield from classes(one)
+    if not derived:
+        yield base
 
 
 def loaders() -> dict[str, tuple[type[BaseSettings], Callable[[], Any]]]:
@@ -76,13 +88,11 @@ def loaders() -> dict[str, tuple[type[BaseSettings], Callable[[], Any]]]:
     found: dict[str, tuple[type[BaseSettings], Callable[[], Any]]] = {}
     for name in ENVIRONMENTS:
         found[name] = config.ENVIRONMENTS[name], config.load
-    for module in modules():
-        for settings in vars(module).values():
-            if not isinstance(settings, type) or settings.__module__ != module.__name__:
-                continue
-            if issubclass(settings, Variables):
-                for name in ENVIRONMENTS:
-                    found[f"{module.__name__}-{name}"] = settings, partial(read, settings)
+    import_settings()
+    for settings in classes():
+        for name in ENVIRONMENTS:
+            case = f"{settings.__module__}.{settings.__name__}-{name}"
+            found[case] = settings, partial(read, settings)
     return found
 
 
@@ -123,6 +133,11 @@ def refusal(load: Callable[[], Any]) -> str:
     return ""
 
 
+def is_number(annotation: Any) -> bool:
+    """Whether a field takes a number."""
+    return annotation in {int, float} or any(map(is_number, typing.get_args(annotation)))
+
+
 @pytest.mark.parametrize("case", LOADERS)
 def test_every_setting_refuses_what_is_wrong_in_one_line(
     case: str, server: pytest.MonkeyPatch
@@ -131,8 +146,7 @@ def test_every_setting_refuses_what_is_wrong_in_one_line(
     server.setenv("APP_ENV", case.rpartition("-")[2])
     assert not refusal(load)
     for variable, field in fields(settings, str(settings.model_config.get("env_prefix", ""))):
-        is_number = {int, float} & {field.annotation, *typing.get_args(field.annotation)}
-        for value in (*WRONG, *(NUMBERS if is_number else ())):
+        for value in (*WRONG, *(NUMBERS if is_number(field.annotation) else ())):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv(variable, value)
                 line = refusal(load)
@@ -220,7 +234,8 @@ def test_variables_of_other_programs_are_left_alone(
 @pytest.mark.parametrize(
     ("variable", "expected"),
     [
-        ("CELERY_TASK_TRACK_STARTED", "does not declare: add the field task_track_started"),
+        ("CELERY_TASK_TRACK_STARTED", "does not declare: add the field task_track_started to the"),
+        ("CELERY_TASK_SEND_SENT_EVENT", "to the configuration class in config.py"),
         ("CELERY_ENABLE_UTC", "does not declare: add the field enable_utc"),
         ("CELERY_WORKER_HIJACK_ROOT_LOGGER", "add the field worker_hijack_root_logger"),
         ("CELERY_TASK_ALWAYS_EAGER", "add the field task_always_eager"),

@@ -19,7 +19,6 @@ from pydantic import (
     PositiveFloat,
 )
 
-from ...queues import QueueName
 from .values import Serializer
 
 EVERY_TASK = "*"
@@ -44,9 +43,7 @@ class Annotation(BaseModel):
     https://docs.celeryq.dev/en/stable/reference/celery.app.task.html#celery.app.task.Task
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_enum_values=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     #: How often one worker starts it, such as `10/s`, `100/m`, `1000/h`.
     rate_limit: str | None = Field(
@@ -74,7 +71,8 @@ class Annotation(BaseModel):
     send_events: bool | None = None
     resultrepr_maxsize: NonNegativeInt | None = None
 
-    queue: QueueName | None = None
+    #: `Settings` compares it with the queues of the project.
+    queue: str | None = None
     priority: NonNegativeInt | None = Field(default=None, le=9)
     #: Seconds after which a worker drops a message unrun.
     expires: PositiveFloat | None = None

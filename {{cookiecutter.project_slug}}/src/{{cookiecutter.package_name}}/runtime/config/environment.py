@@ -28,6 +28,9 @@ from pydantic_settings import (
 
 ENV_FILE = Path(".env")
 
+#: Where a machine without servers keeps queues, results and what else they would hold.
+LOCAL_FOLDER = Path(".celery")
+
 #: Ends of the names of fields that hold a secret even if nobody says so by `repr=False`.
 SECRETS = ("_url", "_backend", "_key", "_password", "_token")
 
@@ -113,8 +116,17 @@ class Variables(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take arguments, and the environment."""
-        return (init_settings, Environ(settings_cls))
+        """Take what `sources` says."""
+        return cls.sources(init_settings)
+
+    @classmethod
+    def sources(cls, given: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where values come from, the first of which wins: arguments, the environment.
+
+        Args:
+            given: The arguments.
+        """
+        return (given, Environ(cls))
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         fields = type(self).model_fields

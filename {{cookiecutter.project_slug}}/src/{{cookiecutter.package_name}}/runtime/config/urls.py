@@ -18,8 +18,9 @@ DEFAULT_PASSWORDS = {
     "secret",
 }
 
-#: What is for one machine: files and memory.
-LOCAL = {"filesystem", "memory", "file", "cache+memory"}
+#: What is for one machine, in place of a broker, and of any server: files and memory.
+LOCAL_BROKERS = {"filesystem", "memory"}
+LOCAL = {*LOCAL_BROKERS, "file", "cache+memory"}
 
 AMQP = {"amqp", "amqps", "pyamqp"}
 REDIS = {"redis", "rediss", "sentinel"}

@@ -85,7 +85,7 @@ def reason(name: str, readable: set[str]) -> str:
     if setting in defaults.SETTING_KEYS:
         return (
             "is a Celery setting that this project does not declare: add the field"
-            f" {setting} to the configuration class in config/base.py, or unset the variable"
+            f" {setting} to the configuration class in config.py, or unset the variable"
         )
     if newer := OLD_NAMES.get(name):
         return f"is the name of old versions of Celery: use {PREFIX}{newer.upper()}"
