@@ -32,7 +32,7 @@ def migrated(project: Project, postgresql: PostgreSQL, name: str) -> str:
     """Return the URL of a database with the tables of a project, and one for the effects of tasks."""
     url = postgresql.create(name)
     alembic = str(project.environment / "bin" / "alembic")
-    run([alembic, "upgrade", "head"], project.folder, DATABASE_URL=url, APP_ENV="development")
+    run([alembic, "upgrade", "heads"], project.folder, DATABASE_URL=url, APP_ENV="development")
     postgresql.query(url, TABLE)
     return url
 

@@ -30,7 +30,7 @@ from .schedule import SCHEDULE
 TASK_MODULES = [
     f"{__package__}.tasks.heartbeat",
 {% if cookiecutter.__sql %}
-    f"{__package__}.tasks.outbox",
+    f"{__package__}.runtime.sql.tasks",
 {% endif %}
 {% include "examples/" ~ cookiecutter.examples ~ "/modules.py" ignore missing %}
 ]
@@ -88,3 +88,4 @@ def create_app(settings: config.Base | None = None) -> Celery:
 
 
 app = create_app()
+app.set_default()  # without it, `current_app` in another thread is not this one

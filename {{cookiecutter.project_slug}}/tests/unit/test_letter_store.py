@@ -12,6 +12,9 @@ from {{ cookiecutter.package_name }}.runtime.letters import (
     dead_letters,
     letter_store,
 )
+from {{ cookiecutter.package_name }}.runtime.sql import (
+    dead_letters as table_store,
+)
 
 pytestmark = pytest.mark.usefixtures("tables")
 
@@ -20,26 +23,26 @@ REPLAY = {"at": "2026-03-29T00:00:00", "by": "ann", "as_id": "8"}
 
 
 @pytest.fixture
-def store() -> letter_store.TableStore:
+def store() -> table_store.TableStore:
     """Return a store with a letter."""
-    store = letter_store.TableStore()
+    store = table_store.TableStore()
     store.add(LETTER)
     return store
 
 
 def test_an_app_on_a_server_has_its_letters_in_the_table() -> None:
     app = create_app(config.ENVIRONMENTS["testing"](broker_url="amqp://127.0.0.1:1//"))
-    assert isinstance(letter_store.store_of(app), letter_store.TableStore)
+    assert isinstance(letter_store.store_of(app), table_store.TableStore)
 
 
-def test_the_first_letter_of_an_id_stays(store: letter_store.TableStore) -> None:
+def test_the_first_letter_of_an_id_stays(store: table_store.TableStore) -> None:
     store.add(replace(LETTER, text="written again"))
     assert list(store) == [LETTER]
     assert store.get("7") == LETTER
     assert store.get("8") is None
 
 
-def test_of_those_who_claim_a_replay_one_gets_it(store: letter_store.TableStore) -> None:
+def test_of_those_who_claim_a_replay_one_gets_it(store: table_store.TableStore) -> None:
     with ThreadPoolExecutor(4) as threads:
         claims = list(threads.map(lambda _: store.claim("7", REPLAY), range(8)))
     assert sorted(claims) == [False] * 7 + [True]
@@ -49,16 +52,16 @@ def test_of_those_who_claim_a_replay_one_gets_it(store: letter_store.TableStore)
     assert not store.claim("8", REPLAY)
 
 
-def test_a_discarded_letter_is_gone(store: letter_store.TableStore) -> None:
+def test_a_discarded_letter_is_gone(store: table_store.TableStore) -> None:
     assert store.discard("7")
     assert not store.discard("7")
     assert list(store) == []
 
 
 def test_all_are_listed_the_newest_first(
-    store: letter_store.TableStore, monkeypatch: pytest.MonkeyPatch
+    store: table_store.TableStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(letter_store, "CHUNK", 4)
+    monkeypatch.setattr(table_store, "CHUNK", 4)
     store.discard("7")
     moments = ["2026-01-02", "2026-01-01", "2026-01-03", "2026-01-01", "2026-01-01", "2026-01-02"]
     for number, moment in enumerate(moments):
@@ -70,4 +73,4 @@ def test_all_are_listed_the_newest_first(
 def test_failures_are_counted_and_the_oldest_letters_go(
     counts_and_trims: Callable[[dead_letters.Store], None],
 ) -> None:
-    counts_and_trims(letter_store.TableStore())
+    counts_and_trims(table_store.TableStore())

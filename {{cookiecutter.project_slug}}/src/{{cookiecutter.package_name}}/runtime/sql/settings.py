@@ -45,13 +45,11 @@ class Database(Variables):
     pool_size: Count | None = None
     # Seconds to wait until a connection of the pool is free.
     pool_timeout: Seconds = 10
-{% if cookiecutter.database == "postgresql" %}
-    # Seconds to wait until a new one is made.
+    # Seconds to wait until a new one is made; on PostgreSQL, like the next one.
     connect_timeout: Count = 5
     # Seconds that a statement may take, its wait for locks included; without it, the soft time
     # limit of tasks.
     statement_timeout: Seconds | None = Field(default=None, le=2_000_000)
-{% endif %}
 
     @model_validator(mode="after")
     def check_url(self) -> Self:
