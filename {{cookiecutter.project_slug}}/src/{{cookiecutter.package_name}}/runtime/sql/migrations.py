@@ -16,9 +16,8 @@ from typing import Any, Literal
 from alembic import context
 from alembic.operations.ops import MigrationScript
 from alembic.util import CommandError
-from sqlalchemy import MetaData, create_engine, pool
+from sqlalchemy import URL, MetaData, create_engine, pool
 
-from . import settings as config
 from . import sqlite
 from .tables import Moment
 
@@ -28,10 +27,11 @@ TABLES = frozenset({"outbox", "dead_letter", "celery_taskmeta", "celery_tasksetm
 VERSIONS = Path(__file__).parent / "versions"
 
 
-def run(metadata: MetaData, **options: Any) -> None:
+def run(url: URL, metadata: MetaData, **options: Any) -> None:
     """Run the migrations that Alembic's command asks for.
 
     Args:
+        url: Of the database.
         metadata: That of the project's tables, with which `alembic revision --autogenerate` and
             `alembic check` compare the database.
         options: More options of Alembic's `context.configure`, such as `include_object`.
@@ -54,21 +54,21 @@ def run(metadata: MetaData, **options: Any) -> None:
         **options,
     }
     if context.is_offline_mode():
-        write_sql(options)
+        write_sql(url, options)
     else:
-        migrate(options)
+        migrate(url, options)
 
 
-def write_sql(options: dict[str, Any]) -> None:
+def write_sql(url: URL, options: dict[str, Any]) -> None:
     """Write the statements instead of running them: `alembic upgrade heads --sql`."""
-    context.configure(url=config.load().address, literal_binds=True, **options)
+    context.configure(url=url, literal_binds=True, **options)
     with context.begin_transaction():
         context.run_migrations()
 
 
-def migrate(options: dict[str, Any]) -> None:
+def migrate(url: URL, options: dict[str, Any]) -> None:
     """Run the migrations in one transaction, which may take longer than one of a task."""
-    engine = create_engine(config.load().address, poolclass=pool.NullPool)
+    engine = create_engine(url, poolclass=pool.NullPool)
     # SQLite cannot alter most of a table: Alembic then makes a new one, and copies.
     is_sqlite = engine.dialect.name == "sqlite"
     if is_sqlite:
