@@ -4,4 +4,4 @@ from {{ cookiecutter.package_name }}.config import SQL
 from {{ cookiecutter.package_name }}.models import Base
 from {{ cookiecutter.package_name }}.runtime.sql import migrations
 
-migrations.run(Base.metadata, SQL.load().address)
+migrations.run(SQL.load().address, Base.metadata)

@@ -27,13 +27,13 @@ TABLES = frozenset({"outbox", "dead_letter", "celery_taskmeta", "celery_tasksetm
 VERSIONS = Path(__file__).parent / "versions"
 
 
-def run(metadata: MetaData, address: URL, **options: Any) -> None:
+def run(url: URL, metadata: MetaData, **options: Any) -> None:
     """Run the migrations that Alembic's command asks for.
 
     Args:
+        url: Of the database.
         metadata: That of the project's tables, with which `alembic revision --autogenerate` and
             `alembic check` compare the database.
-        address: Where the database is.
         options: More options of Alembic's `context.configure`, such as `include_object`.
 
     Raises:
@@ -54,21 +54,21 @@ def run(metadata: MetaData, address: URL, **options: Any) -> None:
         **options,
     }
     if context.is_offline_mode():
-        write_sql(address, options)
+        write_sql(url, options)
     else:
-        migrate(address, options)
+        migrate(url, options)
 
 
-def write_sql(address: URL, options: dict[str, Any]) -> None:
+def write_sql(url: URL, options: dict[str, Any]) -> None:
     """Write the statements instead of running them: `alembic upgrade heads --sql`."""
-    context.configure(url=address, literal_binds=True, **options)
+    context.configure(url=url, literal_binds=True, **options)
     with context.begin_transaction():
         context.run_migrations()
 
 
-def migrate(address: URL, options: dict[str, Any]) -> None:
+def migrate(url: URL, options: dict[str, Any]) -> None:
     """Run the migrations in one transaction, which may take longer than one of a task."""
-    engine = create_engine(address, poolclass=pool.NullPool)
+    engine = create_engine(url, poolclass=pool.NullPool)
     # SQLite cannot alter most of a table: Alembic then makes a new one, and copies.
     is_sqlite = engine.dialect.name == "sqlite"
     if is_sqlite:
