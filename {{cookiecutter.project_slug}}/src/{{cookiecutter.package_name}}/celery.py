@@ -58,7 +58,9 @@ def create_app(settings: config.Base | None = None) -> Celery:
         amqp=context.AMQP,
         task_cls=BaseTask,  # of every task that names no other, Celery's own included
     )
-    settings = settings or config.load()
+    if settings is None:
+        app.set_default()  # of every thread; `set_as_current` is for that of this call
+        settings = config.load()
     app.settings = settings  # type: ignore[attr-defined]
     app.conf.update(settings.for_celery())
 {% if cookiecutter.__store %}

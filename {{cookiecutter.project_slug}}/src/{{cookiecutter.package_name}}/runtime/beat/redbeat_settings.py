@@ -14,8 +14,7 @@ from ..config.environment import LOCAL_FOLDER
 from ..config.environments import OnFiles
 from ..config.settings import Settings
 from ..config.values import Count, Importable, Seconds
-from ..redis.redis_options import SCHEMES, SentinelOptions, nameless
-from ..redis.settings import RedisBroker
+from ..redis.redis_options import NAMES, SCHEMES, SentinelOptions, nameless
 
 PACKAGE = __package__.partition(".")[0]
 
@@ -85,7 +84,7 @@ class RedBeat(Settings):
     @property
     def schedules_url(self) -> str:
         """Where schedules are kept."""
-        usual = "broker_url" if isinstance(self, RedisBroker) else "result_backend"
+        usual = "broker_url" if self.broker_schemes == NAMES else "result_backend"
         return self.redbeat_redis_url or str(getattr(self, usual))
 
     def refusals(self) -> Iterator[str]:
