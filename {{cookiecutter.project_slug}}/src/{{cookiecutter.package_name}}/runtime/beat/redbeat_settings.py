@@ -89,7 +89,6 @@ class RedBeat(Settings):
 
     def refusals(self) -> Iterator[str]:
         """Refuse a beat that would lose its lock, and a place where redbeat keeps nothing."""
-        yield from super().refusals()
         if sentence := broken(self.beat_max_loop_interval, self.redbeat_lock_timeout):
             yield sentence
         if not self.schedules_url.startswith(STORES):
@@ -101,6 +100,7 @@ class RedBeat(Settings):
         )
         if sentence := masterless(self.schedules_url, self.redbeat_redis_options, *others):
             yield sentence
+        yield from super().refusals()
 
     def for_celery(self) -> dict[str, Any]:
         """Say where schedules are; on a machine without a Redis, in a file of Celery's own beat."""

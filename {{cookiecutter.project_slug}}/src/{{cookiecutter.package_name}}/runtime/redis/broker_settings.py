@@ -65,11 +65,11 @@ class RedisBroker(Settings):
 
     def refusals(self) -> Iterator[str]:
         """Refuse a Sentinel that is asked for no master."""
-        yield from super().refusals()
         name = self.broker_transport_options.master_name
         variable = "CELERY_BROKER_TRANSPORT_OPTIONS__MASTER_NAME"
         if sentence := nameless(self.broker_url, name, variable):
             yield sentence
+        yield from super().refusals()
 
     @classmethod
     def lease_in(cls, conf: Any) -> Lease:

@@ -34,11 +34,11 @@ class RedisResults(KeptResults):
 
     def refusals(self) -> Iterator[str]:
         """Refuse a Sentinel that is asked for no master."""
-        yield from super().refusals()
         name = self.result_backend_transport_options.master_name
         variable = "CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS__MASTER_NAME"
         if sentence := nameless(self.result_backend, name, variable):
             yield sentence
+        yield from super().refusals()
 
     def for_celery(self) -> dict[str, Any]:
         """Leave out what a socket does not have."""
