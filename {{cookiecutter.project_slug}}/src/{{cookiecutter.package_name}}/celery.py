@@ -64,4 +64,3 @@ def create_app(settings: config.Base | None = None) -> App:
 
 
 app = create_app()
-app.set_default()  # without it, `current_app` in another thread is not this one

@@ -110,6 +110,8 @@ def create(
     broker: Broker = settings.broker
     modules = [*discovery.modules(*tasks), *(name for part in parts for name in part.tasks)]
     app = broker.app_class()(package, include=modules, set_as_current=set_as_current)
+    if set_as_current:
+        app.set_default()  # in every thread; without it, it is current in this one only
     app.settings, app.broker, app.budget = settings, broker, settings.budget
     app.parts = parts
     app.dead_letters, app.runs = broker.dead_letters(), Runs()
