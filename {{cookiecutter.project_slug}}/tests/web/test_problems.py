@@ -108,12 +108,6 @@ def test_a_server_that_says_nothing_is_a_503_in_time(
     assert "may or may not" in check(answer, 503)["detail"]
 
 
-def test_every_thread_finds_the_app_as_the_current_one() -> None:
-    Celery("other", set_as_current=False).set_default()
-    create_app()
-    assert threads.start(lambda: str(current_app.main)).result(10) == app.main
-
-
 def test_requests_that_wait_for_a_thread_are_not_done_later(
     web: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
