@@ -91,7 +91,7 @@ def test_files_of_the_user_stay_at_every_path_that_is_ever_removed(
     (project / "scripts/run").write_text("#!/bin/sh\n", "utf-8")
     (project / "scripts/run").chmod(0o750)
     before = own_files(project, plain)
-    assert f"src/{PACKAGE}/database.py" in before
+    assert f"src/{PACKAGE}/models.py" in before
     rebake(SMALLEST, skip)
     assert own_files(project, plain) == before
     chosen = {path: content for path, content in tree(plain).items() if path not in before}
