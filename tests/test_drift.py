@@ -25,10 +25,10 @@ DRIFTS: dict[str, tuple[Edit, str]] = {
     ),
     "worker": (("Procfile", "--queues io", "--queues io,bulk"), "compose.yaml and Procfile differ"),
     "grace": (
-        ("src/*/limits.py", "SHUTDOWN_GRACE = 330", "SHUTDOWN_GRACE = 600"),
-        "deploy/systemd is not SHUTDOWN_GRACE in limits.py",
+        ("src/*/limits.py", "grace=330", "grace=600"),
+        "deploy/systemd is not `grace` in limits.py",
     ),
-    "probe": (("deploy/alive", "allowed=60", "allowed=61"), "deploy/alive is not HEARTBEAT_AGE in limits.py"),
+    "probe": (("deploy/alive", "allowed=60", "allowed=61"), "deploy/alive is not heartbeat_age in limits.py"),
     "variable": (("compose.yaml", "  APP_ENV:", "  APP_NEW: 1\n  APP_ENV:"), "names {'APP_NEW'}: explain it in"),
 }
 

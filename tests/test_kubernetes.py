@@ -51,11 +51,14 @@ QUEUES = "src/{{cookiecutter.package_name}}/queues.py"
 
 #: What keeps the priorities of a queue apart, and the levels: asked of the project's own kombu.
 LISTS = """
-import json, runpy, sys
+import ast, json, sys
 from kombu.transport.redis import Channel
-QueueName = runpy.run_path(sys.argv[1])["QueueName"]
+with open(sys.argv[1], encoding="utf-8") as module:
+    tree = ast.parse(module.read())
+(names,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "QueueName")
+queues = [row.value.value for row in names.body if isinstance(row, ast.Assign)]
 channel = object.__new__(Channel)
-print(json.dumps({queue: [channel._q_for_pri(queue, step) for step in channel.priority_steps] for queue in QueueName}))
+print(json.dumps({queue: [channel._q_for_pri(queue, step) for step in channel.priority_steps] for queue in queues}))
 """
 
 

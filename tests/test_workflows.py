@@ -15,7 +15,7 @@ from pytest_httpserver import HTTPServer
 from conftest import Bakery, Running
 from servers import Fleet
 from support import UV, run
-from test_servers import SHORT_LEASE, WORKERS, destinations, each
+from test_servers import SHORT_LEASE, WORKERS, each
 from variants import Answers, options
 
 #: Only the gallery of examples has workflows.
@@ -111,7 +111,7 @@ def test_workflows_on_the_fleet(
 
 
 def a_thousand_rows_are_imported_by_the_workers_of_the_table(world: World) -> None:
-    fleet, queues = world.fleet, destinations(world.fleet.project)
+    fleet, queues = world.fleet, world.fleet.ask("destinations")
     task_id = world.start_import("whole")
     fleet.wait(partial(world.has_succeeded, task_id), "the import succeeds")
     world.is_complete("whole", task_id)

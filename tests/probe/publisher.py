@@ -86,10 +86,8 @@ def take(app: Any, queue: str, end: str, times: int = 100) -> int:
 
 def letters(app: Any) -> list[dict[str, Any]]:
     """Return all dead letters."""
-    letters = f"{app.main}.runtime.letters"
-    store = import_module(f"{letters}.letter_store").store_of(app)
-    import_module(f"{letters}.raw_letters").collect(app, store)
-    with store.open() as opened:
+    store = import_module(f"{app.main}.runtime.letters.store")
+    with store.opened(app) as opened:
         return [asdict(letter) for letter in opened]
 
 
@@ -115,6 +113,11 @@ def look(app: Any, task_id: str) -> tuple[str, Any]:
 def names(app: Any) -> list[str]:
     """Return the names of the project's tasks."""
     return [name for name in app.tasks if not name.startswith("celery.")]
+
+
+def destinations(app: Any) -> dict[str, str]:
+    """Return the queue to which the app sends each of the project's tasks."""
+    return {name: app.amqp.router.route({}, name)["queue"].name for name in names(app)}
 
 
 def priority(app: Any, name: str) -> int:
@@ -197,6 +200,7 @@ COMMANDS = {
         bound,
         call,
         declare_classic,
+        destinations,
         erase,
         fan_out,
         gather,

@@ -1,8 +1,13 @@
 """How to reach the broker, a RabbitMQ."""
 
+from typing import ClassVar
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ... import limits
+from ...limits import BUDGET
+from ..broker import Broker as BrokerPort
+from ..budget import Lease
+from ..rabbitmq.broker import RabbitMQ
 from .environment import Variables
 from .values import Count, Seconds
 
@@ -32,12 +37,14 @@ SCHEMES = ("amqp://", "amqps://", "pyamqp://")
 class Broker(Variables):
     """Settings that depend on the broker."""
 
+    broker: ClassVar[BrokerPort] = RabbitMQ()
+
     # Where the queues are: amqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST
     broker_url: str = Field(repr=False, description="give the URL of the broker")
     broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
     # The tasks of a worker whose host is gone run elsewhere after about twice as long; those of a
     # killed process, whose connection the kernel closes, at once.
-    broker_heartbeat: Count = Field(default=limits.LEASE, lt=2**16)
+    broker_heartbeat: Count = Field(default=BUDGET.lease, lt=2**16)
     # Seconds to connect.
     broker_connection_timeout: Seconds = 2
 
@@ -50,6 +57,6 @@ class Broker(Variables):
         return url
 
     @property
-    def lease(self) -> float:
-        """Seconds without a sign of life after which a worker's tasks go elsewhere."""
-        return self.broker_heartbeat
+    def lease(self) -> Lease:
+        """The time without a sign of life after which a worker's tasks go elsewhere."""
+        return Lease(self.broker_heartbeat, LEASE_NAME, LEASE_SETTING)

@@ -1,11 +1,14 @@
 """How to reach the broker, a Redis."""
 
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ... import limits
+from ...limits import BUDGET
+from ..broker import Broker as BrokerPort
+from ..budget import Lease
 from ..redis import transport
+from ..redis.broker import Redis
 from ..redis.redis_options import SCHEMES, SentinelOptions, nameless
 from .environment import Variables
 from .values import Count, ReadingOrder, Seconds
@@ -22,7 +25,7 @@ class BrokerTransportOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     # How long a dead worker's tasks stay hidden. A live one renews its own: see redis/lease.py.
-    visibility_timeout: Seconds = limits.LEASE
+    visibility_timeout: Seconds = BUDGET.lease
     # Look for such tasks every 2 seconds; the defaults add more than a minute to the timeout.
     unacked_restore_interval: Seconds = 2
     unacked_restore_throttle: Count = 1
@@ -54,6 +57,8 @@ LOCAL = ("filesystem://", "memory://")
 class Broker(Variables):
     """Settings that depend on the broker."""
 
+    broker: ClassVar[BrokerPort] = Redis()
+
     # Where the queues are; use another database than for results.
     broker_url: str = Field(repr=False, description="give the URL of the broker")
     broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
@@ -83,6 +88,7 @@ class Broker(Variables):
         return self
 
     @property
-    def lease(self) -> float:
-        """Seconds without a sign of life after which a worker's tasks go elsewhere."""
-        return self.broker_transport_options.visibility_timeout
+    def lease(self) -> Lease:
+        """The time without a sign of life after which a worker's tasks go elsewhere."""
+        seconds = self.broker_transport_options.visibility_timeout
+        return Lease(seconds, LEASE_NAME, LEASE_SETTING)

@@ -4,36 +4,23 @@
 import os
 
 {% endif %}
-from celery import Celery
-{% if cookiecutter.beat != "none" %}
-from celery.signals import beat_init
-{% endif %}
-
 from . import config, queues
-from .runtime import context
-{% if cookiecutter.beat != "none" %}
-from .runtime.beat.ticks import mark_what_is_sent, stop_after_a_tick, touch_at_each_tick
-{% endif %}
-{% if cookiecutter.broker == "rabbitmq" %}
-from .runtime.rabbitmq import topology
+from .runtime.app import App, create
+{% if cookiecutter.__django %}
+from .runtime.django.part import Django
 {% endif %}
 {% if cookiecutter.__store %}
-from .runtime.redis import {{ "lease, store, tenants" if cookiecutter.broker == "redis" else "store" }}
+from .runtime.redis.state import RedisState
 {% endif %}
-from .runtime.tasks.base import BaseTask
-from .runtime.worker import checks, liveness
+{% if cookiecutter.__sql %}
+from .runtime.sql.part import Database
+{% endif %}
+{% if cookiecutter.__followed %}
+from .runtime.tasks.followed import Followed
+{% endif %}
 {% if cookiecutter.beat != "none" %}
 from .schedule import SCHEDULE
 {% endif %}
-
-#: Every module with tasks. A task in a module that is not listed does not exist for the worker.
-TASK_MODULES = [
-    f"{__package__}.tasks.heartbeat",
-{% if cookiecutter.__sql %}
-    f"{__package__}.tasks.outbox",
-{% endif %}
-{% include "examples/" ~ cookiecutter.examples ~ "/modules.py" ignore missing %}
-]
 {% if cookiecutter.__django %}
 
 # Celery sees it and calls `django.setup()` before it imports a task; around each task it closes the
@@ -42,7 +29,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"{__package__}.site.settings")
 {% endif %}
 
 
-def create_app(settings: config.Base | None = None) -> Celery:
+def create_app(settings: config.Base | None = None) -> App:
     """Return a Celery app.
 
     Args:
@@ -51,40 +38,18 @@ def create_app(settings: config.Base | None = None) -> Celery:
     Raises:
         ConfigurationError: The environment holds a wrong or unknown setting.
     """
-    app: Celery = {{ cookiecutter._brokers[cookiecutter.broker].app }}(
+    return create(
         __package__,
-        include=TASK_MODULES,
+        settings or config.load(),
+        queues=queues.QUEUES,
+        routes=queues.ROUTES,
+        tasks=[f"{__package__}.tasks"],
+{% if cookiecutter.beat != "none" %}
+        schedule=SCHEDULE,
+{% endif %}
+        parts=[{{ [cookiecutter.__sql and "Database()", cookiecutter.__store and "RedisState()", cookiecutter.__followed and "Followed()", cookiecutter.__django and "Django()"] | select | join(", ") }}],
         set_as_current=settings is None,
-        amqp=context.AMQP,
-        task_cls=BaseTask,  # of every task that names no other, Celery's own included
     )
-    app.conf.update((settings or config.load()).for_celery())
-{% if cookiecutter.__store %}
-    store.check(app.conf)
-{% endif %}
-    app.conf.update(
-        task_queues=queues.QUEUES,
-        task_routes={{ cookiecutter._brokers[cookiecutter.broker].routes }},
-{% if cookiecutter.beat != "none" %}
-        beat_schedule=SCHEDULE,
-{% endif %}
-    )
-{% if cookiecutter.__django %}
-    app.autodiscover_tasks()  # the module `tasks` of every app in INSTALLED_APPS
-{% endif %}
-    context.extend_log_records()
-{% if cookiecutter.beat != "none" %}
-    beat_init.connect(stop_after_a_tick)
-    beat_init.connect(touch_at_each_tick)
-    beat_init.connect(mark_what_is_sent)
-{% endif %}
-    app.steps["worker"].add(checks.StartupChecks)
-    app.steps["worker"].add(liveness.Heartbeat)
-    app.steps["consumer"].add(checks.HandedOver)
-    app.steps["consumer"].add(checks.PromptAcknowledgement)
-    app.steps["consumer"].add(f"{__package__}.runtime.worker.request:UnreadableMessages")
-    app.steps["consumer"].add({{ cookiecutter._brokers[cookiecutter.broker].step }})
-    return app
 
 
 app = create_app()

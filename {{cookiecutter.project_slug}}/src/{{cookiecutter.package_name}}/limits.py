@@ -3,7 +3,7 @@
     soft limit < hard limit < shutdown grace
 
 A worker that is told to stop waits for its running tasks, so whatever stops it (systemd, Docker,
-Kubernetes) must wait longer than the longest task may run: `SHUTDOWN_GRACE` is that value.
+Kubernetes) must wait longer than the longest task may run: `grace` is that value.
 
 What each pool enforces (https://docs.celeryq.dev/en/stable/userguide/workers.html#time-limits):
 
@@ -12,18 +12,16 @@ What each pool enforces (https://docs.celeryq.dev/en/stable/userguide/workers.ht
     threads, solo       none: bound every call that can block by its own timeout
 """
 
-#: Seconds after which a task gets `SoftTimeLimitExceeded` and can clean up.
-SOFT_LIMIT = {{ cookiecutter._time_budget.soft_limit }}
+from .runtime.budget import Budget
 
-#: Seconds after which a task is killed.
-HARD_LIMIT = {{ cookiecutter._time_budget.hard_limit }}
-
-#: Seconds between SIGTERM and SIGKILL that a deployment must grant.
-SHUTDOWN_GRACE = {{ cookiecutter._time_budget.shutdown_grace }}
-
-#: Seconds without a sign of life after which the broker gives the tasks of a worker to another one:
-#: the {{ cookiecutter._brokers[cookiecutter.broker].lease }}.
-LEASE = {{ cookiecutter._time_budget.lease[cookiecutter.pool] }}
-
-#: Seconds without a sign of life (`runtime/worker/liveness.py`) after which `deploy/alive` fails{{ ".\n#: Under the solo pool a task holds them up" if cookiecutter.pool == "solo" }}.
-HEARTBEAT_AGE = {{ cookiecutter._time_budget.heartbeat_age[cookiecutter.pool] }}
+#: All in seconds.
+BUDGET = Budget(
+    soft={{ cookiecutter._time_budget.soft_limit }},  # a task gets `SoftTimeLimitExceeded` and can clean up
+    hard={{ cookiecutter._time_budget.hard_limit }},  # a task is killed
+    grace={{ cookiecutter._time_budget.shutdown_grace }},  # between SIGTERM and SIGKILL; a deployment must grant it
+    # Without a sign of life, until the broker gives the tasks of a worker to another one: the
+    # {{ cookiecutter._brokers[cookiecutter.broker].lease }}.
+    lease={{ cookiecutter._time_budget.lease[cookiecutter.pool] }},
+    # Without a sign of life, until `deploy/alive` fails{{ "; under the solo pool a task holds it up" if cookiecutter.pool == "solo" }}.
+    heartbeat_age={{ cookiecutter._time_budget.heartbeat_age[cookiecutter.pool] }},
+)

@@ -11,11 +11,16 @@ A queue says how soon work must start, or what it waits for:
 A new queue needs a row here and a worker that consumes it (Procfile and every deployment file).
 """
 
-from collections.abc import Mapping, Sequence
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
 
-from kombu import {{ "Exchange, " if cookiecutter.broker == "rabbitmq" }}Queue
+from .runtime import routes
+from .runtime.{{ cookiecutter.broker }}.queues import Priority, declaration
+{% if cookiecutter.broker == "redis" %}
+from .runtime.redis.tenants import NoisyTenants
+{% endif %}
+
+__all__ = ["CRITICAL", "QUEUES", "ROUTES", "TASK_ROUTES", "URGENT", "Priority", "QueueName", "to"]
 
 
 class QueueName(StrEnum):
@@ -38,11 +43,11 @@ def to(queue: QueueName, priority: Priority = Priority.NORMAL) -> dict[str, Any]
 
 CRITICAL = to(QueueName.CRITICAL, Priority.HIGH)
 
-#: Headers of a message that is urgent although its task usually is not, see `route_urgent`.
-URGENT_HEADER = "x-urgent"
-URGENT = {URGENT_HEADER: "yes"}
+#: Headers that send one call of any task to the critical queue: `.apply_async(headers=URGENT)`.
+URGENT = routes.URGENT
 
-#: Patterns of task names, the first that matches wins. What matches nothing goes to `default`.
+#: Names of tasks, or patterns of them: a name wins over all patterns, else the first that matches.
+#: What matches nothing goes to `default`.
 TASK_ROUTES: dict[str, dict[str, Any]] = {
 {% include "examples/" ~ cookiecutter.examples ~ "/routes.py" ignore missing %}
     "heartbeat.*": to(QueueName.DEFAULT),
@@ -54,27 +59,10 @@ TASK_ROUTES: dict[str, dict[str, Any]] = {
 {% endif %}
 }
 
-
-def route_urgent(
-    name: str,
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any] | None,
-    options: Mapping[str, Any],
-    task: Any = None,
-    **extra: Any,
-) -> dict[str, Any] | None:
-    """Send any task to the critical queue that is sent with the header `x-urgent`.
-
-        send_mail.apply_async(args, headers=URGENT)
-        chain(charge.s(7).set(headers=URGENT), ship.s())  # each part says it for itself
-
-    A header, since it needs no parameter of the task. A dynamic router: it sees the options of one
-    call, the table above does not. A queue that the caller names (`apply_async(queue=...)`) wins
-    over both.
-    """
-    # A copy, since Celery's router changes what it gets.
-    headers = options.get("headers") or {}
-    return dict(CRITICAL) if headers.get(URGENT_HEADER) == URGENT[URGENT_HEADER] else None
-
-
-ROUTES = (route_urgent, TASK_ROUTES)
+ROUTES = (
+{% if cookiecutter.broker == "redis" %}
+    NoisyTenants(Priority.LOW, spare={QueueName.CRITICAL}),
+{% endif %}
+    routes.urgent(CRITICAL),
+    TASK_ROUTES,
+)

@@ -7,30 +7,10 @@ worker a day of stale work. {{ cookiecutter._schedule_notes[cookiecutter.beat] }
 from datetime import timedelta
 from typing import Any
 
-from celery.schedules import crontab, schedule, solar
+from celery.schedules import {{ "crontab, schedule" if cookiecutter.__examples or cookiecutter.__django else "schedule" }}
 
 from .queues import QueueName
-
-
-def entry(
-    task: str,
-    when: crontab | schedule | solar,
-    expires: timedelta,
-    queue: QueueName,
-    **kwargs: Any,
-) -> dict[str, Any]:
-    """Return a row of the schedule.
-
-    Args:
-        task: Name of the task.
-        when: Its times. `{"hour": 2}` is none: it must be a `crontab`, `schedule` or `solar`.
-        expires: Time after which a worker drops the message unrun.
-        queue: Where it waits.
-        kwargs: Keyword arguments of the task.
-    """
-    options = {"expires": expires.total_seconds(), "queue": queue.value}
-    return {"task": task, "schedule": when, "kwargs": kwargs, "options": options}
-
+from .runtime.beat.entries import entry
 
 SCHEDULE: dict[str, dict[str, Any]] = {
 {% if cookiecutter.__django %}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from {{ cookiecutter.package_name }} import limits, queues
+from {{ cookiecutter.package_name }} import queues
+from {{ cookiecutter.package_name }}.limits import BUDGET
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,8 +66,8 @@ def test_the_fleet_is_that_of_the_procfile(name: str) -> None:
 @pytest.mark.parametrize("name", DEPLOYMENTS)
 def test_whatever_stops_a_worker_grants_the_time_budget(name: str) -> None:
     granted = set(map(int, GRACE.findall(TEXTS[name])))
-    expected = set() if name == "Procfile" else {limits.SHUTDOWN_GRACE}
-    assert granted == expected, f"{name} is not SHUTDOWN_GRACE in limits.py"
+    expected = set() if name == "Procfile" else {BUDGET.grace}
+    assert granted == expected, f"{name} is not `grace` in limits.py"
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
@@ -77,7 +78,7 @@ def test_no_command_takes_the_log_level_away_from_its_variable(name: str) -> Non
 def test_the_probe_allows_what_the_time_budget_says() -> None:
     allowed = re.search(r"(?m)^allowed=(\d+)", TEXTS["deploy/alive"])
     assert allowed
-    assert int(allowed[1]) == limits.HEARTBEAT_AGE, "deploy/alive is not HEARTBEAT_AGE in limits.py"
+    assert int(allowed[1]) == BUDGET.heartbeat_age, "deploy/alive is not heartbeat_age in limits.py"
 
 
 @pytest.mark.parametrize("name", TEXTS)

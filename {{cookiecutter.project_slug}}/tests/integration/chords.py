@@ -4,8 +4,10 @@ from celery.utils.log import get_task_logger
 
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime import errors
-from {{ cookiecutter.package_name }}.runtime.tasks import base
-from {{ cookiecutter.package_name }}.workflows import chords
+from {{ cookiecutter.package_name }}.runtime.tasks import (
+    base,
+    chords,
+)
 
 logger = get_task_logger(__name__)
 

@@ -22,8 +22,11 @@ from kombu import Connection, Queue
 from kombu.transport.native_delayed_delivery import MAX_LEVEL, level_name
 
 from {{ cookiecutter.package_name }} import queues
-from {{ cookiecutter.package_name }}.runtime.rabbitmq import (
-    topology,
+from {{ cookiecutter.package_name }}.runtime.rabbitmq.queues import (
+    DEAD_LETTERS,
+)
+from {{ cookiecutter.package_name }}.runtime.rabbitmq.topology import (
+    declare,
 )
 {% endif %}
 

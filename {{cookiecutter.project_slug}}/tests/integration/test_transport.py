@@ -14,10 +14,12 @@ from redis import Redis
 from servers import wait_until
 
 from {{ cookiecutter.package_name }}.runtime.letters import (
-    local_letters,
-    raw_letters,
+    files,
 )
-from {{ cookiecutter.package_name }}.runtime.redis import transport
+from {{ cookiecutter.package_name }}.runtime.redis import (
+    transport,
+    unreadable,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -184,12 +186,12 @@ def test_what_was_set_aside_is_collected_under_the_prefix_of_the_project(
 ) -> None:
     app = Celery(broker=urls["broker_url"], set_as_current=False)
     app.conf.broker_transport_options = {"global_keyprefix": prefix}
-    store = local_letters.FileStore(tmp_path)
+    store = files.FileStore(tmp_path)
     with Redis.from_url(urls["broker_url"]) as redis:
         redis.lpush(f"{prefix}{transport.UNREADABLE}", "one", "two")
-        redis.lpush(f"{prefix}{raw_letters.EARLIER}", "three")
+        redis.lpush(f"{prefix}{unreadable.EARLIER}", "three")
         redis.lpush(f"another-{prefix}{transport.UNREADABLE}", "another project's")
-        assert raw_letters.collect(app, store) == len(list(store)) == 3
+        assert unreadable.collect(app, store) == len(list(store)) == 3
         assert not list(redis.scan_iter(f"{prefix}*unreadable"))
         assert redis.delete(f"another-{prefix}{transport.UNREADABLE}")
 

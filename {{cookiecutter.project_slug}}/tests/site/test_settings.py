@@ -14,7 +14,8 @@ from django.core import checks
 from django.core.management import call_command
 from django.test import AsyncRequestFactory, RequestFactory, override_settings
 
-from {{ cookiecutter.package_name }} import config, limits
+from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.limits import BUDGET
 from {{ cookiecutter.package_name }}.runtime.django import (
     environment,
 )
@@ -184,4 +185,4 @@ def test_a_setting_that_is_written_in_the_module_is_found() -> None:
         module.__package__ = settings.SETTINGS_MODULE.rpartition(".")[0]
         exec(changed, vars(module))  # noqa: S102
         assert vars(module)["CELERY_TASK_TIME_LIMIT"] == 60
-        assert vars(module)["CELERY_TASK_SOFT_TIME_LIMIT"] == limits.SOFT_LIMIT
+        assert vars(module)["CELERY_TASK_SOFT_TIME_LIMIT"] == BUDGET.soft

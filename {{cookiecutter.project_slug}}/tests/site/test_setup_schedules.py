@@ -15,6 +15,9 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 from {{ cookiecutter.package_name }} import schedule as code
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.queues import QueueName
+from {{ cookiecutter.package_name }}.runtime.beat.entries import (
+    entry,
+)
 from {{ cookiecutter.package_name }}.runtime.django import scheduler
 
 pytestmark = pytest.mark.django_db
@@ -44,10 +47,10 @@ def test_a_second_run_changes_nothing() -> None:
 def test_beat_reads_what_the_code_says() -> None:
     setup()
     for row in PeriodicTask.objects.all():
-        read, entry = scheduler.Scheduler.Entry(row, app), code.SCHEDULE[row.name]
-        assert (read.task, read.kwargs) == (entry["task"], entry["kwargs"])
+        read, expected = scheduler.Scheduler.Entry(row, app), code.SCHEDULE[row.name]
+        assert (read.task, read.kwargs) == (expected["task"], expected["kwargs"])
         for option in ("queue", "expires"):
-            assert read.options[option] == entry["options"][option]
+            assert read.options[option] == expected["options"][option]
         assert read.schedule.remaining_estimate(app.now()) <= timedelta(days=1)
 
 
@@ -55,7 +58,7 @@ def test_a_row_follows_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
     setup()
     PeriodicTask.objects.update(enabled=False)
     changed: dict[str, Any] = {
-        "heartbeat": code.entry(
+        "heartbeat": entry(
             "heartbeat.beat", crontab(minute="7"), timedelta(minutes=5), QueueName.BULK
         )
     }

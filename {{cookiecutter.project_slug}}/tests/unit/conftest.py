@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 
 from {{ cookiecutter.package_name }}.runtime.letters import (
-    dead_letters,
+    letter,
+    store,
 )
 
-DeadLetter = dead_letters.DeadLetter
-Store = dead_letters.Store
+DeadLetter = letter.DeadLetter
+Store = store.Store
 
 
 def periodic(number: int, day: int, failed: str = "check") -> DeadLetter:
     """Return a letter of a task that beat has sent."""
-    headers: dict[str, Any] = {dead_letters.PERIODIC_HEADER: "yes"}
+    headers: dict[str, Any] = {letter.PERIODIC_HEADER: "yes"}
     failed_at = f"2026-01-{day:02}T00:00:00.000000+00:00"
     return DeadLetter(failed, "t", "failed", args=[number], headers=headers, failed_at=failed_at)
 

@@ -7,10 +7,12 @@ from celery import chain
 from celery.canvas import Signature
 
 from {{ cookiecutter.package_name }}.celery import app
+from {{ cookiecutter.package_name }}.runtime.tasks import (
+    chords,
+)
 from {{ cookiecutter.package_name }}.runtime.tasks.base import (
     BaseTask,
 )
-from {{ cookiecutter.package_name }}.workflows import chords
 
 
 @app.task(base=BaseTask, name="tests.keeps", ignore_result=False)
@@ -47,7 +49,7 @@ def test_an_empty_header_is_refused() -> None:
 
 
 def test_every_chord_is_made_by_fan_out() -> None:
-    package = Path(chords.__file__).parents[1]
+    package = Path(chords.__file__).parents[2]
     makers = {path.name for path in package.rglob("*.py") if mentions_chord(path)}
     assert makers == {"chords.py"}
 

@@ -20,8 +20,9 @@ from celery.bin.worker import worker
 from redbeat.schedulers import RedBeatConfig
 {% endif %}
 
-from {{ cookiecutter.package_name }} import config, limits
+from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import app, create_app
+from {{ cookiecutter.package_name }}.limits import BUDGET
 from {{ cookiecutter.package_name }}.runtime.config.annotations import (
     Annotation,
 )
@@ -178,7 +179,7 @@ def test_no_variable_leads_a_test_to_a_real_broker(monkeypatch: pytest.MonkeyPat
 
 def test_an_app_can_be_made_from_other_settings() -> None:
     other = create_app(config.Base(broker_url=BROKER{{ ", result_backend=RESULTS" if cookiecutter.result_backend == "redis" }}))
-    assert other.conf.task_time_limit == limits.HARD_LIMIT
+    assert other.conf.task_time_limit == BUDGET.hard
 
 
 def test_the_example_env_file_names_every_setting(request: pytest.FixtureRequest) -> None:
@@ -218,7 +219,7 @@ def test_an_annotation_sets_each_attribute_and_no_other(monkeypatch: pytest.Monk
     )
     assert {name: getattr(task, name) for name in ATTRIBUTES} == ATTRIBUTES
     assert (other.max_retries, other.acks_late) == (7, True)
-    assert other.time_limit == limits.HARD_LIMIT
+    assert other.time_limit == BUDGET.hard
 
 
 def test_every_attribute_of_a_task_is_an_annotation_or_takes_a_class() -> None:
@@ -241,7 +242,8 @@ def test_a_limit_for_a_task_wins_over_that_for_all(monkeypatch: pytest.MonkeyPat
         @app.task(name=name)
         def nothing() -> None: ...
 
-        return nothing.rate_limit
+        allowed: str | None = nothing.rate_limit
+        return allowed
 
     assert limit("tests.slow") == "2/m"
     assert limit("tests.other") == "9/s"

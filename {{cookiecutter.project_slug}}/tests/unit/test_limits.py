@@ -2,16 +2,23 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import Celery, current_app
+from celery import current_app
 from celery.worker import state
 
-from {{ cookiecutter.package_name }} import config, limits
+from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.celery import create_app
+from {{ cookiecutter.package_name }}.limits import BUDGET
 from {{ cookiecutter.package_name }}.runtime import budget
 from {{ cookiecutter.package_name }}.runtime.config.annotations import (
     Annotation,
     Annotations,
 )
-from {{ cookiecutter.package_name }}.runtime.worker import checks
+from {{ cookiecutter.package_name }}.runtime.worker import (
+    checks,
+    local_pool,
+    pools,
+    prefork,
+)
 
 
 def nothing() -> None:
@@ -20,8 +27,8 @@ def nothing() -> None:
 
 def worker(pool: str, lease: float) -> SimpleNamespace:
     """Stand for the worker at the moment when it checks itself."""
-    app = Celery(set_as_current=False)
-    app.conf.task_soft_time_limit, app.conf.task_time_limit = limits.SOFT_LIMIT, limits.HARD_LIMIT
+    app = create_app(config.load())
+    app.conf.task_soft_time_limit, app.conf.task_time_limit = BUDGET.soft, BUDGET.hard
     {{ cookiecutter._brokers[cookiecutter.broker].set_lease }}
     # Only the name of its module counts; the library of a greenlet pool may not be installed.
     pool_class = type("TaskPool", (), {"__module__": f"celery.concurrency.{pool}"})
@@ -39,22 +46,22 @@ def worker(pool: str, lease: float) -> SimpleNamespace:
 
 @pytest.mark.parametrize("pool", ["prefork", "thread", "solo"])
 def test_the_shipped_time_budget_holds(pool: str) -> None:
-    lease = limits.HARD_LIMIT + 1 if pool == "solo" else limits.LEASE
+    lease = BUDGET.hard + 1 if pool == "solo" else BUDGET.lease
     checks.StartupChecks(worker(pool, lease))
 
 
 def test_a_solo_worker_refuses_a_short_lease() -> None:
     with pytest.raises(config.ConfigurationError, match="must exceed the hard time limit"):
-        checks.StartupChecks(worker("solo", limits.HARD_LIMIT))
+        checks.StartupChecks(worker("solo", BUDGET.hard))
 
 
-@pytest.mark.parametrize("pool", sorted(checks.GREENLET_POOLS))
+@pytest.mark.parametrize("pool", sorted(pools.GREENLET_POOLS))
 def test_a_greenlet_pool_must_be_named_on_the_command_line(
     pool: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "is_patched", lambda pool: False)
     with pytest.raises(config.ConfigurationError, match=f"--pool {pool}"):
-        checks.StartupChecks(worker(pool, limits.LEASE))
+        checks.StartupChecks(worker(pool, BUDGET.lease))
 
 
 @pytest.mark.parametrize(("pool", "rounds"), [("gevent", 2), ("eventlet", 2), ("prefork", 1)])
@@ -62,31 +69,42 @@ def test_a_greenlet_worker_takes_a_second_round_ahead(
     pool: str, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "is_patched", lambda pool: True)
-    starting = worker(pool, limits.LEASE)
+    starting = worker(pool, BUDGET.lease)
     checks.StartupChecks(starting)
     assert starting.prefetch_multiplier == rounds
 
 
 @pytest.mark.parametrize("task_events", [True, False])
 def test_heartbeats_and_gossip_are_sent_only_with_task_events(task_events: bool) -> None:
-    starting = worker("prefork", limits.LEASE)
+    starting = worker("prefork", BUDGET.lease)
     starting.task_events = task_events
     checks.StartupChecks(starting)
     assert bool(starting.options) is not task_events
+
+
+LEASE = budget.Lease(30, "lease", "CELERY_LEASE")
 
 
 @pytest.mark.parametrize(
     ("soft", "hard", "grace"), [(10, 10, 20), (20, 10, 30), (0, 10, 20), (5, 10, 10)]
 )
 def test_a_broken_time_budget_is_named(soft: float, hard: float, grace: float) -> None:
-    assert "must be below" in str(budget.broken(soft, hard, grace, lease=30))
+    assert "must be below" in str(budget.broken(soft, hard, grace, LEASE))
+
+
+def test_a_lease_that_is_too_short_for_solo_is_named_by_its_variable() -> None:
+    sentence = str(budget.broken(20, 30, 40, LEASE, "solo"))
+    assert "the lease (30 s) must exceed the hard time limit (30 s)" in sentence
+    assert "change CELERY_LEASE or CELERY_TASK_TIME_LIMIT" in sentence
+    assert budget.broken(20, 29, 40, LEASE, "solo") is None
+    assert budget.broken(20, 30, 40, LEASE, "prefork") is None
 
 
 @pytest.mark.parametrize(
     ("own", "expected"),
     [
-        ({"time_limit": limits.SHUTDOWN_GRACE}, "must be below the shutdown grace"),
-        ({"soft_time_limit": limits.HARD_LIMIT}, "must be below the hard one"),
+        ({"time_limit": BUDGET.grace}, "must be below the shutdown grace"),
+        ({"soft_time_limit": BUDGET.hard}, "must be below the hard one"),
         ({"soft_time_limit": 20, "time_limit": 10}, "must be below the hard one"),
     ],
 )
@@ -94,7 +112,7 @@ def test_a_broken_time_budget_is_named(soft: float, hard: float, grace: float) -
 def test_the_limits_of_a_task_are_compared_by_its_name(
     own: dict[str, float], expected: str, where: str
 ) -> None:
-    starting = worker("prefork", limits.LEASE)
+    starting = worker("prefork", BUDGET.lease)
     if where == "annotation":
         rows = {"tests.lengthy": Annotation.model_validate(own)}
         starting.app.conf.task_annotations = (Annotations(rows),)
@@ -107,14 +125,14 @@ def test_the_limits_of_a_task_are_compared_by_its_name(
 
 
 def test_a_task_may_have_a_shorter_time_limit_only(caplog: pytest.LogCaptureFixture) -> None:
-    starting = worker("prefork", limits.LEASE)
+    starting = worker("prefork", BUDGET.lease)
     starting.app.task(shared=False, name="tests.short", time_limit=10)(nothing)
     checks.StartupChecks(starting)
     assert "Task tests.short ends by its time limit (10 s) before the soft limit" in caplog.text
 
 
 def test_an_annotation_of_no_task_is_refused() -> None:
-    starting = worker("prefork", limits.LEASE)
+    starting = worker("prefork", BUDGET.lease)
     rows = {"*": Annotation(acks_late=True), "tests.lenghty": Annotation(time_limit=10)}
     starting.app.conf.task_annotations = (Annotations(rows),)
     starting.app.task(shared=False, name="tests.lengthy")(nothing)
@@ -142,10 +160,8 @@ def test_a_flush_spares_what_a_process_has_got() -> None:
     waiting, handed_over, ended = Job(None), Job("process"), Job("process", ready=True)
     processes: Any = SimpleNamespace(_cache={1: waiting, 2: handed_over, 3: ended})
     processes.flush = processes._cache.clear
-    parent = SimpleNamespace(pool=SimpleNamespace(_pool=processes, flush=processes.flush))
-    checks.HandedOver(SimpleNamespace(pool=None)).start(parent)
     try:
-        parent.pool.flush()
+        prefork.flush_others(processes)
         assert processes._cache == {2: handed_over}
         assert handed_over in state.active_requests
     finally:
@@ -153,6 +169,10 @@ def test_a_flush_spares_what_a_process_has_got() -> None:
 
 
 def test_a_pool_without_an_event_loop_has_no_flush() -> None:
-    parent = SimpleNamespace(pool=SimpleNamespace(_pool=object(), flush=None))
-    checks.HandedOver(SimpleNamespace(pool=None)).start(parent)
-    assert parent.pool.flush is None
+    pool: Any = prefork.TaskPool(1, threads=True)
+    pool.start()
+    try:
+        assert isinstance(pool._pool, local_pool.Pool)
+        assert pool.flush is None
+    finally:
+        pool.terminate()

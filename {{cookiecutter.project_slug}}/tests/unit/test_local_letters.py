@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from {{ cookiecutter.package_name }}.runtime.letters import (
-    dead_letters,
-    local_letters,
+    files,
+    store,
 )
 
 
 def test_failures_are_counted_and_the_oldest_letters_go(
-    counts_and_trims: Callable[[dead_letters.Store], None], tmp_path: Path
+    counts_and_trims: Callable[[store.Store], None], tmp_path: Path
 ) -> None:
-    counts_and_trims(local_letters.FileStore(tmp_path))
+    counts_and_trims(files.FileStore(tmp_path))
     assert {path.suffix for path in tmp_path.iterdir()} == {".letter"}

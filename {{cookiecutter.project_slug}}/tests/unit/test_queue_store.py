@@ -9,29 +9,35 @@ from kombu.transport import memory
 from kombu.transport.pyamqp import Transport
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.runtime.letters import (
+from {{ cookiecutter.package_name }}.runtime.letters.letter import (
+    DeadLetter,
+)
+from {{ cookiecutter.package_name }}.runtime.letters.store import (
+    DeadLetterError,
+    Store,
+)
+from {{ cookiecutter.package_name }}.runtime.rabbitmq import (
     dead_letters,
-    letter_store,
 )
 
 REPLAY = {"at": "2026-01-31T12:00:00+00:00", "by": "ann", "as_id": "7"}
 
 
-def letter(number: int) -> dead_letters.DeadLetter:
+def letter(number: int) -> DeadLetter:
     """Return a letter."""
-    return dead_letters.DeadLetter(str(number), "tests.fail", "failed", "default", [number])
+    return DeadLetter(str(number), "tests.fail", "failed", "default", [number])
 
 
 def put_back(channel: Any, message: Any) -> None:
     """Give a message back as RabbitMQ does, to its old place; kombu appends it."""
-    channel._queue_for(letter_store.STORE.name).queue.appendleft(message.serializable())
+    channel._queue_for(dead_letters.STORE.name).queue.appendleft(message.serializable())
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[letter_store.QueueStore]:
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[dead_letters.DeadLetters]:
     """Return a store with three letters, of which the third was written twice."""
     monkeypatch.setattr(memory.Channel, "_restore", put_back)
-    store = letter_store.QueueStore(app)
+    store = dead_letters.DeadLetters(app)
     for number in (1, 2, 3, 3):
         store.add(letter(number))
     yield store
@@ -40,13 +46,13 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[letter_store.QueueStore]:
             letters.discard(kept.id)
 
 
-def ids(store: letter_store.QueueStore) -> list[str]:
+def ids(store: dead_letters.DeadLetters) -> list[str]:
     """Return the ids of the letters, the newest first."""
     with store.open() as letters:
         return [kept.id for kept in letters]
 
 
-def test_looking_changes_nothing(store: letter_store.QueueStore) -> None:
+def test_looking_changes_nothing(store: dead_letters.DeadLetters) -> None:
     assert ids(store) == ids(store) == ["3", "2", "1"]
     with store.open() as letters:
         kept = letters.get("2")
@@ -55,7 +61,7 @@ def test_looking_changes_nothing(store: letter_store.QueueStore) -> None:
         assert letters.get("4") is None
 
 
-def test_a_replay_is_noted_once(store: letter_store.QueueStore) -> None:
+def test_a_replay_is_noted_once(store: dead_letters.DeadLetters) -> None:
     with store.open() as letters:
         assert letters.claim("1", REPLAY)
         assert not letters.claim("1", REPLAY)
@@ -69,7 +75,7 @@ def test_a_replay_is_noted_once(store: letter_store.QueueStore) -> None:
 
 
 def test_a_letter_that_is_discarded_is_gone_with_what_was_noted(
-    store: letter_store.QueueStore,
+    store: dead_letters.DeadLetters,
 ) -> None:
     with store.open() as letters:
         letters.claim("3", REPLAY)
@@ -80,7 +86,7 @@ def test_a_letter_that_is_discarded_is_gone_with_what_was_noted(
 
 
 def test_failures_are_counted_and_the_oldest_letters_go(
-    store: letter_store.QueueStore, counts_and_trims: Callable[[dead_letters.Store], None]
+    store: dead_letters.DeadLetters, counts_and_trims: Callable[[Store], None]
 ) -> None:
     with store.open() as letters:
         for kept in list(letters):
@@ -88,12 +94,12 @@ def test_failures_are_counted_and_the_oldest_letters_go(
     counts_and_trims(store)
 
 
-def test_notes_of_letters_that_are_gone_go_too(store: letter_store.QueueStore) -> None:
+def test_notes_of_letters_that_are_gone_go_too(store: dead_letters.DeadLetters) -> None:
     with store.open() as letters:
         letters.claim("3", REPLAY)
     assert store.trim("9999", 0, lambda letter: None) == 4
     with app.connection_for_write() as connection:
-        assert letter_store.STORE(connection.default_channel).get() is None
+        assert dead_letters.STORE(connection.default_channel).get() is None
 
 
 def test_only_one_has_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +108,7 @@ def test_only_one_has_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(letter_store, "PATIENCE", 0)
+    monkeypatch.setattr(dead_letters, "PATIENCE", 0)
     connection = SimpleNamespace(channel=lambda: SimpleNamespace(queue_declare=refuse))
-    with pytest.raises(dead_letters.DeadLetterError, match="another command"):
-        letter_store.locked(connection)
+    with pytest.raises(DeadLetterError, match="another command"):
+        dead_letters.locked(connection)

@@ -5,13 +5,15 @@ from collections.abc import Callable
 from fakeredis import FakeRedis
 
 from {{ cookiecutter.package_name }}.runtime.letters import (
+    store,
+)
+from {{ cookiecutter.package_name }}.runtime.redis import (
     dead_letters,
-    letter_store,
 )
 
 
 def test_failures_are_counted_and_the_oldest_letters_go(
-    redis: FakeRedis, counts_and_trims: Callable[[dead_letters.Store], None]
+    redis: FakeRedis, counts_and_trims: Callable[[store.Store], None]
 ) -> None:
-    counts_and_trims(letter_store.RedisStore(redis))
+    counts_and_trims(dead_letters.DeadLetters(redis))
     assert len(redis.keys("*dead-letters*")) == 2, "an index and letters, nothing of those gone"

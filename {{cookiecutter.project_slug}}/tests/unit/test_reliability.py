@@ -26,14 +26,14 @@ from {{ cookiecutter.package_name }}.runtime.guards import (
     cache,
     circuit,
     idempotency,
-    leases,
     lock,
     rates,
 )
 from {{ cookiecutter.package_name }}.runtime.redis import (
-    settings as settings,
+    leases,
+    settings,
+    store,
 )
-from {{ cookiecutter.package_name }}.runtime.redis import store
 
 pytestmark = pytest.mark.usefixtures("redis")
 

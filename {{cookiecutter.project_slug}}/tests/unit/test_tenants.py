@@ -7,15 +7,17 @@ import pytest
 from {{ cookiecutter.package_name }} import queues
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime.context import bind
-from {{ cookiecutter.package_name }}.runtime.redis import tenants
+from {{ cookiecutter.package_name }}.runtime.redis import settings, tenants
 
 
 @pytest.fixture(autouse=True)
 def noisy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("APP_NOISY_TENANTS", "acme, globex,")
-    tenants.noisy.cache_clear()
+    for cached in (settings.load, tenants.noisy):
+        cached.cache_clear()
     yield
-    tenants.noisy.cache_clear()
+    for cached in (settings.load, tenants.noisy):
+        cached.cache_clear()
 
 
 def route(tenant: str | None, **options: Any) -> tuple[str, object]:
@@ -47,7 +49,8 @@ def route_by_a_name(name: str, *_: object, **__: object) -> str | None:
 def test_the_routers_of_the_project_choose_the_queue(
     router: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    routes = (tenants.route_noisy, router, *queues.ROUTES)
+    noisy_tenants, *others = queues.ROUTES
+    routes = (noisy_tenants, router, *others)
     monkeypatch.setitem(app.conf, "task_routes", routes)
     app.amqp.flush_routes()
     monkeypatch.setattr(app.amqp, "router", app.amqp.Router())

@@ -14,8 +14,8 @@ from celery.signals import before_task_publish
 
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime.beat import ticks
-from {{ cookiecutter.package_name }}.runtime.letters import (
-    dead_letters,
+from {{ cookiecutter.package_name }}.runtime.letters.letter import (
+    PERIODIC_HEADER,
 )
 from {{ cookiecutter.package_name }}.runtime.worker import liveness
 
@@ -64,9 +64,9 @@ def test_what_beat_sends_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         assert message
         return dict(message.headers)
 
-    assert dead_letters.PERIODIC_HEADER not in headers()
-    ticks.mark_what_is_sent()
-    assert dead_letters.PERIODIC_HEADER in headers()
+    assert PERIODIC_HEADER not in headers()
+    ticks.prepare(Service(app))
+    assert PERIODIC_HEADER in headers()
 
 
 def terminate() -> None:

@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import limits, queues
-from {{ cookiecutter.package_name }}.runtime.rabbitmq.topology import (
-    App,
+from {{ cookiecutter.package_name }} import queues
+from {{ cookiecutter.package_name }}.limits import BUDGET
+from {{ cookiecutter.package_name }}.runtime.rabbitmq.app import App
+from {{ cookiecutter.package_name }}.runtime.rabbitmq.queues import (
+    DEAD_LETTERS,
+    DELIVERY_LIMIT,
+    declaration,
 )
 from {{ cookiecutter.package_name }}.tasks import heartbeat
 
@@ -16,16 +20,15 @@ from {{ cookiecutter.package_name }}.tasks import heartbeat
 def test_a_queue_is_replicated_and_keeps_what_it_cannot_deliver(queue: Any) -> None:
     arguments = queue.queue_arguments
     assert arguments["x-queue-type"] == "quorum"
-    assert arguments["x-delivery-limit"] == queues.DELIVERY_LIMIT
-    assert arguments["x-dead-letter-exchange"] == queues.DEAD_LETTERS
+    assert arguments["x-delivery-limit"] == DELIVERY_LIMIT
+    assert arguments["x-dead-letter-exchange"] == DEAD_LETTERS
     assert (queue.exchange.type, queue.routing_key) == ("topic", queue.name)
 
 
-def test_a_classic_queue_has_ten_priorities(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queues, "CLASSIC", {queues.QueueName.BULK})
-    bulk: Any = queues.declaration(queues.QueueName.BULK)
+def test_a_classic_queue_has_ten_priorities() -> None:
+    bulk: Any = declaration(queues.QueueName.BULK, classic=True)
     assert (bulk.max_priority, bulk.queue_arguments["x-queue-type"]) == (10, "classic")
-    assert bulk.queue_arguments["x-dead-letter-exchange"] == queues.DEAD_LETTERS
+    assert bulk.queue_arguments["x-dead-letter-exchange"] == DEAD_LETTERS
 
 
 @pytest.mark.parametrize("naive", [True, False])
@@ -47,4 +50,4 @@ def test_a_worker_may_hold_a_message_longer_than_tasks_may_take(
 ) -> None:
     text = (request.config.rootpath / "deploy" / "rabbitmq.conf").read_text(encoding="utf-8")
     (milliseconds,) = re.findall(r"(?m)^consumer_timeout = (\d+)$", text)
-    assert int(milliseconds) >= 3 * 1000 * limits.HARD_LIMIT
+    assert int(milliseconds) >= 3 * 1000 * BUDGET.hard

@@ -46,7 +46,9 @@ for name in SIGNALS:
 app = import_module(f"{PACKAGE}.celery").app
 app.loader.import_default_modules()
 # What only a migration, a broker of files and a worker of it import.
-MACHINERY = ("runtime.config.local_broker", "runtime.worker.local_pool")
+MACHINERY = (
+    "runtime.config.local_broker", "runtime.worker.local_pool", "runtime.worker.prefork"
+)
 skipped = [f"{PACKAGE}.{name}" for name in ("migrations.env", *MACHINERY)]
 package = sys.modules[PACKAGE]
 names = [module.name for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}.")]

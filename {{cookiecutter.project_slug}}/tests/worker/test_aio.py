@@ -13,7 +13,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime import aio, budget, context
-from {{ cookiecutter.package_name }}.runtime.worker import checks
+from {{ cookiecutter.package_name }}.runtime.worker import pools
 
 CLEANED: list[str] = []
 LOOPS: list[tuple[int, str]] = []
@@ -125,10 +125,10 @@ def test_run_in_a_coroutine_is_refused() -> None:
         aio.run(nest())
 
 
-@pytest.mark.parametrize("pool", checks.GREENLET_POOLS)
+@pytest.mark.parametrize("pool", pools.GREENLET_POOLS)
 def test_a_greenlet_pool_is_refused(pool: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, pool, types.ModuleType(pool))
-    monkeypatch.setattr(checks, "is_patched", lambda name: name == pool)
+    monkeypatch.setattr(pools, "is_patched", lambda name: name == pool)
     with pytest.raises(RuntimeError, match=f"cannot run under the {pool} pool"):
         aio.run(look())
 

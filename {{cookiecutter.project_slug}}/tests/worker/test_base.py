@@ -11,8 +11,8 @@ from celery.exceptions import Ignore, Reject
 
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime import errors
+from {{ cookiecutter.package_name }}.runtime.runs import CRASHES_HEADER, SUSPICIOUS
 from {{ cookiecutter.package_name }}.runtime.tasks import base
-from {{ cookiecutter.package_name }}.runtime.worker import suspects
 
 CALLS: list[float] = []
 
@@ -78,7 +78,7 @@ def start(redelivered: bool, crashes: int) -> str:
     """Return what becomes of the start of a task whose worker has died so often."""
     fail.push_request(
         id="1",
-        headers={suspects.CRASHES_HEADER: crashes} if crashes else {},
+        headers={CRASHES_HEADER: crashes} if crashes else {},
         delivery_info={"redelivered": redelivered, "routing_key": "default"},
         called_directly=False,
     )
@@ -99,7 +99,7 @@ def test_what_kills_its_worker_is_sent_again_with_a_count_up_to_the_cap(
     assert start(False, 0) == start(False, 1) == "starts"
     assert start(True, 1) == "Ignore"
     (again,) = sent
-    assert again.options["headers"][suspects.CRASHES_HEADER] == 2
+    assert again.options["headers"][CRASHES_HEADER] == 2
     assert again.options["countdown"] >= fail.default_retry_delay
     assert start(True, fail.max_crashes - 1) == "Reject"
 
@@ -127,7 +127,7 @@ def test_suspects_of_a_crash_run_one_at_a_time(
     hindered: bool,
 ) -> None:
     monkeypatch.setattr(alone, "default_retry_delay", 0.05)
-    headers: dict[str, Any] = {suspects.CRASHES_HEADER: suspects.SUSPICIOUS}
+    headers: dict[str, Any] = {CRASHES_HEADER: SUSPICIOUS}
     for _ in range(4):
         alone.apply_async(headers=headers)
     if hindered:
@@ -145,7 +145,7 @@ def refuse(*_: object, **__: object) -> None:
 
 
 def test_what_is_no_suspect_does_not_wait(ended: Counter[tuple[str, str]], worker: None) -> None:
-    headers: dict[str, Any] = {suspects.CRASHES_HEADER: suspects.SUSPICIOUS - 1}
+    headers: dict[str, Any] = {CRASHES_HEADER: SUSPICIOUS - 1}
     for _ in range(2):
         alone.apply_async(headers=headers)
     deadline = time.monotonic() + 10

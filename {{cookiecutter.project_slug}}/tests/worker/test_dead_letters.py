@@ -24,21 +24,25 @@ from {{ cookiecutter.package_name }}.runtime.errors import (
     PermanentError,
 )
 from {{ cookiecutter.package_name }}.runtime.letters import (
-    dead_letters,
-    letter_store,
-    local_letters,
+    replay,
     retention,
+    writing,
 )
+from {{ cookiecutter.package_name }}.runtime.letters.files import (
+    FOLDER,
+    FileStore,
+)
+from {{ cookiecutter.package_name }}.runtime.letters.letter import (
+    PERIODIC_HEADER,
+    DeadLetter,
+    Reason,
+    timestamp,
+)
+from {{ cookiecutter.package_name }}.runtime.letters.store import store_of
 from {{ cookiecutter.package_name }}.runtime.tasks.base import (
     AtMostOnceTask,
     BaseTask,
 )
-
-DeadLetter = dead_letters.DeadLetter
-Reason = dead_letters.Reason
-store_of = letter_store.store_of
-FOLDER = local_letters.FOLDER
-FileStore = local_letters.FileStore
 
 Run = Callable[..., Any]
 WORKS: list[bool] = []
@@ -255,7 +259,7 @@ def fails_periodically(run: Run, *args: Any) -> None:
     """Run a task that fails, as one that beat has sent."""
 
     def mark(headers: dict[str, Any], **_: Any) -> None:
-        headers[dead_letters.PERIODIC_HEADER] = "yes"
+        headers[PERIODIC_HEADER] = "yes"
 
     before_task_publish.connect(mark)
     try:
@@ -296,11 +300,11 @@ def test_a_failure_that_is_replayed_and_not_sent_by_beat_is_a_letter_of_its_own(
 def test_a_failure_of_a_periodic_task_after_a_quiet_day_is_told_again(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, empty_folder: None
 ) -> None:
-    headers = {dead_letters.PERIODIC_HEADER: "yes"}
+    headers = {PERIODIC_HEADER: "yes"}
     letter = DeadLetter("1", "check", Reason.FAILED, args=[], headers=headers)
-    assert [dead_letters.is_news(letter), dead_letters.is_news(letter)] == [True, False]
-    monkeypatch.setattr(dead_letters, "QUIET", timedelta(0))
-    assert dead_letters.is_news(letter)
+    assert [writing.is_news(letter), writing.is_news(letter)] == [True, False]
+    monkeypatch.setattr(writing, "QUIET", timedelta(0))
+    assert writing.is_news(letter)
 
 
 def test_a_letter_without_a_count_can_be_read_by_an_earlier_release() -> None:
@@ -319,9 +323,9 @@ def limits(monkeypatch: pytest.MonkeyPatch, empty_folder: None) -> Iterator[pyte
 
 def write_letters(*ages_in_days: float) -> None:
     for number, age in enumerate(ages_in_days):
-        failed_at = dead_letters.timestamp(datetime.now(UTC) - timedelta(days=age))
+        failed_at = timestamp(datetime.now(UTC) - timedelta(days=age))
         letter = DeadLetter(str(number), "t", Reason.FAILED, args=[number], failed_at=failed_at)
-        assert dead_letters.write(app, letter)
+        assert writing.write(app, letter)
 
 
 def test_the_oldest_letters_go_after_a_time_or_beyond_a_number_with_their_count(
@@ -376,7 +380,7 @@ def test_a_replay_that_cannot_be_sent_can_be_repeated(empty_folder: None) -> Non
     store.add(DeadLetter("1", "tests.fragile", Reason.FAILED, queue="gone", args=[]))
     with store.open() as opened:
         with pytest.raises(Exception, match="gone"):
-            dead_letters.replay(app, opened, "1")
+            replay.replay(app, opened, "1")
         letter = opened.get("1")
         assert letter is not None
         assert letter.history == []

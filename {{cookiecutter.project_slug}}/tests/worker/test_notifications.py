@@ -13,7 +13,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from {{ cookiecutter.package_name }} import errors
+from {{ cookiecutter.package_name }}.runtime import answers
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import notifications
 
@@ -99,4 +99,4 @@ def test_without_a_server_mail_is_a_file(run: Callable[..., Any]) -> None:
     ],
 )
 def test_smtp_says_whether_to_try_again(error: smtplib.SMTPException, expected: str) -> None:
-    assert type(errors.from_smtp(error)).__name__ == expected
+    assert type(answers.from_smtp(error)).__name__ == expected

@@ -12,14 +12,13 @@ from fakeredis import FakeRedis
 from redis.exceptions import ConnectionError as Away
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.runtime.guards import runs
-from {{ cookiecutter.package_name }}.runtime.letters import (
-    dead_letters,
-    letter_store,
+from {{ cookiecutter.package_name }}.runtime.letters.letter import (
+    DeadLetter,
 )
-from {{ cookiecutter.package_name }}.runtime.redis import store
+from {{ cookiecutter.package_name }}.runtime.letters.store import store_of
+from {{ cookiecutter.package_name }}.runtime.redis import runs, store
+from {{ cookiecutter.package_name }}.runtime.runs import CRASHES_HEADER, Earlier
 from {{ cookiecutter.package_name }}.runtime.tasks import base
-from {{ cookiecutter.package_name }}.runtime.worker import suspects
 
 pytestmark = pytest.mark.usefixtures("redis", "worker")
 
@@ -49,19 +48,18 @@ def suspect(self: Any) -> None:
 @pytest.fixture(autouse=True)
 def in_redis(redis: FakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "url", lambda: "redis://")
-    for module in (base, runs):
-        monkeypatch.setattr(module, "LEASE", LEASE)
+    monkeypatch.setattr(app.runs, "lease", LEASE)
     CALLS.clear()
 
 
-def started(task_id: str) -> runs.Earlier:
+def started(task_id: str) -> Earlier:
     """Start a run as another worker does."""
-    return runs.start(SimpleNamespace(id=task_id, delivery_info={}))
+    return app.runs.start(SimpleNamespace(id=task_id, delivery_info={}))
 
 
-def letters() -> list[dead_letters.DeadLetter]:
+def letters() -> list[DeadLetter]:
     """Return all letters."""
-    with letter_store.store_of(app).open() as opened:
+    with store_of(app).open() as opened:
         return list(opened)
 
 
@@ -107,7 +105,7 @@ def test_a_run_that_goes_on_elsewhere_is_waited_for_and_a_letter_when_it_is_lost
 
 def test_a_run_keeps_its_lease(redis: FakeRedis) -> None:
     assert started("1") == "none"
-    with runs.alive(SimpleNamespace(id="1")):
+    with app.runs.alive(SimpleNamespace(id="1")):
         redis.expire(runs.lease("1"), 1000)
         wait_until(lambda: redis.ttl(runs.lease("1")) == LEASE)
 
@@ -148,7 +146,7 @@ def start(redelivered: bool, crashes: int, task_id: str = "1") -> str:
     """Return what becomes of a start of a suspect."""
     suspect.push_request(
         id=task_id,
-        headers={suspects.CRASHES_HEADER: crashes} if crashes else {},
+        headers={CRASHES_HEADER: crashes} if crashes else {},
         delivery_info={"redelivered": redelivered, "routing_key": "default"},
         called_directly=False,
     )

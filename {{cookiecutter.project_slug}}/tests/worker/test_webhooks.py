@@ -10,7 +10,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from {{ cookiecutter.package_name }} import errors
+from {{ cookiecutter.package_name }}.runtime import answers
 from {{ cookiecutter.package_name }}.runtime.errors import (
     PermanentError,
 )
@@ -78,9 +78,9 @@ def test_a_client_error_is_not_tried_again(
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, low: float, high: float) -> None:
-    assert low <= (errors.retry_after(header) or 0) <= high
+    assert low <= (answers.retry_after(header) or 0) <= high
 
 
 @pytest.mark.parametrize("header", [None, "", "soon", "-1", "1.5"])
 def test_a_broken_retry_after_is_ignored(header: str | None) -> None:
-    assert errors.retry_after(header) is None
+    assert answers.retry_after(header) is None

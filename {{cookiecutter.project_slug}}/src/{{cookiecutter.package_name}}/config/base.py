@@ -3,14 +3,15 @@
 All settings: https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from .. import limits
+from ..limits import BUDGET
 from ..queues import Priority, QueueName
-from ..runtime import budget
+from ..runtime.budget import Budget
+from ..runtime.budget import broken as broken_budget
 {% if cookiecutter.beat == "redbeat" %}
 from ..runtime.beat.redbeat_settings import PACKAGE, STORES, RedBeatOptions, broken, masterless
 {% endif %}
@@ -32,6 +33,8 @@ RESULTS: list[str] = {{ cookiecutter._result_schemes[cookiecutter.result_backend
 
 class Base(Broker):
     """Celery's settings as fields; the environment overrides them."""
+
+    budget: ClassVar[Budget] = BUDGET
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -71,8 +74,8 @@ class Base(Broker):
     # A task whose process was killed runs again, up to `max_crashes` of runtime/tasks/base.py;
     # task_reject_on_worker_lost has no limit.
     task_retry_on_worker_lost: bool = True
-    task_soft_time_limit: Seconds = limits.SOFT_LIMIT
-    task_time_limit: Seconds = limits.HARD_LIMIT
+    task_soft_time_limit: Seconds = BUDGET.soft
+    task_time_limit: Seconds = BUDGET.hard
     task_default_queue: QueueName = QueueName.DEFAULT
     task_default_priority: values.PriorityNumber = Priority.NORMAL.value
     # A misspelt queue is an error for the caller, not a queue that nobody reads.
@@ -134,10 +137,10 @@ class Base(Broker):
     @model_validator(mode="after")
     def check_time_budget(self) -> Self:
         """Refuse limits that contradict each other."""
-        sentence = budget.broken(
+        sentence = broken_budget(
             self.task_soft_time_limit,
             self.task_time_limit,
-            limits.SHUTDOWN_GRACE,
+            BUDGET.grace,
             self.lease,
         )
         if sentence:

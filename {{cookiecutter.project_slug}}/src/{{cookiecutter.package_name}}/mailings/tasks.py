@@ -10,13 +10,9 @@ from celery.utils.log import get_task_logger
 from django.core.mail import EmailMessage, get_connection
 from django.utils import timezone
 
-from .. import errors
 from ..celery import app
-{% if keeps_results %}
-from ..runtime.tasks.progress import ProgressTask
-{% else %}
-from ..runtime.tasks.base import BaseTask
-{% endif %}
+from ..runtime import answers
+from ..runtime.tasks.{{ "progress" if keeps_results else "base" }} import {{ base }}
 from .models import Mailing, Recipient
 
 logger = get_task_logger(__name__)
@@ -25,7 +21,7 @@ logger = get_task_logger(__name__)
 CHUNK = 50
 
 
-@app.task(base={{ base }}, bind=True, name="mailings.send")
+@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="mailings.send")
 def send(self: {{ base }}, mailing_id: int) -> int:
     """Send a mailing to all who have not got it, and return how many that were.
 
@@ -67,5 +63,5 @@ def send_chunk(mailing: Mailing, recipients: list[Recipient]) -> int:
                     recipient.refused = True
                 recipient.save(update_fields=["sent_at", "refused"])
     except smtplib.SMTPException as error:
-        raise errors.from_smtp(error) from error
+        raise answers.from_smtp(error) from error
     return accepted

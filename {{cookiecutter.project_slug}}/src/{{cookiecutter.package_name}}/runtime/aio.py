@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from . import budget, context
 from .resources import PerProcess
-from .worker import checks
+from .worker import pools
 
 T = TypeVar("T")
 
@@ -95,8 +95,8 @@ async def limit(
 
 def refusal() -> str | None:
     """Say why no coroutine can run here, or nothing."""
-    for pool in checks.GREENLET_POOLS & sys.modules.keys():
-        if checks.is_patched(pool):
+    for pool in pools.GREENLET_POOLS & sys.modules.keys():
+        if pools.is_patched(pool):
             # The loop would be a greenlet in the only thread, where every other greenlet then
             # seems to run inside the loop: `asyncio.run` fails there, and so does Django's ORM.
             return (

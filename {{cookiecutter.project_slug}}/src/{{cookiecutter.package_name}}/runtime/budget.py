@@ -2,7 +2,7 @@
 
     soft limit < hard limit < shutdown grace
 
-The values are the project's (`limits.py`) and its settings.
+A project states its budget once (`BUDGET` in its `limits.py`); its settings may change the limits.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from celery import current_app, current_task
 
-from .config.broker import LEASE_NAME, LEASE_SETTING
-
 #: What a pool does not enforce; logged once when a worker starts.
 UNENFORCED = {
     "gevent": "no soft time limit",
@@ -20,6 +18,31 @@ UNENFORCED = {
     "threads": "no time limits",
     "solo": "no time limits",
 }
+
+
+class Budget(NamedTuple):
+    """How long things may take in a project, in seconds."""
+
+    #: After which a task gets `SoftTimeLimitExceeded` and can clean up.
+    soft: float
+    #: After which a task is killed.
+    hard: float
+    #: Between SIGTERM and SIGKILL, which a deployment must grant.
+    grace: float
+    #: Without a sign of life, after which the broker gives the tasks of a worker to another one.
+    lease: int
+    #: Without a sign of life, after which the probe of a deployment fails (`worker/liveness.py`).
+    heartbeat_age: int
+
+
+class Lease(NamedTuple):
+    """How long a broker waits for a sign of life of a worker, and what sets it."""
+
+    seconds: float
+    #: What it is called for this broker, such as "visibility timeout".
+    name: str
+    #: The variable that changes it.
+    setting: str
 
 
 class Limits(NamedTuple):
@@ -54,7 +77,7 @@ def longest() -> float:
 
 
 def broken(
-    soft: float, hard: float, grace: float, lease: float, pool: str = "", task: str = ""
+    soft: float, hard: float, grace: float, lease: Lease, pool: str = "", task: str = ""
 ) -> str | None:
     """Say in one sentence what is wrong with a time budget, or nothing.
 
@@ -62,7 +85,7 @@ def broken(
         soft: Soft time limit in seconds.
         hard: Hard time limit in seconds.
         grace: Time to shut down in seconds.
-        lease: Time in seconds after which the broker gives the tasks of a silent worker away.
+        lease: Time after which the broker gives the tasks of a silent worker away.
         pool: The worker's pool, where it is known.
         task: Name of the task whose limits they are; without it, they are those of all tasks.
     """
@@ -78,13 +101,13 @@ def broken(
     if hard >= grace:
         return (
             f"{whose}the hard time limit ({hard:g} s) must be below the shutdown grace"
-            f" ({grace:g} s): lower {settings[1]}, or raise SHUTDOWN_GRACE in limits.py and its"
+            f" ({grace:g} s): lower {settings[1]}, or raise `grace` in limits.py and its"
             " deployment"
         )
-    if pool == "solo" and lease <= hard:
+    if pool == "solo" and lease.seconds <= hard:
         return (
-            f"{whose}under the solo pool the {LEASE_NAME} ({lease:g} s) must exceed"
+            f"{whose}under the solo pool the {lease.name} ({lease.seconds:g} s) must exceed"
             f" the hard time limit ({hard:g} s), since a worker gives no sign of life while a task"
-            f" runs: change {LEASE_SETTING} or {settings[1]}"
+            f" runs: change {lease.setting} or {settings[1]}"
         )
     return None

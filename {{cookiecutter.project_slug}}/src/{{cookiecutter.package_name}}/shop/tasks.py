@@ -12,15 +12,12 @@ from django.utils import timezone
 
 from .. import artifacts
 from ..celery import app
-from ..runtime.tasks.base import BaseTask
-{% if keeps_results %}
-from ..runtime.tasks.progress import ProgressTask
-{% endif %}
+from ..runtime.tasks.{{ "progress" if keeps_results else "base" }} import {{ base }}
 from ..tasks import notifications
 from .models import Account, Payment
 
 
-@app.task(base=BaseTask, name="payments.settle")
+@app.task(name="payments.settle")
 def settle(payment_id: int) -> str:
     """Take the money of a payment once, however often this runs, and return its state.
 
@@ -38,7 +35,7 @@ def settle(payment_id: int) -> str:
     return payment.state
 
 
-@app.task(base=BaseTask, name="payments.settle_forgotten")
+@app.task(name="payments.settle_forgotten")
 def settle_forgotten(minutes: float = 10) -> int:
     """Send what still waits: a process may die between its commit and the message."""
     oldest = timezone.now() - timedelta(minutes=minutes)
@@ -48,7 +45,7 @@ def settle_forgotten(minutes: float = 10) -> int:
     return forgotten.count()
 
 
-@app.task(base={{ base }}, bind=True, name="payments.report")
+@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="payments.report")
 def report(self: {{ base }}, since: str) -> str:
     """Write payments into a CSV file and return the pointer to it.
 

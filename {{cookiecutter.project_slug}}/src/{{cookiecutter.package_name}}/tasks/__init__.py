@@ -1,1 +1,1 @@
-"""Tasks, one module per kind of work; `TASK_MODULES` in `celery.py` lists them."""
+"""Tasks, one module per kind of work; a module that is here is registered by being here."""

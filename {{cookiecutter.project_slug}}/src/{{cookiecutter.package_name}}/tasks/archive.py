@@ -44,7 +44,7 @@ def sha256(pointer: str) -> str:
     return digest.hexdigest()
 
 
-@app.task(base=BaseTask, name="archive.checksum")
+@app.task(name="archive.checksum")
 def checksum(pointer: str) -> tuple[str, str | None]:
     """Return pointer and checksum, or nothing in its place for a file that cannot be read."""
     try:
@@ -54,7 +54,7 @@ def checksum(pointer: str) -> tuple[str, str | None]:
         return pointer, None
 
 
-@app.task(base=BaseTask, name="archive.write_manifest")
+@app.task(name="archive.write_manifest")
 def write_manifest(checksums: list[tuple[str, str | None]], manifest: str) -> str:
     """Write checksums by pointer and return the pointer to that file."""
     return artifacts.save(manifest, json.dumps(dict(checksums), indent=1).encode())

@@ -8,7 +8,7 @@ from ..runtime.tasks.base import BaseTask
 logger = get_task_logger(__name__)
 
 
-@app.task(base=BaseTask, bind=True, name="heartbeat.beat")
+@app.task(bind=True, name="heartbeat.beat")
 def beat(self: BaseTask) -> str:
     """Log a line and return the worker that wrote it. Watch for its absence."""
     worker = str(self.request.hostname)

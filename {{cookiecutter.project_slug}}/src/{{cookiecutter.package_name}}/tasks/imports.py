@@ -20,18 +20,17 @@ from decimal import Decimal
 from itertools import count, islice
 from typing import Any, TypedDict
 
-import httpx
 from celery.canvas import Signature
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from .. import artifacts, errors
+from .. import artifacts
 from ..celery import app
-from ..runtime import budget
+from ..runtime import answers, budget
 from ..runtime.errors import PermanentError, TransientError
 from ..runtime.tasks.base import BaseTask
+from ..runtime.tasks.chords import fan_out
+from ..runtime.tasks.http import HTTPTask
 from ..settings import settings
-from ..workflows.chords import fan_out
-from .client import HTTPTask
 
 
 class Row(BaseModel):
@@ -109,23 +108,21 @@ def download(self: HTTPTask, url: str, import_id: str) -> None:
         return
     most, longest = settings().import_max_bytes, budget.in_force().soft
     deadline = time.monotonic() + longest
-    try:
-        with self.http.stream("GET", url, timeout=settings().import_timeout) as response:
-            errors.raise_for_response(response)
-            with artifacts.create(source) as file:
-                for chunk in response.iter_bytes():
-                    file.write(chunk)
-                    if file.tell() > most:
-                        raise PermanentError(f"GET {url}: more than {most} bytes")
-                    if time.monotonic() > deadline:
-                        raise TransientError(f"GET {url}: took {longest:g} s")
-    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise PermanentError(f"GET {url}: {error}") from error
-    except httpx.TransportError as error:
-        raise TransientError(f"GET {url}: {error}") from error
+    with (
+        answers.calling(f"GET {url}"),
+        self.http.stream("GET", url, timeout=settings().import_timeout) as response,
+    ):
+        answers.raise_for_response(response)
+        with artifacts.create(source) as file:
+            for chunk in response.iter_bytes():
+                file.write(chunk)
+                if file.tell() > most:
+                    raise PermanentError(f"GET {url}: more than {most} bytes")
+                if time.monotonic() > deadline:
+                    raise TransientError(f"GET {url}: took {longest:g} s")
 
 
-@app.task(base=BaseTask, bind=True, name="imports.split", ignore_result=False)
+@app.task(bind=True, name="imports.split", ignore_result=False)
 def split(self: BaseTask, import_id: str, rows_per_piece: int) -> Any:
     """Cut the file into pieces and go on with one task for each.
 
@@ -175,7 +172,7 @@ def validate_and_save(import_id: str, pieces: Iterable[str]) -> Signature[Any]:
     return fan_out(header, save.s(import_id) | clean_up.s(import_id))
 
 
-@app.task(base=BaseTask, name="imports.validate", ignore_result=False)
+@app.task(name="imports.validate", ignore_result=False)
 def validate(piece: str, import_id: str) -> Checked:
     """Sort the rows of a piece into good ones and rejected ones, and count them."""
     found = Checked(piece=piece, rows=0, rejected=0)
@@ -218,7 +215,7 @@ def explain(error: ValueError) -> str:
     return "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
 
 
-@app.task(base=BaseTask, name="imports.save", ignore_result=False)
+@app.task(name="imports.save", ignore_result=False)
 def save(pieces: list[Checked], import_id: str) -> Summary:
     """Join the pieces; the summary, written last, makes them an import."""
     if summary := saved(import_id):
@@ -239,14 +236,14 @@ def save(pieces: list[Checked], import_id: str) -> Summary:
     return summary
 
 
-@app.task(base=BaseTask, name="imports.clean_up", ignore_result=False)
+@app.task(name="imports.clean_up", ignore_result=False)
 def clean_up(summary: Summary, import_id: str) -> Summary:
     """Delete the temporary files and return the result of the import."""
     artifacts.remove(work(import_id))
     return summary
 
 
-@app.task(base=BaseTask, name="imports.abandon")
+@app.task(name="imports.abandon")
 def abandon(import_id: str) -> None:
     """Delete what a failed import left: the error callback of its steps."""
     artifacts.remove(work(import_id))

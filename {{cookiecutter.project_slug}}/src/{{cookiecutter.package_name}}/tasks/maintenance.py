@@ -10,14 +10,13 @@ from celery.utils.log import get_task_logger
 from .. import artifacts
 from ..celery import app
 from ..runtime.errors import PermanentError
-from ..runtime.tasks.base import BaseTask
 from ..settings import settings
 
 logger = get_task_logger(__name__)
 
 
 # Not logged as an error each time: its dead letter is, once.
-@app.task(base=BaseTask, name="maintenance.check_disk", throws=(PermanentError,))
+@app.task(name="maintenance.check_disk", throws=(PermanentError,))
 def check_disk(path: str = "/") -> float:
     """Return the percentage of the disk that is free.
 
@@ -31,7 +30,7 @@ def check_disk(path: str = "/") -> float:
     return free
 
 
-@app.task(base=BaseTask, name="maintenance.purge_artifacts")
+@app.task(name="maintenance.purge_artifacts")
 def purge_artifacts(older_than_days: float) -> int:
     """Delete old artifacts and return how many there were."""
     purged = artifacts.purge(timedelta(days=older_than_days))

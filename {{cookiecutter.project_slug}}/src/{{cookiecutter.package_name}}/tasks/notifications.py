@@ -10,10 +10,9 @@ from pathlib import Path
 from celery import current_task
 from celery.utils.log import get_task_logger
 
-from .. import errors
 from ..celery import app
+from ..runtime import answers
 from ..runtime.errors import PermanentError
-from ..runtime.tasks.base import BaseTask
 from ..settings import settings
 
 logger = get_task_logger(__name__)
@@ -57,30 +56,30 @@ def deliver(message: EmailMessage) -> None:
                 smtp.login(config.smtp_username, config.smtp_password.get_secret_value())
             smtp.send_message(message)
     except smtplib.SMTPException as error:
-        raise errors.from_smtp(error) from error
+        raise answers.from_smtp(error) from error
 
 
-@app.task(base=BaseTask, name="notifications.send_mail")
+@app.task(name="notifications.send_mail")
 def send_mail(to: str, subject: str, text: str) -> None:
     """Send one mail."""
     deliver(compose(to, subject, text))
     logger.info("mail sent")
 
 
-@app.task(base=BaseTask, name="notifications.send_verification")
+@app.task(name="notifications.send_verification")
 def send_verification(to: str, link: str) -> None:
     """Ask a new user to confirm the address."""
     deliver(compose(to, "Confirm your address", f"Open this link to confirm:\n\n{link}\n"))
 
 
-@app.task(base=BaseTask, name="notifications.send_password_reset")
+@app.task(name="notifications.send_password_reset")
 def send_password_reset(to: str, link: str) -> None:
     """Send the link to choose a new password."""
     text = f"Open this link to choose a new password:\n\n{link}\n\nNot you? Ignore this mail.\n"
     deliver(compose(to, "Choose a new password", text))
 
 
-@app.task(base=BaseTask, name="notifications.send_bulk")
+@app.task(name="notifications.send_bulk")
 def send_bulk(recipients: list[str], subject: str, text: str) -> int:
     """Queue one mail for each recipient, so that one bad address holds up nobody."""
     unique = list(dict.fromkeys(recipients))

@@ -14,15 +14,15 @@ from urllib.parse import quote
 
 import httpx
 
-from .. import errors
 from ..celery import app
-from ..runtime.errors import PermanentError, TransientError
+from ..runtime import answers
+from ..runtime.errors import PermanentError
 from ..runtime.guards.circuit import Circuit
 from ..runtime.guards.lock import lock
 from ..runtime.redis import store
+from ..runtime.tasks.http import HTTPTask
 from ..settings import settings
 from . import notifications
-from .client import HTTPTask
 
 #: How long it is known what was done for an order.
 KEPT = timedelta(days=30)
@@ -56,7 +56,7 @@ class OrderTask(HTTPTask):
                 raise PermanentError(f"order {order['id']} has been cancelled")
             if step.encode() not in steps:
                 note(order, step)
-            errors.raise_for_response(self.call("PUT", step, order))
+            answers.raise_for_response(self.ask("PUT", step, order))
 
     def undo(self, step: str, order: Order) -> None:
         """Undo a step, which may not have been done.
@@ -65,22 +65,22 @@ class OrderTask(HTTPTask):
             PermanentError: The service refuses.
             TransientError: The service fails.
         """
-        response = self.call("DELETE", step, order)
+        response = self.ask("DELETE", step, order)
         if response.status_code != httpx.codes.NOT_FOUND:
-            errors.raise_for_response(response)
+            answers.raise_for_response(response)
 
-    def call(self, method: str, step: str, order: Order) -> httpx.Response:
-        """Call the service of a step, unless its circuit is open."""
+    def ask(self, method: str, step: str, order: Order) -> httpx.Response:
+        """Call the service of a step, unless its circuit is open; a refusal is an answer."""
         url = f"{settings().shop_url}/{step}/{quote(order['id'], safe='')}"
         headers = self.idempotency_headers(f"{method}-{step}-{order['id']}")
 
         def send() -> httpx.Response:
-            try:
-                response = self.http.request(method, url, json=order, headers=headers)
-            except httpx.TransportError as error:
-                raise TransientError(f"{method} {url}: {error}") from error
+            with answers.calling(f"{method} {url}"):
+                response = self.http.request(
+                    method, url, json=order, headers=headers, timeout=settings().webhook_timeout
+                )
             if response.is_server_error:
-                errors.raise_for_response(response)
+                answers.raise_for_response(response)
             return response
 
         return Circuit(step).call(send)

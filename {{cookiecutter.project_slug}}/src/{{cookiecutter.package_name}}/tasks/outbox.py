@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from ..celery import app
 from ..runtime.sql import database, outbox
-from ..runtime.tasks.base import BaseTask
 
 
-@app.task(base=BaseTask, name="outbox.relay")
+@app.task(name="outbox.relay")
 def relay() -> int:
     """Send what the outbox holds and return how many tasks that were."""
     total = 0

@@ -14,10 +14,7 @@ from ..celery import app
 from ..models import Account, Payment
 from ..runtime.errors import PermanentError
 from ..runtime.sql import database, outbox
-from ..runtime.tasks.base import BaseTask
-{% if base == "ProgressTask" %}
-from ..runtime.tasks.progress import ProgressTask
-{% endif %}
+from ..runtime.tasks.{{ "base" if base == "BaseTask" else "progress" }} import {{ base }}
 from . import notifications
 
 #: Rows that are read at once.
@@ -26,7 +23,7 @@ PAGE = 1000
 COLUMNS = ("key", "account_id", "amount", "made_at")
 
 
-@app.task(base=BaseTask, name="payments.charge")
+@app.task(name="payments.charge")
 def charge(key: str, account_id: int, amount: int) -> None:
     """Take money from an account, and tell its owner.
 
@@ -71,7 +68,7 @@ def made(first: datetime, last: datetime) -> Iterator[Payment]:
         after = page[-1].made_at, page[-1].key
 
 
-@app.task(base={{ base }}, bind=True, name="payments.export")
+@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="payments.export")
 def export(self: {{ base }}, since: str, until: str) -> str:
     """Write the payments of a time span into a CSV file and return the pointer to it.
 

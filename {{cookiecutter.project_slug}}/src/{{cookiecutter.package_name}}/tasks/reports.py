@@ -34,7 +34,7 @@ def add_up(rows: Iterable[dict[str, str]], group_by: str, amount: str) -> str:
     return report.getvalue()
 
 
-@app.task(base={{ base }}, bind=True, name="reports.totals")
+@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="reports.totals")
 def totals(self: {{ base }}, source: str, group_by: str, amount: str) -> str:
     """Add up a CSV file and return the pointer to the report.
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
-
-from .. import errors
 from ..celery import app
-from ..runtime.errors import PermanentError, TransientError
-from .client import HTTPTask
+from ..runtime.tasks.http import HTTPTask
+from ..settings import settings
 
 
 @app.task(base=HTTPTask, bind=True, name="webhooks.deliver")
@@ -25,12 +22,11 @@ def deliver(
         idempotency_key: What the receiver recognises a repetition by; by default the task's id,
             which is the same in every retry.
     """
-    headers = self.idempotency_headers(idempotency_key)
-    try:
-        response = self.http.post(url, json={"event": event, "data": payload}, headers=headers)
-    except httpx.TransportError as error:
-        raise TransientError(f"POST {url}: {error}") from error
-    except httpx.InvalidURL as error:
-        raise PermanentError(f"POST {url}: {error}") from error
-    errors.raise_for_response(response)
+    response = self.call(
+        "POST",
+        url,
+        json={"event": event, "data": payload},
+        headers=self.idempotency_headers(idempotency_key),
+        timeout=settings().webhook_timeout,
+    )
     return response.status_code

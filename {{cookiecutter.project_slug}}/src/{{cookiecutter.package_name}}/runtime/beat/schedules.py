@@ -1,7 +1,7 @@
 """Schedules that are added, paused and removed while beat runs; it sees a change within seconds.
 
     add("report-7", "reports.send", crontab(hour="7", minute="0"),
-        queue=QueueName.CPU, expires=timedelta(hours=1), kwargs={"user_id": 7})
+        queue="cpu", expires=timedelta(hours=1), kwargs={"user_id": 7})
 
 Those of `schedule.py` are listed here too. They can be paused; only the code can change them.
 """
@@ -16,11 +16,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
+from celery import current_app
 from celery.schedules import crontab, schedule, solar
 from redbeat.schedulers import RedBeatSchedulerEntry, ensure_conf, get_redis
 
-from ...celery import app
-from ...queues import QueueName
 from . import redbeat as beat
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def add(
         list(args),
         dict(kwargs or {}),
         options={"queue": str(queue), "expires": expires.total_seconds()},
-        app=app,
+        app=current_app,
     )
     if is_there(name):
         raise ScheduleError(f"there is a schedule {name!r} already: remove it first")
@@ -124,9 +123,9 @@ def entries() -> list[Schedule]:
         ScheduleError: The scheduler keeps none that could be changed.
     """
     found = []
-    for key in store().zrange(ensure_conf(app).schedule_key, 0, -1):
+    for key in store().zrange(ensure_conf(current_app).schedule_key, 0, -1):
         try:
-            found.append(to_schedule(RedBeatSchedulerEntry.from_key(key, app)))
+            found.append(to_schedule(RedBeatSchedulerEntry.from_key(key, current_app)))
         except KeyError:  # removed since
             continue
     return sorted(found, key=lambda schedule: schedule.name)
@@ -170,15 +169,15 @@ def remove(name: str) -> None:
 
 def refusals(name: str, task: str, when: When, queue: str, expires: timedelta) -> Iterator[str]:
     """Yield a sentence for everything that keeps a schedule from working."""
-    app.loader.import_default_modules()
+    current_app.loader.import_default_modules()
     if not NAME.fullmatch(name):
         yield f"the name {name!r} is not allowed: use letters, digits and _ . : @ / - inside"
     if is_in_code(name):
         yield f"the name {name!r} belongs to the code: take another"
-    if task not in app.tasks:
+    if task not in current_app.tasks:
         yield f"there is no task {task!r}"
-    if queue not in list(QueueName):
-        yield f"there is no queue {queue!r}: use one of {', '.join(QueueName)}"
+    if queue not in current_app.amqp.queues:
+        yield f"there is no queue {queue!r}: use one of {', '.join(current_app.amqp.queues)}"
     if not isinstance(when, When):
         yield f"{when!r} is no schedule: use a crontab, a schedule or a solar"
     elif (interval := shortest_interval(when)) < SHORTEST_INTERVAL:
@@ -220,29 +219,29 @@ def store() -> Any:
     Raises:
         ScheduleError: Another scheduler is in use.
     """
-    if app.conf.beat_scheduler != f"{beat.__name__}:{beat.Scheduler.__name__}":
+    if current_app.conf.beat_scheduler != f"{beat.__name__}:{beat.Scheduler.__name__}":
         raise ScheduleError("schedules at run time need a Redis, and none is configured")
-    beat.connect(app)
-    return get_redis(app)
+    beat.connect(current_app)
+    return get_redis(current_app)
 
 
 def find(name: str) -> RedBeatSchedulerEntry:
     """Return an entry of the scheduler."""
     store()
     try:
-        return RedBeatSchedulerEntry.from_key(RedBeatSchedulerEntry.generate_key(app, name), app)
+        return RedBeatSchedulerEntry.from_key(RedBeatSchedulerEntry.generate_key(current_app, name), current_app)
     except KeyError:
         raise ScheduleError(f"there is no schedule {name!r}") from None
 
 
 def is_there(name: str) -> bool:
     """Whether the scheduler has an entry."""
-    return bool(store().hexists(RedBeatSchedulerEntry.generate_key(app, name), "definition"))
+    return bool(store().hexists(RedBeatSchedulerEntry.generate_key(current_app, name), "definition"))
 
 
 def is_in_code(name: str) -> bool:
     """Whether a name belongs to `schedule.py` or to Celery itself."""
-    return name in app.conf.beat_schedule or name.startswith("celery.")
+    return name in current_app.conf.beat_schedule or name.startswith("celery.")
 
 
 def to_schedule(entry: RedBeatSchedulerEntry) -> Schedule:

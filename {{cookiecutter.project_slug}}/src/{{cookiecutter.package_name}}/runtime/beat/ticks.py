@@ -10,17 +10,24 @@ from celery import platforms
 from celery.beat import Service
 from celery.signals import before_task_publish
 
-from ..letters.dead_letters import PERIODIC_HEADER
+from ..letters.letter import PERIODIC_HEADER
 from ..worker import liveness
 
 #: Seconds in which a send may end after a signal: one to a broker that is away goes on for minutes.
 GRACE = 3
 
 
-def stop_after_a_tick(sender: Service, **_: Any) -> None:
+def prepare(sender: Service) -> None:
+    """Prepare beat when it starts."""
+    stop_after_a_tick(sender)
+    touch_at_each_tick(sender)
+    before_task_publish.connect(mark)  # a process with beat sends nothing else
+
+
+def stop_after_a_tick(sender: Service) -> None:
     """Let a signal end beat when nothing is being sent, but soon; a second signal ends it at once.
 
-    It is connected to `beat_init`. Celery's own handler closes the schedule wherever it is
+    Celery's own handler closes the schedule wherever it is
     (celery.apps.beat, `install_sync_handler`). In the middle of a send that is an error, which
     beat logs in place of ending, or which ends it with a traceback: 12 of 120 beats that were
     stopped while they sent to RabbitMQ (Celery 5.7).
@@ -56,21 +63,13 @@ def stop_after_a_tick(sender: Service, **_: Any) -> None:
     platforms.signals.update(SIGTERM=stop, SIGINT=stop, SIGALRM=stop)
 
 
-def mark_what_is_sent(**_: Any) -> None:
-    """Let workers see what comes from the schedule; connected to `beat_init`.
-
-    A process with beat sends nothing else.
-    """
-    before_task_publish.connect(mark)
-
-
 def mark(headers: dict[str, Any], **_: Any) -> None:
     """Note on a message that beat has sent it."""
     headers[PERIODIC_HEADER] = "yes"
 
 
-def touch_at_each_tick(sender: Service, **_: Any) -> None:
-    """Let beat look at its schedule often, and give a sign of life; connected to `beat_init`."""
+def touch_at_each_tick(sender: Service) -> None:
+    """Let beat look at its schedule often, and give a sign of life."""
     if not liveness.is_watched():
         return
     scheduler: Any = sender.scheduler

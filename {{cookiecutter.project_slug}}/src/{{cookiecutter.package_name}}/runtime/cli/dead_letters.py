@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 if TYPE_CHECKING:
-    from ..letters.dead_letters import DeadLetter, Filter, Letters
+    from ..letters.letter import DeadLetter
+    from ..letters.store import Filter, Letters
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,27 +71,22 @@ def filtered(command: F) -> F:
 
 def selection(filters: dict[str, Any]) -> Filter:
     """Return the filter that the options stand for."""
-    from ..letters.dead_letters import Filter
+    from ..letters.store import Filter
 
     return Filter(**filters)
 
 
 @contextmanager
 def opened(context: click.Context) -> Iterator[Letters]:
-    """Open the letters; what may go wrong is an error of one line."""
-    from ..letters.dead_letters import DeadLetterError
-    from ..letters.letter_store import ERRORS, store_of
-    from ..letters.raw_letters import collect
+    """Open the dead letters; what may go wrong is an error of one line."""
+    from ..letters import store
 
     app = context.obj.app
+    errors = (store.DeadLetterError, OperationalError, OSError, *app.dead_letters.errors)
     try:
-        store = store_of(app)
-        collect(app, store)
-        with store.open() as letters:
+        with store.opened(app) as letters:
             yield letters
-    except (DeadLetterError, OperationalError, OSError) as error:
-        raise click.ClickException(str(error)) from None
-    except ERRORS as error:
+    except errors as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -187,7 +183,7 @@ def show(context: click.Context, letter_id: str) -> None:
 @click.pass_context
 def group(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     """Count letters by task, reason and error, and show the newest of each."""
-    from ..letters.dead_letters import grouped
+    from ..letters.store import grouped
 
     wanted = selection(filters)
     with opened(context) as letters:
@@ -228,7 +224,7 @@ def replay(
     **filters: Any,
 ) -> None:
     """Run the task of LETTER_ID again, or those that the filters select, the oldest first."""
-    from ..letters.dead_letters import replay, replay_all
+    from ..letters.replay import replay, replay_all
 
     app = context.obj.app
     check_selection(letter_id, everything, filters)

@@ -12,7 +12,8 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from .. import context
-from .task import JOB_HEADER, send
+from ..tasks.base import send_in_context
+from .part import JOB_HEADER
 
 
 class JobManager(models.Manager["Job"]):
@@ -40,9 +41,8 @@ class JobManager(models.Manager["Job"]):
         try:
             with transaction.atomic():
                 job.save(force_insert=True)
-                transaction.on_commit(
-                    partial(send, bound, task.apply_async, kwargs=kwargs, **options)
-                )
+                sending = partial(task.apply_async, kwargs=kwargs, **options)
+                transaction.on_commit(partial(send_in_context, bound, sending))
         except OperationalError:
             job.cancel()
             raise

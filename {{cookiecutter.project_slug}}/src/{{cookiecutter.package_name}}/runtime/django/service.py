@@ -8,13 +8,14 @@ from uuid import UUID
 from celery import Task
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from ..letters import dead_letters
-from ..letters.dead_letters import DeadLetter, Letters
+from ..letters.letter import DeadLetter
+from ..letters.replay import replay
+from ..letters.store import Letters
 from ..web.problems import Problem
 from ..web.servers import Check
 from ..web.service import Service
 from .models import Job
-from .task import JOB_HEADER
+from .part import JOB_HEADER
 
 
 def check_database() -> None:
@@ -49,7 +50,7 @@ class JobService(Service):
             return super().replay(letters, letter, by)
         with transaction.atomic():
             job = Job.objects.create(name=letter.task)
-            return dead_letters.replay(self.app, letters, letter.id, by, str(job.pk))
+            return replay(self.app, letters, letter.id, by, str(job.pk))
 
     def job(self, job_id: str | UUID) -> Job:
         """Return a job.

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
-from celery import Celery
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from pydantic import BaseModel
@@ -21,10 +21,13 @@ from ..web import admin, bodies, servers
 from ..web.service import Service
 from .responses import ADMINISTRATOR, CLIENT, body_of, query_of, respond, route
 
+if TYPE_CHECKING:
+    from ..app import App
+
 FINE = bodies.Health(status="ok")
 
 #: What administrators look at, by its path.
-VIEWED: dict[str, Callable[[Celery], BaseModel]] = {
+VIEWED: dict[str, Callable[[App], BaseModel]] = {
     "workers": admin.workers,
     "queues": admin.queues,
     "active": admin.active,
@@ -64,7 +67,7 @@ def of_administrators(service: Service) -> list[URLPattern]:
     """Return the URLs for workers, queues and dead letters."""
     app = service.app
 
-    def view(request: HttpRequest, look: Callable[[Celery], BaseModel]) -> HttpResponse:
+    def view(request: HttpRequest, look: Callable[[App], BaseModel]) -> HttpResponse:
         """Tell what somebody looks at."""
         return respond(look(app))
 

@@ -1,6 +1,6 @@
 """One effect, however often a task is sent, delivered or tried.
 
-    @app.task(base=BaseTask, name="billing.charge")
+    @app.task(name="billing.charge")
     @idempotent(key="{order_id}")
     def charge(order_id: int, amount: str) -> str: ...
 
@@ -26,8 +26,8 @@ from kombu.utils.json import dumps, loads
 
 from ..errors import NotNowError, TransientError
 from ..redis import store
+from ..redis.leases import LEASE, renewed
 from .calls import Key, named, task_name, wrap
-from .leases import LEASE, renewed
 
 #: Seconds until a call looks again: as long as the claim has lasted, within these bounds.
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 30.0

@@ -18,8 +18,8 @@ from redis.lock import Lock
 
 from ..errors import NotNowError
 from ..redis import store
+from ..redis.leases import LEASE, renewed
 from .idempotency import LostError, script
-from .leases import LEASE, renewed
 
 #: Seconds between two tries to get a lock, and until a task that did not get it comes back.
 INTERVAL = 0.1

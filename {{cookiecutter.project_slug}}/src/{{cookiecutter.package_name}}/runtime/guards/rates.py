@@ -2,7 +2,7 @@
 
 Celery's own `rate_limit` is one for each worker, and a task that waits for it holds a slot of it.
 
-    @app.task(base=BaseTask, name="crm.update")
+    @app.task(name="crm.update")
     @limited("50/s")
     def update(contact_id: int) -> None: ...
 

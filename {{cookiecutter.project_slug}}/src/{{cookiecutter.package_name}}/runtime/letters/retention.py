@@ -18,7 +18,8 @@ from pydantic_settings import SettingsConfigDict
 
 from ..config.environment import Variables, read
 from ..config.values import Count
-from .dead_letters import DeadLetter, Store, timestamp
+from .letter import DeadLetter, timestamp
+from .store import Store
 
 logger = get_logger(__name__)
 

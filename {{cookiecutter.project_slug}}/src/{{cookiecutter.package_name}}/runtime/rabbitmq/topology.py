@@ -11,13 +11,11 @@ Celery leaves three gaps, each of which loses tasks (seen with Celery 5.7 on Rab
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from threading import Lock
 from typing import Any
 
-from celery import Celery, bootsteps
+from celery import bootsteps
 from celery.worker.consumer import Tasks
 from celery.worker.consumer.delayed_delivery import DelayedDelivery
 from kombu import Connection, Exchange, Queue
@@ -30,12 +28,8 @@ from kombu.transport.native_delayed_delivery import (
 )
 from kombu.transport.pyamqp import Transport
 
-from ...queues import DEAD_LETTERS, QUEUES
 from ..config.environment import ConfigurationError
-
-#: Seconds to wait until RabbitMQ has a message. Without a limit a publisher hangs for as long as
-#: RabbitMQ is short of memory or disk, when it reads no more (https://www.rabbitmq.com/docs/alarms).
-CONFIRM_TIMEOUT = 2.5
+from .queues import DEAD_LETTERS
 
 #: What RabbitMQ answers where something is there already and differs
 #: (https://www.rabbitmq.com/amqp-0-9-1-reference, "precondition-failed").
@@ -64,7 +58,9 @@ def explained() -> Iterator[None]:
             raise
         text = str(getattr(error, "reply_text", error))
         if not (found := EXISTING.search(text)):
-            raise MismatchError(f"RabbitMQ refuses what topology.py declares: {text}") from error
+            raise MismatchError(
+                f"RabbitMQ refuses a declaration of this project: {text}"
+            ) from error
         argument, what, where, difference = found.groups()
         raise MismatchError(
             f"RabbitMQ has an old {what} in {where} whose {argument} differs ({difference}):"
@@ -73,10 +69,14 @@ def explained() -> Iterator[None]:
         ) from error
 
 
-def declare(connection: Connection) -> None:
+def declare(connection: Connection, queues: Iterable[Queue]) -> None:
     """Declare the dead letters, all queues and delayed delivery. Repeating it changes nothing.
 
     The dead letters are in no worker's queues, or a worker without `--queues` would run them.
+
+    Args:
+        connection: To RabbitMQ.
+        queues: All queues of the project.
 
     Raises:
         MismatchError: A queue or an exchange is there already and differs.
@@ -88,10 +88,10 @@ def declare(connection: Connection) -> None:
     )
     with explained():
         with connection.channel() as channel:
-            for queue in (dead_letters, *QUEUES):
+            for queue in (dead_letters, *queues):
                 queue(channel).declare()
         declare_delayed(connection, "quorum")
-        for queue in QUEUES:
+        for queue in queues:
             bind_delayed(connection, queue)
 
 
@@ -112,51 +112,10 @@ class Topology(bootsteps.StartStopStep):
         """
         try:
             with parent.app.connection_for_write() as connection:
-                declare(connection)
+                declare(connection, parent.app.conf.task_queues)
         except MismatchError as error:
             raise ConfigurationError(str(error)) from None
 
 
 # Celery's step binds all queues, so they must be there first.
 DelayedDelivery.requires = (Tasks, Topology)
-
-
-class App(Celery):
-    """A Celery app whose delayed messages always arrive."""
-
-    _declared = False
-    _declaring = Lock()
-
-    def send_task(self, *args: Any, **options: Any) -> Any:
-        """Send a task; the first one that is delayed declares what it needs.
-
-        Raises:
-            MismatchError: The queue is there already and differs.
-        """
-        options.setdefault("confirm_timeout", CONFIRM_TIMEOUT)
-        delay = self.seconds_until(options.get("countdown"), options.get("eta"))
-        if delay > 0:
-            self.declare_once()
-            if delay < 1:
-                options["countdown"], options["eta"] = 1, None
-        with explained():
-            return super().send_task(*args, **options)
-
-    def declare_once(self) -> None:
-        """Declare everything, once in the life of a process."""
-        with self._declaring:
-            if not self._declared:
-                with self.connection_for_write() as connection:
-                    connection.ensure_connection(max_retries=0)
-                    if connection.transport.driver_type == "amqp":
-                        declare(connection)
-                self._declared = True
-
-    def seconds_until(self, countdown: float | None, eta: datetime | str | None) -> float:
-        """Return how long a message is to be delayed."""
-        if eta is None:
-            return countdown or 0
-        if isinstance(eta, str):
-            eta = datetime.fromisoformat(eta)
-        now = self.now() if eta.tzinfo else self.now().replace(tzinfo=None)
-        return (eta - now).total_seconds()

@@ -7,7 +7,8 @@ documentation asks for a timeout longer than the longest task or countdown
 which is also how long the tasks of a crashed worker are stuck. Here the timeout is short, and the
 worker renews the time of what it holds four times as often.
 
-Under the solo pool nothing renews while a task runs: `worker/checks.py` asks for a long timeout there.
+Under the solo pool nothing renews while a task runs: `worker/checks.py` asks for a long timeout
+there.
 """
 
 from __future__ import annotations

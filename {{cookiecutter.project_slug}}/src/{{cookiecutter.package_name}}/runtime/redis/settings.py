@@ -23,6 +23,9 @@ class Store(Variables):
     store_master_name: str | None = None
     store_sentinel_kwargs: SentinelOptions | None = Field(default=None, repr=False)
 
+    # Tenants whose tasks come after those of all others, see `tenants.py`.
+    noisy_tenants: tuple[str, ...] = ()
+
     @model_validator(mode="after")
     def check_url(self) -> Self:
         """Refuse what is not a Redis, and in production what is unsafe."""

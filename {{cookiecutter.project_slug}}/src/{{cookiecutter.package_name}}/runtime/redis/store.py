@@ -18,8 +18,6 @@ from . import clients as redis_clients
 from . import settings as settings
 from .redis_options import SCHEMES, SentinelOptions, nameless
 
-PACKAGE = __package__.partition(".")[0]
-
 
 class NoStoreError(Exception):
     """There is no Redis for the project's state."""
@@ -90,4 +88,4 @@ client: PerProcess[Any] = PerProcess(connect, Redis.close)
 
 def key(*parts: object) -> str:
     """Return the name of a key: projects may share a Redis."""
-    return ":".join((PACKAGE, *map(str, parts)))
+    return ":".join((str(current_app.main), *map(str, parts)))

@@ -1,11 +1,11 @@
 """The base classes of tasks: when to try again, how long to wait, when to give up.
 
-    @app.task(base=BaseTask, name="module.function")
+    @app.task(name="module.function")
     def function(...): ...
 
-`BaseTask` runs at least once: it is acknowledged when it has ended, so it may run twice. Make its
-effect idempotent. `AtMostOnceTask` is for what must rather be lost than done twice. What has failed
-for good is a dead letter (`runtime/letters/dead_letters.py`).
+`BaseTask`, which every task has that names no other, runs at least once: it is acknowledged when it
+has ended, so it may run twice. Make its effect idempotent. `AtMostOnceTask` is for what must rather
+be lost than done twice. What has failed for good is a dead letter (`letters/writing.py`).
 """
 
 from __future__ import annotations
@@ -13,26 +13,17 @@ from __future__ import annotations
 import inspect
 import random
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
-{% if not cookiecutter.__django %}
 from celery import Task
-{% endif %}
 from celery.canvas import Signature
 from celery.exceptions import Ignore, Reject, Retry
 from celery.utils.log import get_logger
-{% if cookiecutter.__store %}
-from redis import exceptions as redis
-{% endif %}
-{% if cookiecutter.__sql %}
-from sqlalchemy import exc as sql
-{% endif %}
 
+from .. import context
 from ..config.environment import ConfigurationError
-{% if cookiecutter.__django %}
-from ..django.task import TRANSIENT_ERRORS as DATABASE_ERRORS
-from ..django.task import DjangoTask as Task
-{% endif %}
 from ..errors import (
     NotNowError,
     PermanentError,
@@ -40,43 +31,22 @@ from ..errors import (
     TooManyCrashesError,
     TransientError,
 )
-{% if cookiecutter.__store %}
-from ..guards import runs
-from ..guards.leases import LEASE
-from ..guards.runs import Earlier
-{% endif %}
-from ..worker import suspects
-from ..worker.suspects import CRASHES_HEADER
-{% if cookiecutter.__followed %}
-from . import followed
-{% endif %}
+from ..runs import CRASHES_HEADER, Earlier
+
+if TYPE_CHECKING:
+    from ..app import App
 
 logger = get_logger(__name__)
 
 #: Seconds; a server that asks for more is asked again sooner.
 MAX_RETRY_AFTER = 3600
 
-#: Errors after which a task is tried again.
-TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
-    TransientError,
-    ConnectionError,
-    TimeoutError,
-{% if cookiecutter.__django %}
-    *DATABASE_ERRORS,
-{% endif %}
-{% if cookiecutter.__store %}
-    # A Redis that is away, in a failover or full: these are no errors of Python's own classes.
-    redis.ConnectionError,
-    redis.OutOfMemoryError,
-    redis.ReadOnlyError,
-    redis.TimeoutError,
-{% endif %}
-{% if cookiecutter.__sql %}
-    # A database that is away, a deadlock, a lock that was waited for in vain; no connection free.
-    sql.OperationalError,
-    sql.TimeoutError,
-{% endif %}
-)
+#: Errors after which a task is tried again, beside those of the project's servers, which the app
+#: knows as `app.transient_errors`.
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (TransientError, ConnectionError, TimeoutError)
+
+#: The sub-package of the worker, whose modules a process that only publishes does not import.
+WORKER = f"{__package__.rpartition('.')[0]}.worker"
 
 
 class BaseTask(Task[Any, Any]):
@@ -96,9 +66,11 @@ class BaseTask(Task[Any, Any]):
     # or was cut off from the broker. They use up no retry.
     max_crashes = 3
 
-    # Names, since a process that only publishes needs neither.
-    Strategy = "{{ cookiecutter.package_name }}.runtime.worker.request:strategy"
-    Request = "{{ cookiecutter.package_name }}.runtime.worker.request:Request"
+    Strategy = f"{WORKER}.request:strategy"
+    Request = f"{WORKER}.request:Request"
+
+    if TYPE_CHECKING:
+        app: App
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a coroutine function, of which Celery would store the coroutine as the result.
@@ -114,24 +86,31 @@ class BaseTask(Task[Any, Any]):
                 " Celery cannot run: make it `def`, and run its coroutine by aio.run()"
             )
 
+    @classmethod
+    def on_bound(cls, app: Any) -> None:
+        """Add the errors of the project's servers to those after which a task is tried again.
+
+        Celery calls it before it reads them (celery/app/base.py, `_task_from_fun`).
+        """
+        if cls.autoretry_for is TRANSIENT_ERRORS:
+            cls.autoretry_for = transient_errors(app)
+
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         """Stop a task that kills its worker, over and over: the broker would never stop.
 
         Raises:
             Reject: The cap is reached, and the task fails; or it could not be sent.
-            Ignore: The task was sent again, with the count{{ "; or it was cancelled" if cookiecutter.__cancels }}.
+            Ignore: The task was sent again, with the count; or it was cancelled.
         """
-{% if cookiecutter.__cancels %}
         self.refuse_cancelled()
-{% endif %}
-        once_more, crashes = suspects.judge(self.request)
+        once_more, crashes = self.app.runs.judge(self.request)
         if crashes >= self.max_crashes:
             raise Reject(TooManyCrashesError(f"its worker died {crashes} times"), requeue=False)
         if not once_more:
             return
         # Tasks that only ran beside the culprit must not start beside it again. And it must not
         # kill this worker before its old message is acknowledged.
-        wait = self.default_retry_delay * random.uniform(1, 3){{ "" if cookiecutter.__store else " if crashes > 1 else 1" }}  # noqa: S311
+        wait = self.default_retry_delay * random.uniform(1, 3) if crashes > 1 else 1  # noqa: S311
         logger.warning("Worker of %s[%s] was lost, %d so far", self.name, task_id, crashes)
         request = self.request
         again = self.signature_from_request(
@@ -143,21 +122,52 @@ class BaseTask(Task[Any, Any]):
         send_again(again)
         raise Ignore(f"sent again after {crashes} lost workers")
 
-{% if cookiecutter.__followed %}
     def refuse_cancelled(self) -> None:
-        """Stop a task that was cancelled before it starts.
+        """Stop a task that was cancelled; a long one may ask in between.
 
         Raises:
-            Ignore: It was.
-            Retry: The result store is away: look later.
+            Ignore: It was cancelled.
+            Retry: Nobody can say now: look later.
         """
         try:
-            followed.check(self)
-        except TRANSIENT_ERRORS as error:
+            self.app.cancellation.check(self)
+        except transient_errors(self.app) as error:
             later = NotNowError(f"no result store: {error}", self.default_retry_delay)
             raise self.put_back(later) from error
 
-{% endif %}
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Write a state; a report of progress may be where a cancelled task ends.
+
+        Raises:
+            Ignore: It was cancelled.
+        """
+        if self.app.cancellation.at_reports:
+            self.refuse_cancelled()
+        super().update_state(*args, **kwargs)
+
+    def delay_on_commit(self, *args: Any, **kwargs: Any) -> str:
+        """Send with these arguments when the transaction is committed, and return the id."""
+        return self.apply_async_on_commit(args, kwargs)
+
+    def apply_async_on_commit(
+        self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> str:
+        """Send when the transaction is committed, outside of one at once, and return the id.
+
+        The task has the context of this moment. Celery's own `DjangoTask` gives no id back, and
+        takes the context of the moment of the commit
+        (https://docs.celeryq.dev/en/stable/django/first-steps-with-django.html).
+
+        Args:
+            args: Positional arguments of the task.
+            kwargs: Keyword arguments of the task.
+            options: Those of `apply_async`.
+        """
+        task_id: str = options.setdefault("task_id", str(uuid4()))
+        send = partial(self.apply_async, args, kwargs, **options)
+        self.app.on_commit(partial(send_in_context, context.current(), send))
+        return task_id
+
     def retry(
         self,
         args: tuple[Any, ...] | None = None,
@@ -209,4 +219,66 @@ def send_again(task: Signature[Any]) -> None:
         raise Reject(refused, requeue=True) from refused
 
 
-{% include "letters/" ~ ("redis" if cookiecutter.__store else "rabbitmq") ~ "/at_most_once.py" %}
+def transient_errors(app: Any) -> tuple[type[Exception], ...]:
+    """Return the errors after which a task of an app is tried again."""
+    return (*TRANSIENT_ERRORS, *getattr(app, "transient_errors", ()))
+
+
+def send_in_context(bound: context.Context, send: partial[Any]) -> None:
+    """Send a task with the context in which that was asked for."""
+    with context.bind(*bound):
+        send()
+
+
+class AtMostOnceTask(BaseTask):
+    """Never started again: lost rather than done twice.
+
+    It is acknowledged when it has ended, like any other. Where the project has a Redis it leaves a
+    mark before it starts (`redis/runs.py`). So whatever dies, its message comes back: it starts if
+    it never had, and otherwise is a dead letter. Without a Redis, what is delivered again is a dead
+    letter, since it may have been started. A person decides on its replay.
+    """
+
+    retry_on_worker_lost = False
+    autoretry_for = ()
+    max_retries = 0
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        """Refuse what was started before.
+
+        Raises:
+            Reject: There was a run, and its worker is gone.
+            Ignore: There was one, which succeeded; or the task was cancelled.
+            Retry: It still runs, or nobody can say now: look later.
+        """
+        self.refuse_cancelled()
+        runs = self.app.runs
+        try:
+            earlier = runs.start(self.request)
+        except runs.errors as error:
+            later = NotNowError(f"no store: {error}", self.default_retry_delay)
+            raise self.put_back(later) from error
+        match earlier:
+            case Earlier.LOST:
+                lost = RunLostError("its worker died; how far it came is unknown")
+                raise Reject(lost, requeue=False)
+            case Earlier.RUNS:
+                raise self.put_back(NotNowError("it runs already", runs.lease))
+            case Earlier.ENDED:
+                raise Ignore("it has run already")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, with a sign of life."""
+        if self.request.called_directly:
+            return super().__call__(*args, **kwargs)
+        try:
+            with self.app.runs.alive(self.request):
+                return self.run(*args, **kwargs)
+        except Retry:  # by its own `self.retry`
+            self.app.runs.forget(self.request)
+            raise
+
+    def after_return(self, status: str, retval: Any, task_id: str, *_: Any) -> None:
+        """Note that the run has succeeded; a failure may not be kept as a dead letter yet."""
+        if status == "SUCCESS":
+            self.app.runs.end(self.request)

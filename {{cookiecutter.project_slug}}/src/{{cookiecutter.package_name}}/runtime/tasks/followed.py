@@ -24,6 +24,9 @@ from celery.exceptions import Ignore
 from celery.utils.log import get_logger
 from kombu import Connection
 
+from ..parts import Part
+from .cancellation import Cancellation
+
 logger = get_logger(__name__)
 
 #: The state of a task that waits for its first start.
@@ -48,6 +51,22 @@ class UnknownTaskError(Exception):
 
 class NotCancelledError(Exception):
     """A task cannot be cancelled; the text says why."""
+
+
+class Followed(Cancellation, Part):
+    """Let tasks that were sent by `send` be cancelled for good."""
+
+    def install(self, app: Any) -> None:
+        """Let every task look for its mark before it starts."""
+        app.cancellation = self
+
+    def check(self, task: Any) -> None:
+        """Stop a task that was cancelled before it starts.
+
+        Raises:
+            Ignore: It was cancelled.
+        """
+        check(task)
 
 
 class Report(NamedTuple):

@@ -8,25 +8,26 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
 from kombu import Connection
 
-from ..letters import dead_letters
-from ..letters.dead_letters import DeadLetter, Letters
-from ..letters.letter_store import store_of
-from ..letters.raw_letters import collect
-from . import backlog, bodies, servers
+from ..letters import store
+from ..letters.letter import DeadLetter
+from ..letters.store import Letters
+from . import bodies, servers
 from .bodies import plain
 from .problems import Problem
 from .service import Service
+
+if TYPE_CHECKING:
+    from ..app import App
 
 #: Who has replayed a dead letter, in its history.
 WHO = "the admin API"
 
 
-def workers(app: Celery) -> bodies.Workers:
+def workers(app: App) -> bodies.Workers:
     """Return the workers that answer."""
     with servers.broker(app) as connection:
         stats = servers.inspect(app, connection).stats() or {}
@@ -47,26 +48,26 @@ def workers(app: Celery) -> bodies.Workers:
     )
 
 
-def queues(app: Celery) -> bodies.Queues:
+def queues(app: App) -> bodies.Queues:
     """Return what waits in each queue; what a worker holds until its time has come is not there."""
     with servers.broker(app) as connection:
-        return bodies.Queues(queues=[queue(connection, name) for name in app.amqp.queues])
+        return bodies.Queues(queues=[queue(app, connection, name) for name in app.amqp.queues])
 
 
-def queue(connection: Connection, name: str) -> bodies.Queue:
+def queue(app: App, connection: Connection, name: str) -> bodies.Queue:
     """Return what waits in a queue."""
-    messages, oldest = backlog.look(connection, name)
+    messages, oldest = app.broker.look(connection, name)
     return bodies.Queue(name=name, messages=messages, oldest_seconds=oldest)
 
 
-def active(app: Celery) -> bodies.HeldTasks:
+def active(app: App) -> bodies.HeldTasks:
     """Return the tasks that run."""
     with servers.broker(app) as connection:
         found = servers.inspect(app, connection).active() or {}
     return held((worker, None, task) for worker, tasks in found.items() for task in tasks)
 
 
-def scheduled(app: Celery) -> bodies.HeldTasks:
+def scheduled(app: App) -> bodies.HeldTasks:
     """Return the tasks that workers hold until their time has come."""
     with servers.broker(app) as connection:
         found = servers.inspect(app, connection).scheduled() or {}
@@ -100,25 +101,23 @@ def moment(seconds: float | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
-def registered(app: Celery) -> bodies.Registered:
+def registered(app: App) -> bodies.Registered:
     """Return the tasks that each worker knows."""
     with servers.broker(app) as connection:
         return bodies.Registered(workers=servers.inspect(app, connection).registered() or {})
 
 
 @contextmanager
-def opened(app: Celery) -> Iterator[Letters]:
+def opened(app: App) -> Iterator[Letters]:
     """Open the dead letters, with those that the broker has set aside."""
     servers.check_broker(app)
-    store = store_of(app)
-    collect(app, store)
-    with store.open() as letters:
+    with store.opened(app) as letters:
         yield letters
 
 
-def letters(app: Celery, wanted: bodies.DeadLetterFilter) -> bodies.DeadLetterPage:
+def letters(app: App, wanted: bodies.DeadLetterFilter) -> bodies.DeadLetterPage:
     """Return dead letters, the newest first."""
-    chosen = dead_letters.Filter(**wanted.model_dump(exclude={"limit", "offset"}))
+    chosen = store.Filter(**wanted.model_dump(exclude={"limit", "offset"}))
     end = wanted.offset + wanted.limit
     with opened(app) as found:
         matching = (brief(letter) for letter in found if chosen.matches(letter))
@@ -133,7 +132,7 @@ def brief(letter: DeadLetter) -> bodies.DeadLetter:
     return bodies.DeadLetter(**{**asdict(letter), "replayed_as": replayed_as})
 
 
-def letter(app: Celery, letter_id: str) -> bodies.WholeDeadLetter:
+def letter(app: App, letter_id: str) -> bodies.WholeDeadLetter:
     """Return all of a dead letter.
 
     Raises:
@@ -172,7 +171,7 @@ def replay(service: Service, letter_id: str) -> bodies.Accepted:
         return bodies.Accepted(id=service.replay(found, existing(found, letter_id), WHO))
 
 
-def discard(app: Celery, letter_id: str) -> None:
+def discard(app: App, letter_id: str) -> None:
     """Delete a dead letter.
 
     Raises:

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+from celery import current_app
 from celery.exceptions import BackendError
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 from pydantic import BaseModel
 
-from ..letters import letter_store
-from ..letters.dead_letters import DeadLetterError
+from ..letters.store import DeadLetterError
 
 logger = get_logger(__name__)
 
@@ -75,7 +75,6 @@ OUTAGES: tuple[type[Exception], ...] = (
     OperationalError,
     BackendError,
     OSError,
-    *letter_store.ERRORS,
 )
 
 
@@ -86,7 +85,8 @@ def of_error(error: Exception) -> Problem:
     for kind, status in STATUS.items():
         if isinstance(error, kind):
             return Problem(status, str(error))
-    if isinstance(error, OUTAGES):
+    app: Any = current_app
+    if isinstance(error, (*OUTAGES, *app.dead_letters.errors)):
         logger.warning("A server is away: %s", error)
         return away("the broker or the store of results does not answer")
     logger.error("A request failed", exc_info=error)

@@ -12,8 +12,9 @@ from uuid import uuid4
 from celery import Task, states
 from pydantic import BaseModel
 
-from ..letters import dead_letters
-from ..letters.dead_letters import DeadLetter, Letters
+from ..letters.letter import DeadLetter
+from ..letters.replay import replay
+from ..letters.store import Letters
 from ..tasks import followed
 from ..tasks.followed import NotCancelledError, Report, UnknownTaskError
 from ..tasks.progress import PROGRESS
@@ -76,7 +77,7 @@ class FollowedService(Service):
             return super().replay(letters, letter, by)
         task_id = str(uuid4())
         with followed.noted(self.app, task_id):
-            return dead_letters.replay(self.app, letters, letter.id, by, task_id)
+            return replay(self.app, letters, letter.id, by, task_id)
 
     def status(self, task_id: str) -> Status:
         """Return how a task is.

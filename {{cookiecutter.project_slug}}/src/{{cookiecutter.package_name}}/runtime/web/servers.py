@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
 from celery.utils.log import get_logger
 from kombu import Connection
 
 from . import problems
 from .problems import away
+
+if TYPE_CHECKING:
+    from ..app import App
 
 logger = get_logger(__name__)
 
@@ -28,19 +30,19 @@ FRESH = 5
 
 
 @contextmanager
-def broker(app: Celery) -> Iterator[Connection]:
+def broker(app: App) -> Iterator[Connection]:
     """Yield a connection that is there; kombu would try for ever to make one of its own accord."""
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=0)
         yield connection
 
 
-def inspect(app: Celery, connection: Connection, *workers: str) -> Any:
+def inspect(app: App, connection: Connection, *workers: str) -> Any:
     """Return what asks workers, by default all of them."""
     return app.control.inspect(workers or None, timeout=PATIENCE, connection=connection)
 
 
-def check_broker(app: Celery) -> None:
+def check_broker(app: App) -> None:
     """Reach the broker."""
     with broker(app):
         pass
@@ -78,7 +80,7 @@ class Workers:
         self._asked = float("-inf")
         self._answer = False
 
-    def check(self, app: Celery) -> None:
+    def check(self, app: App) -> None:
         """Make sure that tasks are run.
 
         Raises:
@@ -91,7 +93,7 @@ class Workers:
             if not self._answer:
                 raise away("no worker answers")
 
-    def ask(self, app: Celery) -> bool:
+    def ask(self, app: App) -> bool:
         """Wait for the first worker that answers."""
         with broker(app) as connection:
             answers = app.control.ping(timeout=PATIENCE, limit=1, connection=connection)

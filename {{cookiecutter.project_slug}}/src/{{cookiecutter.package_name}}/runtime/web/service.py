@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery, Task
+from celery import Task
 
-from ..letters import dead_letters
-from ..letters.dead_letters import DeadLetter, Letters
+from ..letters.letter import DeadLetter
+from ..letters.replay import replay
+from ..letters.store import Letters
 from . import bodies, problems, servers
 from .bodies import Submission
 from .catalogue import Catalogue
 from .servers import Check
+
+if TYPE_CHECKING:
+    from ..app import App
 
 
 class Service:
@@ -29,7 +33,7 @@ class Service:
 
     def __init__(
         self,
-        app: Celery,
+        app: App,
         catalogue: Catalogue,
         priorities: type[IntEnum],
         checks: Mapping[str, Check] | None = None,
@@ -127,7 +131,7 @@ class Service:
         Raises:
             DeadLetterError: It was replayed before, or it cannot be.
         """
-        return dead_letters.replay(self.app, letters, letter.id, by)
+        return replay(self.app, letters, letter.id, by)
 
 
 def described(task: Task[Any, Any]) -> str:

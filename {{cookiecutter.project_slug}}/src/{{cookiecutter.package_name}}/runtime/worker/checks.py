@@ -1,23 +1,22 @@
-"""What a worker checks and sets before it starts: what depends on its pool, which only it knows."""
+"""What a worker sets and checks before it starts: what depends on its pool, which only it knows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery, bootsteps
+from celery import bootsteps
 from celery.utils.log import get_logger
 
-from ... import limits
 from .. import budget
 from ..config.annotations import EVERY_TASK
 from ..config.environment import ConfigurationError
 from ..letters import retention
-{% if cookiecutter.__sql %}
-from ..sql import database
-{% endif %}
+from .pools import GREENLET_POOLS, is_patched, pool_name
+
+if TYPE_CHECKING:
+    from ..app import App
 
 logger = get_logger(__name__)
 
@@ -25,29 +24,70 @@ logger = get_logger(__name__)
 #: It must be less than the lease, which is not renewed while the main process tries.
 RESULT_TRIES = 12
 
-GREENLET_POOLS = {"gevent", "eventlet"}
+
+class StartupChecks(bootsteps.Step):
+    """Fit a worker to its pool, and refuse to start it where something cannot work."""
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        pool = pool_name(parent.pool_cls)
+        if sentence := next(refusals(parent, pool), None):
+            raise ConfigurationError(sentence)
+        tune(parent, pool)
+        for part in parent.app.parts:
+            part.prepare(pool, parent.concurrency)
+        if pool in budget.UNENFORCED:
+            logger.info("The %s pool enforces %s", pool, budget.UNENFORCED[pool])
+        retention.settings()  # a wrong one ends the worker now, not with its first dead letter
+        super().__init__(parent, **kwargs)
 
 
-def pool_name(pool_class: type) -> str:
-    """Return the name of a pool as `--pool` takes it."""
-    name = pool_class.__module__.rpartition(".")[2]
-    return "threads" if name == "thread" else name
+def tune(worker: Any, pool: str) -> None:
+    """Set what depends on the pool, and leave out what nobody needs."""
+    conf = worker.app.conf
+    if pool == "prefork":
+        from .prefork import TaskPool  # which needs more of the system than Windows has
+
+        worker.pool_cls = TaskPool
+    if pool in GREENLET_POOLS:
+        # Without an event loop a full worker looks for work every 2 seconds only
+        # (celery/worker/loops.py, `synloop`), so it takes a second round ahead.
+        conf.worker_disable_prefetch = False
+        worker.prefetch_multiplier = max(worker.prefetch_multiplier, 2)
+    if not worker.task_events:
+        # Without --task-events nobody listens to heartbeats and gossip. Under greenlets on
+        # RabbitMQ they are also dangerous: one that waits for the confirmation of the broker,
+        # which another greenlet may have read, holds up a stopping worker.
+        worker.options.update(without_heartbeat=True, without_gossip=True)
+    # A publisher gives up soon; a worker waits until the result of what it did can be kept.
+    conf.update(result_backend_always_retry=True, result_backend_max_retries=RESULT_TRIES)
 
 
-def is_patched(pool: str) -> bool:
-    """Whether the standard library waits in the way of a greenlet pool."""
-    name = "gevent.monkey" if pool == "gevent" else "eventlet.patcher"
-    patcher = import_module(name)
-    check = patcher.is_module_patched if pool == "gevent" else patcher.is_monkey_patched
-    return bool(check("socket"))
+def refusals(worker: Any, pool: str) -> Iterator[str]:
+    """Yield a sentence for everything that keeps a worker from doing its work."""
+    app, conf = worker.app, worker.app.conf
+    if pool in GREENLET_POOLS and not is_patched(pool):
+        # Celery patches early enough only when it reads the pool from the command line:
+        # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
+        yield f"pool {pool} must be given by the option --pool {pool}"
+    lease = app.broker.lease(conf)
+    sentence = budget.broken(
+        worker.soft_time_limit or conf.task_soft_time_limit,
+        worker.time_limit or conf.task_time_limit,
+        app.budget.grace,
+        lease,
+        pool,
+    )
+    if sentence:
+        yield sentence
+    yield from wrong_tasks(app, lease, pool)
 
 
-def wrong_tasks(app: Celery, lease: float, pool: str) -> Iterator[str]:
+def wrong_tasks(app: App, lease: budget.Lease, pool: str) -> Iterator[str]:
     """Yield a sentence for every task whose own limits break the time budget, or that is none.
 
     Args:
         app: The app, with all tasks imported.
-        lease: Time in seconds after which the broker gives the tasks of a silent worker away.
+        lease: Time after which the broker gives the tasks of a silent worker away.
         pool: The worker's pool.
     """
     annotated = {name for row in app.conf.task_annotations or () for name in row.table}
@@ -65,104 +105,5 @@ def wrong_tasks(app: Celery, lease: float, pool: str) -> Iterator[str]:
                 *(name, hard, soft),
             )
             soft = hard / 2
-        if sentence := budget.broken(soft, hard, limits.SHUTDOWN_GRACE, lease, pool, name):
+        if sentence := budget.broken(soft, hard, app.budget.grace, lease, pool, name):
             yield sentence
-
-
-class StartupChecks(bootsteps.Step):
-    """Refuse to start when the time budget or the pool cannot work; leave out what nobody needs."""
-
-    def __init__(self, parent: Any, **kwargs: Any) -> None:
-        pool = pool_name(parent.pool_cls)
-        conf = parent.app.conf
-        if pool == "prefork":
-            from . import local_pool  # which only a worker can import
-
-            parent.pool_cls.BlockingPool = local_pool.Pool  # only used without an event loop
-        if pool in GREENLET_POOLS:
-            # Celery patches early enough only when it reads the pool from the command line:
-            # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
-            if not is_patched(pool):
-                raise ConfigurationError(f"pool {pool} must be given by the option --pool {pool}")
-            # Without an event loop a full worker looks for work every 2 seconds only
-            # (celery/worker/loops.py, `synloop`), so it takes a second round ahead.
-            conf.worker_disable_prefetch = False
-            parent.prefetch_multiplier = max(parent.prefetch_multiplier, 2)
-        if not parent.task_events:
-            # Without --task-events nobody listens to heartbeats and gossip. Under greenlets on
-            # RabbitMQ they are also dangerous: one that waits for the confirmation of the broker,
-            # which another greenlet may have read, holds up a stopping worker.
-            parent.options.update(without_heartbeat=True, without_gossip=True)
-        # A publisher gives up soon; a worker waits until the result of what it did can be kept.
-        conf.update(result_backend_always_retry=True, result_backend_max_retries=RESULT_TRIES)
-        lease = {{ cookiecutter._brokers[cookiecutter.broker].lease_value }}
-        sentence = budget.broken(
-            parent.soft_time_limit or conf.task_soft_time_limit,
-            parent.time_limit or conf.task_time_limit,
-            limits.SHUTDOWN_GRACE,
-            lease,
-            pool,
-        )
-        if sentence:
-            raise ConfigurationError(sentence)
-        for sentence in wrong_tasks(parent.app, lease, pool):
-            raise ConfigurationError(sentence)
-{% if cookiecutter.__sql %}
-        database.prepare(pool, parent.concurrency)
-{% endif %}
-        if pool in budget.UNENFORCED:
-            logger.info("The %s pool enforces %s", pool, budget.UNENFORCED[pool])
-        retention.settings()  # a wrong one ends the worker now, not with its first dead letter
-        super().__init__(parent, **kwargs)
-
-
-class HandedOver(bootsteps.StartStopStep):
-    """Under prefork, stand by tasks that a process has got but not yet reported as started.
-
-    Celery forgets them when it stops or loses its connection (celery/concurrency/asynpool.py,
-    `flush`), although they run: their messages go back and run again, and a stopping process waits
-    30 seconds for somebody to take note of its result (billiard/pool.py). One deploy in five did.
-    """
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def include_if(self, parent: Any) -> bool:
-        """Other pools forget nothing."""
-        return pool_name(type(parent.pool)) == "prefork"
-
-    def start(self, parent: Any) -> None:
-        """Let a flush spare what was handed over."""
-        from celery.worker import state  # which no publisher needs
-
-        if not parent.pool.flush:  # without an event loop, as on files, the pool forgets nothing
-            return
-        processes = parent.pool._pool
-
-        def flush() -> None:
-            jobs = {number: job for number, job in processes._cache.items() if job._write_to}
-            processes.flush()
-            for number, job in jobs.items():
-                if not job.ready():
-                    processes._cache[number] = job
-                    state.active_requests.add(job._accept_callback.__self__)
-
-        parent.pool.flush = flush
-
-
-class PromptAcknowledgement(bootsteps.StartStopStep):
-    """Under solo, acknowledge a task as soon as it has ended.
-
-    Celery leaves that to its event loop, which may sleep for up to 10 seconds first, since the task
-    itself ran inside the loop (kombu/asynchronous/hub.py, `create_loop`). Until then RabbitMQ sends
-    no other task.
-    """
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def include_if(self, parent: Any) -> bool:
-        """Other pools wake the loop up."""
-        return pool_name(type(parent.pool)) == "solo"
-
-    def start(self, parent: Any) -> None:
-        """Acknowledge when Celery asks for it, not later."""
-        parent.call_soon_ack = lambda function, *args, **kwargs: function(*args, **kwargs)

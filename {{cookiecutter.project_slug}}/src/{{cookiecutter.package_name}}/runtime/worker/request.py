@@ -11,11 +11,9 @@ import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Lock
-from types import MethodType
 from typing import Any
 from weakref import WeakSet
 
-from celery import bootsteps
 from celery.exceptions import (
     Ignore,
     InvalidTaskError,
@@ -32,10 +30,10 @@ from celery.worker import request, state
 from celery.worker.strategy import default
 
 from ..context import handling
-from ..letters import dead_letters
-from ..letters.dead_letters import DeadLetter, Reason
-from . import suspects
-from .suspects import CRASHES_HEADER
+from ..letters import writing
+from ..letters.letter import DeadLetter, Reason, is_json, timestamp
+from ..letters.messages import queue_of
+from ..runs import CRASHES_HEADER, SUSPICIOUS
 
 logger = get_logger(__name__)
 
@@ -106,7 +104,7 @@ class Request(BaseRequest):  # type: ignore[misc]
 
         Side by side it would not be known which of them did.
         """
-        if suspects.crashes(self._context) < suspects.SUSPICIOUS:
+        if self._app.runs.crashes(self._context) < SUSPICIOUS:
             return False
         with SUSPECTS_LOCK:
             if any(other in state.reserved_requests for other in RUNNING_SUSPECTS):
@@ -189,7 +187,7 @@ class Request(BaseRequest):  # type: ignore[misc]
         return (
             isinstance(error, LOST)
             and bool(self.task.retry_on_worker_lost)
-            and suspects.crashes(self._context) + 1 < self.task.max_crashes
+            and self._app.runs.crashes(self._context) + 1 < self.task.max_crashes
             and not self.has_ended_otherwise()
         )
 
@@ -200,7 +198,7 @@ class Request(BaseRequest):  # type: ignore[misc]
         way would (celery/worker/request.py, `_retry_worker_lost`).
         """
         task, context = self.task, self._context
-        crashes = suspects.crashes(context) + 1
+        crashes = self._app.runs.crashes(context) + 1
         headers = {**(context.headers or {}), CRASHES_HEADER: crashes}
         if not self.send_again(task.default_retry_delay, headers):
             return False
@@ -229,9 +227,7 @@ class Request(BaseRequest):  # type: ignore[misc]
 
     def write_letter(self, error: Any, traceback: str = "") -> None:
         """Keep what failed, before it is acknowledged."""
-        kept = handling(
-            self.request_dict, dead_letters.write, self.app, self.letter(error, traceback)
-        )
+        kept = handling(self.request_dict, writing.write, self.app, self.letter(error, traceback))
         self.letter_kept = bool(self.letter_kept or kept)
 
     def acknowledge(self) -> None:
@@ -258,11 +254,11 @@ class Request(BaseRequest):  # type: ignore[misc]
             id=self.id,
             task=self._type,
             reason=reason_of(error),
-            queue=dead_letters.queue_of(delivery, {}),
+            queue=queue_of(delivery, {}),
             args=list(args),
             kwargs=kwargs,
             priority=delivery.get("priority"),
-            headers={name: value for name, value in headers.items() if dead_letters.is_json(value)},
+            headers={name: value for name, value in headers.items() if is_json(value)},
             embed=embed or {},
             error=class_of(cause),
             text=str(getattr(cause, "text", cause)),
@@ -276,7 +272,7 @@ class Request(BaseRequest):  # type: ignore[misc]
         """Return when the task started, if it has."""
         if self.time_start is None:
             return None
-        return dead_letters.timestamp(datetime.fromtimestamp(self.time_start, UTC))
+        return timestamp(datetime.fromtimestamp(self.time_start, UTC))
 
 
 #: Class of billiard in which an error crosses processes.
@@ -304,54 +300,3 @@ def reason_of(error: Any) -> str:
     if isinstance(error, LOST):
         return Reason.WORKER_LOST
     return Reason.FAILED
-
-
-class UnreadableMessages(bootsteps.Step):
-    """Keep messages that are no task as dead letters; Celery logs and drops them."""
-
-    def __init__(self, parent: Any, **kwargs: Any) -> None:
-        super().__init__(parent, **kwargs)
-        drop = {
-            name: getattr(parent, name)
-            for name in ("on_unknown_message", "on_unknown_task", "on_invalid_task")
-        }
-        drop_undecoded = parent.on_decode_error
-
-        def keep(message: Any, reason: str, error: object = None) -> bool:
-            text = str(error or "")
-            letter = dead_letters.of_message(message, reason, class_of(error), text)
-            return dead_letters.write(parent.app, letter)
-
-        def on_decode_error(message: Any, error: Exception) -> None:
-            keep(message, Reason.UNREADABLE, error)
-            drop_undecoded(message, error)
-
-        def on_unknown_message(body: object, message: Any) -> None:
-            acknowledge_if(keep(message, Reason.UNREADABLE), message)
-            drop["on_unknown_message"](body, message)
-
-        def on_unknown_task(body: object, message: Any, error: Exception) -> None:
-            acknowledge_if(keep(message, Reason.UNKNOWN_TASK, error), message)
-            drop["on_unknown_task"](body, message, error)
-
-        def on_invalid_task(body: object, message: Any, error: Exception) -> None:
-            acknowledge_if(keep(message, Reason.UNREADABLE, error), message)
-            drop["on_invalid_task"](body, message, error)
-
-        parent.on_decode_error = on_decode_error
-        parent.on_unknown_message = on_unknown_message
-        parent.on_unknown_task = on_unknown_task
-        parent.on_invalid_task = on_invalid_task
-
-
-def acknowledge_if(kept: bool, message: Any) -> None:
-    """Let a message that was kept be acknowledged where Celery rejects it.
-
-    RabbitMQ would keep a second letter of what is rejected.
-    """
-    if kept:
-
-        def reject_log_error(self: Any, log: Any, errors: Any, requeue: bool = False) -> None:
-            self.ack_log_error(log, errors)
-
-        message.reject_log_error = MethodType(reject_log_error, message)

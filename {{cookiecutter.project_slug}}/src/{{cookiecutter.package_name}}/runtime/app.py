@@ -1,0 +1,135 @@
+"""The Celery app of a project: Celery's own, with the guarantees of this package.
+
+    app = create("shop", config.load(), queues=QUEUES, routes=ROUTES, tasks=["shop.tasks"])
+
+What differs between projects is handed in here, and found again on the app: `app.broker`,
+`app.budget`, `app.dead_letters`, `app.runs`, `app.cancellation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from celery import Celery
+from celery.signals import beat_init
+
+from . import context, discovery
+from .runs import Runs
+from .tasks.cancellation import Cancellation
+
+if TYPE_CHECKING:
+    from kombu import Queue
+
+    from .broker import Broker
+    from .budget import Budget
+    from .letters.store import Store
+    from .parts import Part
+    from .tasks.base import BaseTask
+
+T = TypeVar("T", bound="BaseTask")
+
+#: What a worker does beside running tasks. Names, since a process that only publishes needs none.
+WORKER_STEPS = (
+    f"{__package__}.worker.checks:StartupChecks",
+    f"{__package__}.worker.liveness:Heartbeat",
+)
+
+
+class App(Celery):
+    """A Celery app whose tasks run at least once, or at most once if they say so."""
+
+    #: The kind of broker.
+    broker: Broker
+    #: How long tasks and a shutdown may take.
+    budget: Budget
+    #: The class of stores in which dead letters are kept.
+    dead_letters: type[Store]
+    #: What is known of earlier runs of a message.
+    runs: Runs
+    #: How a task learns that somebody has cancelled it.
+    cancellation: Cancellation
+    #: Calls a function when the transaction of the caller is committed.
+    on_commit: Callable[[Callable[[], object]], object]
+    #: What else the project has.
+    parts: Sequence[Part]
+
+    # Celery's own attributes: classes of this package in place of its own.
+    amqp_cls = f"{__package__}.context:AMQP"
+    task_cls = f"{__package__}.tasks.base:BaseTask"
+
+    @property
+    def transient_errors(self) -> tuple[type[Exception], ...]:
+        """Return the errors of the project's servers after which a task is tried again."""
+        return tuple(error for part in self.parts for error in part.transient_errors)
+
+    if TYPE_CHECKING:
+
+        @overload  # type: ignore[override]
+        def task(self, *, base: type[T], **options: Any) -> Callable[[Callable[..., Any]], T]: ...
+        @overload
+        def task(self, **options: Any) -> Callable[[Callable[..., Any]], BaseTask]: ...
+        def task(self, **options: Any) -> Any:
+            """Return a decorator that makes a task of a function."""
+
+
+def at_once(function: Callable[[], object]) -> None:
+    """Call a function: there is no transaction to wait for."""
+    function()
+
+
+def create(
+    package: str,
+    settings: Any,
+    *,
+    queues: Sequence[Queue],
+    routes: Sequence[Any],
+    tasks: Sequence[str],
+    schedule: Mapping[str, Mapping[str, Any]] | None = None,
+    parts: Sequence[Part] = (),
+    set_as_current: bool = True,
+) -> App:
+    """Return the app of a project.
+
+    Args:
+        package: The name of the project's package, where `celery -A` finds the app.
+        settings: The configuration, with the broker and the time budget.
+        queues: All queues, as the broker declares them.
+        routes: What Celery's `task_routes` takes.
+        tasks: Packages whose modules hold tasks, such as `shop.tasks`.
+        schedule: What beat sends; nothing where there is no beat, or its schedule is elsewhere.
+        parts: What else the project has; where two set the same, the last one does.
+        set_as_current: Whether `celery.current_app` is this app.
+
+    Raises:
+        ConfigurationError: A setting is wrong or missing.
+    """
+    broker: Broker = settings.broker
+    app = broker.app_class()(
+        package, include=discovery.modules(*tasks), set_as_current=set_as_current
+    )
+    app.broker, app.budget, app.parts = broker, settings.budget, parts
+    app.dead_letters, app.runs = broker.dead_letters(), Runs()
+    app.cancellation, app.on_commit = Cancellation(), at_once
+    app.conf.update(settings.for_celery())
+    app.conf.update(
+        task_queues=tuple(queues),
+        task_routes=tuple(routes),
+        worker_consumer=f"{__package__}.worker.consumer:Consumer",
+    )
+    if schedule is not None:
+        app.conf.beat_schedule = dict(schedule)
+    for part in parts:
+        part.install(app)
+    app.steps["worker"].update(WORKER_STEPS)
+    app.steps["consumer"].update(broker.consumer_steps)
+    context.extend_log_records()
+    beat_init.connect(prepare_beat)
+    return app
+
+
+def prepare_beat(sender: Any, **_: Any) -> None:
+    """Let beat mark what it sends, give signs of life, and stop between two looks."""
+    from .beat import ticks
+
+    ticks.prepare(sender)

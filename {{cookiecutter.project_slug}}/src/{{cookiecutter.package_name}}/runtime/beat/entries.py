@@ -1,0 +1,22 @@
+"""Rows of the schedule that a project keeps in code."""
+
+from datetime import timedelta
+from typing import Any
+
+from celery.schedules import crontab, schedule, solar
+
+
+def entry(
+    task: str, when: crontab | schedule | solar, expires: timedelta, queue: str, **kwargs: Any
+) -> dict[str, Any]:
+    """Return a row of the schedule.
+
+    Args:
+        task: Name of the task.
+        when: Its times. `{"hour": 2}` is none: it must be a `crontab`, `schedule` or `solar`.
+        expires: Time after which a worker drops the message unrun.
+        queue: Where it waits.
+        kwargs: Keyword arguments of the task.
+    """
+    options = {"expires": expires.total_seconds(), "queue": str(queue)}
+    return {"task": task, "schedule": when, "kwargs": kwargs, "options": options}

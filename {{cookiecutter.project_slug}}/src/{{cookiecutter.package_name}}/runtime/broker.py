@@ -1,0 +1,70 @@
+"""What depends on the broker: the app has one of these as `app.broker`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from .budget import Lease
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from kombu import Connection
+
+    from .app import App
+    from .letters.store import Store
+
+#: Development and tests use these in place of a server; production refuses them.
+LOCAL = ("filesystem://", "memory://")
+
+
+def is_local(app: Celery) -> bool:
+    """Whether the queues of an app are in files or in memory."""
+    return str(app.conf.broker_url).startswith(LOCAL)
+
+
+class Broker(ABC):
+    """A kind of broker."""
+
+    #: As people write it, and as kombu's transport calls it.
+    name: str
+    driver: str
+
+    #: Steps for the consumer of every worker, as Celery's blueprints take them.
+    consumer_steps: tuple[str, ...] = ()
+
+    def app_class(self) -> type[App]:
+        """Return the class of apps that send to this broker."""
+        from .app import App
+
+        return App
+
+    @abstractmethod
+    def dead_letters(self) -> type[Store]:
+        """Return the class of stores for the dead letters of a project that has nothing better."""
+
+    @abstractmethod
+    def lease(self, conf: Any) -> Lease:
+        """Return the time after which this broker gives the tasks of a silent worker away."""
+
+    @abstractmethod
+    def collect(self, app: Celery, store: Store) -> int:
+        """Move what the broker itself has set aside into a store of dead letters.
+
+        Returns:
+            How much that was.
+        """
+
+    def look(self, connection: Connection, queue: str) -> tuple[int, float | None]:
+        """Return how many messages wait in a queue, and the age of the oldest in seconds.
+
+        The age is None where the queue is empty, or where the broker does not tell it.
+        """
+        if connection.transport.driver_type == self.driver:
+            return self.look_at_server(connection, queue)
+        channel: Any = connection.default_channel  # in memory or in files
+        return channel._size(queue), None
+
+    @abstractmethod
+    def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
+        """Return what `look` does, of a server."""

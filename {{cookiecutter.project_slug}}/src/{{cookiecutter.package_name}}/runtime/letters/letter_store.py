@@ -1,1 +1,0 @@
-{% include "letters/" ~ cookiecutter.__letters ~ "/store.py" %}

@@ -1,0 +1,51 @@
+"""RabbitMQ as the broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..broker import Broker
+from ..budget import Lease
+
+if TYPE_CHECKING:
+    from celery import Celery
+    from kombu import Connection
+
+    from ..letters.store import Store
+    from .app import App
+
+
+class RabbitMQ(Broker):
+    """A RabbitMQ, by AMQP."""
+
+    name = "RabbitMQ"
+    driver = "amqp"
+    consumer_steps = (f"{__package__}.topology:Topology",)
+
+    def app_class(self) -> type[App]:
+        """Return the class of apps whose delayed messages always arrive."""
+        from .app import App
+
+        return App
+
+    def dead_letters(self) -> type[Store]:
+        """Return the class of stores for dead letters."""
+        from .dead_letters import DeadLetters
+
+        return DeadLetters
+
+    def lease(self, conf: Any) -> Lease:
+        """Return the heartbeat of a connection."""
+        return Lease(conf.broker_heartbeat, "heartbeat", "CELERY_BROKER_HEARTBEAT")
+
+    def collect(self, app: Celery, store: Store) -> int:
+        """Move RabbitMQ's own dead letters."""
+        from .dead_lettered import collect
+
+        return collect(app, store)
+
+    def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
+        """Return how many messages wait; RabbitMQ does not tell their age."""
+        from .backlog import look
+
+        return look(connection, queue)

@@ -1,0 +1,30 @@
+"""The Redis in which a project keeps state: dead letters, and which runs have started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..parts import Part
+from . import store
+from .errors import TRANSIENT_ERRORS
+
+if TYPE_CHECKING:
+    from ..app import App
+
+
+class RedisState(Part):
+    """The Redis of `store.py`."""
+
+    transient_errors = TRANSIENT_ERRORS
+
+    def install(self, app: App) -> None:
+        """Keep dead letters and marks of runs there.
+
+        Raises:
+            ConfigurationError: A setting of the store is wrong or missing.
+        """
+        from .dead_letters import DeadLetters
+        from .runs import Runs
+
+        store.check(app.conf)
+        app.dead_letters, app.runs = DeadLetters, Runs()

@@ -1,1 +1,0 @@
-{% include "letters/" ~ ("redis" if cookiecutter.__store else "rabbitmq") ~ "/suspects.py" %}
