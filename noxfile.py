@@ -1,8 +1,11 @@
-"""All checks of the template: `nox` runs every session, `nox -s bake` one."""
+"""All checks of the template: `nox` runs every session, `nox -s bake` one, `nox -s full` all in full size."""
 
+import os
+import sys
 from pathlib import Path
 
 import nox
+import nox.registry
 
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -13,10 +16,17 @@ CODE = ("benchmarks", "docs", "hooks", "noxfile.py", "tests")
 #: Parallel test processes. Most tests wait for processes, so there are more of them than cores.
 WORKERS = "4"
 
+#: The records that the tests of this run leave, of which the last session makes a table.
+RECORDS: list[str] = []
+
 
 def pytest(session: nox.Session, *arguments: str, workers: str = WORKERS) -> None:
     """Run tests of the template in parallel; tests in one group stay in one process."""
-    session.run("pytest", "-n", workers, "--dist", "loadgroup", *arguments, *session.posargs)
+    record = session.cache_dir.absolute() / f"{session.name}.json"
+    record.unlink(missing_ok=True)
+    RECORDS.append(f"{session.name}={record}")
+    session.notify("summary", posargs=())
+    session.run("pytest", "-n", workers, "--dist", "loadgroup", f"--record={record}", *arguments, *session.posargs)
 
 
 def install(session: nox.Session) -> None:
@@ -38,7 +48,7 @@ def lint(session: nox.Session) -> None:
 def bake(session: nox.Session) -> None:
     """Generate projects: every choice, every allowed pair, every completion and refusal, hostile input."""
     install(session)
-    modules = ("bake", "answers", "used_folders", "input", "docs")
+    modules = ("bake", "answers", "used_folders", "input", "docs", "sizes")
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="2")
 
 
@@ -60,7 +70,7 @@ def projects(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
-    modules = ("servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
+    modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
     files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "django"))
     pytest(session, *files)
 
@@ -69,7 +79,8 @@ def servers(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Kill, cut off and fill up what generated projects run on; count what is lost."""
     install(session)
-    pytest(session, "tests/test_faults.py", workers="2")
+    # The large loads keep both processors busy, and would take them from each other.
+    pytest(session, "tests/test_faults.py", workers="2" if os.environ.get("TEST_SIZE") == "full" else WORKERS)
 
 
 @nox.session
@@ -78,6 +89,22 @@ def deploy(session: nox.Session) -> None:
     install(session)
     modules = ("docker", "hosts", "liveness", "drift", "kubernetes", "ci")
     pytest(session, *(f"tests/test_{module}.py" for module in modules))
+
+
+@nox.session(default=False, venv_backend="none")
+def full(session: nox.Session) -> None:
+    """Run every session in full size: all allowed pairs on real servers, 10,000 tasks a fault; write docs/proof.md."""
+    os.environ["TEST_SIZE"] = "full"
+    for name, function in nox.registry.get().items():
+        if function.default:
+            session.notify(name)
+    session.notify("summary", posargs=("--proof", "docs/proof.md"))
+
+
+@nox.session(default=False, venv_backend="none")
+def summary(session: nox.Session) -> None:
+    """Show what the sessions before it took and what they skipped; each of them asks for it."""
+    session.run(sys.executable, "tests/summary.py", *session.posargs, *RECORDS)
 
 
 @nox.session(default=False)

@@ -4,9 +4,11 @@ Only what this bake wrote is deleted: what was there before has been set aside b
 ``pre_gen_project.py``, and comes back at the end.
 """
 
+import io
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
@@ -43,6 +45,8 @@ def tell(name: str) -> None:
 
 def main() -> None:
     """Apply every row whose conditions all hold."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a console that lacks a character shows its number
+        sys.stdout.reconfigure(errors="backslashreplace")
     package = f"src/{ANSWERS['package_name']}/"
     for row in ANSWERS["_removals"].values():
         if all(ANSWERS[option] in values for option, values in row["when"].items()):

@@ -14,6 +14,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator
+from errno import ENOTDIR
 from typing import Any
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
@@ -102,12 +103,23 @@ def refusals() -> Iterator[str]:
     yield from refused_name("project_slug", slug, SLUG, letters + "dashes or underscores")
     yield from refused_name("package_name", package, PACKAGE, letters + "underscores")
     yield from refused_combination()
-    if os.path.exists(ASIDE):
+    if os.path.exists(ASIDE) and holds_something():
         yield f"{ASIDE} holds what an interrupted bake set aside: move it back to where it was, and try again"
 
 
-def set_aside() -> None:
-    """Move what is at the paths of parts that are left out; note which folders are there, even if empty."""
+def holds_something() -> bool:
+    """Whether more than folders was set aside by a bake that did not end."""
+    from pathlib import Path
+
+    return any(path.is_symlink() or not path.is_dir() for path in Path(ASIDE).rglob("*"))
+
+
+def set_aside() -> Iterator[str]:
+    """Move what is at the paths of parts that are left out; note which folders are there, even if empty.
+
+    Yields:
+        Why the parts cannot be written; then nothing was moved.
+    """
     # Imported here, since a bake into a new folder needs none of them.
     import shutil
     from glob import glob
@@ -115,21 +127,38 @@ def set_aside() -> None:
 
     package = f"src/{ANSWERS['package_name']}/"
     patterns = [path.replace("src/*/", package) for row in rows("_removals") for path in row["paths"]]
-    # Path.glob would not see a link that leads nowhere.
-    for path in sorted({Path(path) for pattern in patterns for path in glob(pattern)}):
-        if os.path.lexists(path):  # it may have gone with a folder
-            place = Path(ASIDE, path)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(path, place)
-    for folder in {folder for pattern in patterns for folder in Path(pattern).parents}:
-        if folder.is_dir():
-            Path(ASIDE, folder).mkdir(parents=True, exist_ok=True)
+    moved = []
+    try:
+        # Path.glob would not see a link that leads nowhere.
+        for path in sorted({Path(path) for pattern in patterns for path in glob(pattern)}):
+            if os.path.lexists(path):  # it may have gone with a folder
+                place = Path(ASIDE, path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(place)  # which fails as a whole; a copy could be left in the middle
+                moved.append(path)
+        for folder in sorted({folder for pattern in patterns for folder in Path(pattern).parents}):
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(folder))
+            if folder.is_dir():
+                Path(ASIDE, folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        for path in moved:
+            Path(ASIDE, path).rename(path)
+        shutil.rmtree(ASIDE, ignore_errors=True)
+        yield f"{error.filename} is in the way ({error.strerror}): move it, or make it writable, and try again"
+    else:
+        if moved:
+            print(f"{len(moved)} of your files and folders are in {ASIDE} until this bake ends.")
+
+
+def refuse(lines: Iterator[str]) -> None:
+    """End with the first line, if there is one: a bad project name would repeat itself in slug and package."""
+    if line := next(lines, None):
+        sys.stderr.buffer.write(f"celery-template: {line}\n".encode(errors="backslashreplace"))
+        sys.exit(1)
 
 
 if __name__ == "__main__":
-    # The first one only: a bad project name would otherwise repeat itself in slug and package.
-    if line := next(refusals(), None):
-        sys.stderr.buffer.write(f"celery-template: {line}\n".encode())
-        sys.exit(1)
+    refuse(refusals())
     if os.listdir():
-        set_aside()
+        refuse(set_aside())

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
 import warnings
 from collections import Counter
@@ -33,6 +34,7 @@ from servers import (
     Place,
     PostgreSQL,
     Project,
+    needed,
     postgresql_server,
     quick_folder,
     rabbitmq_server,
@@ -43,8 +45,13 @@ from variants import PROJECT, TEMPLATE, Answers, Choice, variant_id
 
 #: A change of a file of a project: path below its folder, old text, new text.
 Edit = tuple[str, str, str]
+Baked = Callable[[Mapping[str, Choice]], Path]
+Copied = Callable[[Mapping[str, Choice], Path], Path]
 Installed = Callable[..., Project]
 Running = Callable[..., AbstractContextManager[Fleet]]
+
+#: When this run began.
+STARTED = time.monotonic()
 
 #: The place of the newest servers present, which tests use that are not about a version.
 NEWEST = Place(NEWER_ROOT)
@@ -151,29 +158,48 @@ def bakery(tmp_path_factory: pytest.TempPathFactory) -> Iterable[Bakery]:
 
 
 @pytest.fixture(scope="session")
-def baked(bakery: Bakery, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Mapping[str, Choice]], Path]:
-    """Return a function that gives the project for answers: baked once, only to be read."""
-    projects: dict[tuple[tuple[str, Choice], ...], Path] = {}
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes of this test run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def baked(bakery: Bakery, shared: Path) -> Baked:
+    """Return a function that gives the project for answers: baked once by all processes, only to be read."""
 
     def bake_once(answers: Mapping[str, Choice]) -> Path:
-        key = tuple(sorted(answers.items()))
-        if key not in projects:
-            projects[key] = bakery.bake(answers, tmp_path_factory.mktemp("baked"))
-        return projects[key]
+        root = shared / "baked" / f"{crc32(repr(sorted(answers.items())).encode()):x}"
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / "lock"):
+            if not (root / "complete").exists():
+                bakery.bake(answers, root / "project")
+                (root / "complete").touch()
+        (project,) = (root / "project").iterdir()
+        return project
 
     return bake_once
 
 
 @pytest.fixture(scope="session")
-def baked_part(
-    bakery: Bakery, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., Callable[[Mapping[str, Choice]], Path]]:
+def copied(baked: Baked) -> Copied:
+    """Return a function that copies the project for answers into a folder, for a test that changes it."""
+
+    def copy(answers: Mapping[str, Choice], folder: Path) -> Path:
+        project = baked(answers)
+        return shutil.copytree(project, folder / project.name, symlinks=True)
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def baked_part(bakery: Bakery, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Baked]:
     """Return a function that gives another one, which bakes some files alone: a quarter of the time of all.
 
     Its arguments are the paths of files and folders, below that of the project.
     """
 
-    def bake_part(*paths: str) -> Callable[[Mapping[str, Choice]], Path]:
+    def bake_part(*paths: str) -> Baked:
         template = tmp_path_factory.mktemp("template")
         shutil.copy(TEMPLATE / "cookiecutter.json", template)
         for path in ("hooks", "templates", *(f"{PROJECT}/{path}" for path in paths)):
@@ -188,13 +214,6 @@ def baked_part(
         return lambda answers: bake_once(tuple(sorted(answers.items())))
 
     return bake_part
-
-
-@pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that all processes of this test run share."""
-    folder = tmp_path_factory.getbasetemp()
-    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 def libraries(root: Path, project: Path) -> Path:
@@ -227,20 +246,21 @@ def borrow(environment: Path, libraries: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def installed(bakery: Bakery, shared: Path) -> Installed:
+def installed(copied: Copied, shared: Path) -> Installed:
     """Return a function that gives the project for answers, installed with no more than it declares.
 
     Its arguments are the answers and edits of the project's files.
     """
 
     def install(answers: Answers, *edits: Edit) -> Project:
-        name = f"{variant_id(answers)}-{crc32(repr(edits).encode()):x}"
+        # Short, since a script names its interpreter in no more than 127 characters.
+        name = f"{variant_id(answers)[:30]}-{crc32(repr((sorted(answers.items()), edits)).encode()):x}"
         root = shared / "installed" / name
         environment = root / "environment"
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / "lock"):
             if not environment.exists():
-                folder = bakery.bake(answers, root / "project")
+                folder = copied(answers, root / "project")
                 for path, old, new in edits:
                     (file,) = folder.glob(path)
                     text = file.read_text("utf-8")
@@ -264,14 +284,15 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory, bakery: Bakery) -> Iterator[Callable[[Place], str]]:
+def rabbitmq(baked: Baked) -> Iterator[Callable[[Place], str]]:
     """Return a function that gives the URL of a RabbitMQ, of which each process of tests has one."""
     urls: dict[Place, str] = {}
     with ExitStack() as stack:
 
         def url(place: Place) -> str:
             if place not in urls:
-                project = bakery.bake({"broker": "rabbitmq"}, tmp_path_factory.mktemp("rabbitmq"))
+                needed("rabbitmq-server", place.root)
+                project = baked({"broker": "rabbitmq"})
                 folder = stack.enter_context(quick_folder())
                 server = rabbitmq_server(folder, project / "deploy" / "rabbitmq.conf", place)
                 urls[place] = stack.enter_context(server)
@@ -291,10 +312,11 @@ def running(installed: Installed, rabbitmq: Callable[[Place], str], tmp_path: Pa
     def run_fleet(
         answers: Answers, *edits: Edit, place: Place = NEWEST, cwd: Path = tmp_path, **variables: str
     ) -> Iterator[Fleet]:
-        project = installed(answers, *edits)
+        needed("redis-server", place.root)  # before the time that it takes to install a project
         on_rabbitmq = answers.get("broker") == "rabbitmq"
         if on_rabbitmq:
             variables = {"CELERY_BROKER_URL": rabbitmq(place), **variables}
+        project = installed(answers, *edits)
         with redis_server(cwd, place) as url:
             fleet = Fleet(project, cwd, url, **variables)
             try:
@@ -389,21 +411,42 @@ def summary(record_property: Callable[[str, object], None]) -> Callable[[str], N
     return lambda text: record_property("summary", text)
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what tests left by `summary` and `tally`, and the table of faults; they may have run in other processes."""
+def figures(reports: Iterable[Any]) -> list[str]:
+    """Return what tests left by `summary` and `tally`, and the table of faults."""
+    texts: list[str] = []
     counts: Counter[str] = Counter()
     totals: Counter[str] = Counter()
     faults: list[list[object]] = []
-    for report in [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]:
-        for name, value in report.user_properties:
-            if name == "summary":
-                terminalreporter.write_line(f"\n{value}")
-            elif name == "fault":
-                faults.append(value)
-            elif name == "tally":
-                counts[value[0]] += value[1]
-                totals[value[0]] += value[2]
-    for row in [COLUMNS, *sorted(faults, key=str)] if faults else []:
-        terminalreporter.write_line(table_row(*row))
-    for label, total in totals.items():
-        terminalreporter.write_line(f"{label}: {counts[label]} of {total}")
+    for name, value in (pair for report in reports for pair in report.user_properties):
+        if name == "summary":
+            texts.append(value)
+        elif name == "fault":
+            faults.append(value)
+        elif name == "tally":
+            counts[value[0]] += value[1]
+            totals[value[0]] += value[2]
+    if faults:
+        texts.append("\n".join(table_row(*row) for row in [COLUMNS, *sorted(faults, key=str)]))
+    return [*texts, *(f"{label}: {counts[label]} of {total}" for label, total in totals.items())]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option: where a run leaves its record, of which `nox` makes a table in the end."""
+    parser.addoption("--record", type=Path, help="file to write: counts, time, figures, and what was missing, as JSON")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the figures of this run, and write its record."""
+    reports = {outcome: terminalreporter.getreports(outcome) for outcome in ("passed", "failed", "error", "skipped")}
+    texts = figures([*reports["passed"], *reports["failed"]])
+    for text in texts:
+        terminalreporter.write_line(f"\n{text}")
+    if file := config.getoption("--record"):
+        reasons = ((report.nodeid, report.longrepr[2].removeprefix("Skipped: ")) for report in reports["skipped"])
+        record = {
+            "counts": {outcome: len(found) for outcome, found in reports.items()},
+            "seconds": time.monotonic() - STARTED,
+            "figures": texts,
+            "skipped": list(reasons),
+        }
+        file.write_text(json.dumps(record), "utf-8")

@@ -21,7 +21,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from servers import NEWER_ROOT, kill_group, missing, needed, newer, processes, wait_until
+from servers import MADE, NEWER_ROOT, kill_group, missing, needed, newer, processes, wait_until
 
 #: Below it are the programs.
 TOOLS = os.environ.get("DEPLOY_TOOLS", "")
@@ -83,11 +83,11 @@ exec "$@"
 def tool(name: str) -> str:
     """Return the path of a program of DEPLOY_TOOLS; without it, skip the test, or fail it in CI."""
     if not TOOLS:
-        missing("DEPLOY_TOOLS does not name a folder with the programs of Docker")
+        missing("the folder with Docker and kubectl that DEPLOY_TOOLS names", MADE)
     folders = ("usr/bin", "usr/sbin", "usr/libexec/docker/cli-plugins")
     path = shutil.which(name, path=":".join(f"{TOOLS}/{folder}" for folder in folders))
     if path is None:
-        missing(f"{name} is not in {TOOLS}")
+        missing(f"{name} in {TOOLS}", MADE)
     return path
 
 
@@ -135,7 +135,7 @@ def firewall_kept() -> Iterator[None]:
     before = forward.read_text()
     rules = subprocess.run([needed("iptables-save")], capture_output=True, check=True).stdout
     if b"DOCKER-USER" in rules:
-        missing("another Docker engine rules the firewall of this machine")
+        missing("a firewall that no other Docker engine rules", "stop the Docker of this machine")
     empty = b"".join(table for table in EMPTY_TABLES if table.splitlines()[0] not in rules.splitlines())
     try:
         yield

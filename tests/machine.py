@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from servers import PROBE, missing, needed, wait_until
+from servers import MADE, PROBE, missing, needed, wait_until
 from support import UV, run
 
 #: Root of a Debian 12 with systemd, Redis and Python: `.ci/run` makes one.
@@ -74,9 +74,9 @@ class Machine:
 def needed_root() -> str:
     """Return the root; without it, or without the right to boot it, skip the test, or fail it in CI."""
     if not ROOT:
-        missing("SYSTEMD_ROOT does not name the root of a Debian 12 with systemd")
+        missing("the Debian 12 with systemd that SYSTEMD_ROOT names", MADE)
     if os.geteuid():
-        missing("only root can boot a machine")
+        missing("the right to boot a machine", "run the tests as root")
     return ROOT
 
 

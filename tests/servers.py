@@ -30,6 +30,8 @@ from urllib.parse import urlsplit
 import pytest
 from uv import find_uv_bin
 
+from summary import REMEDY
+
 #: Modules that the processes of a project load beside its own.
 PROBE = Path(__file__).parent / "probe"
 
@@ -39,6 +41,24 @@ PATIENCE = 90
 #: Seconds in which a process without work ends after SIGTERM. A signal in the very moment in which a
 #: task ends makes billiard wait for 30 (billiard/pool.py, `_ensure_messages_consumed`).
 STOP_TIME = 45
+
+
+#: How to get what no package is.
+MADE = "as root, .ci/run makes it"
+
+#: The packages of Debian with programs of other names.
+PACKAGES = {
+    "createdb": "postgresql",
+    "epmd": "rabbitmq-server",
+    "initdb": "postgresql",
+    "iptables-restore": "iptables",
+    "iptables-save": "iptables",
+    "pg_isready": "postgresql",
+    "postgres": "postgresql",
+    "psql": "postgresql",
+    "systemd-analyze": "systemd",
+    "systemd-nspawn": "systemd-container",
+}
 
 
 def wait_until(
@@ -51,8 +71,23 @@ def wait_until(
         time.sleep(0.05)
 
 
-def missing(reason: str) -> NoReturn:
-    """Skip a test for which something is missing, or fail it in CI."""
+def settled(count: Callable[[], int], seconds: float = 3) -> int:
+    """Wait until a number has stayed the same for some time, and return it."""
+    seen, since = count(), time.monotonic()
+
+    def stays() -> bool:
+        nonlocal seen, since
+        if (now := count()) != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > seconds
+
+    wait_until(stays, f"a number stays the same for {seconds:g} s", PATIENCE + seconds)
+    return seen
+
+
+def missing(what: str, remedy: str) -> NoReturn:
+    """Skip a test for which something is missing, or fail it in CI: what it is, and how to get it."""
+    reason = f"{what}{REMEDY}{remedy}"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -65,7 +100,8 @@ def needed(program: str, root: str = "") -> str:
     folders = ["/usr/lib/rabbitmq/bin", *postgresql, *os.environ["PATH"].split(":"), *os.defpath.split(":")]
     path = shutil.which(program, path=":".join(root + folder for folder in folders))
     if path is None:
-        missing(f"{program} is not installed{root and f' in {root}'}")
+        remedy = MADE if root else f"apt-get install {PACKAGES.get(program, program)}"
+        missing(f"{program}{root and f' in {root}'}", remedy)
     return path.removeprefix(root)
 
 
@@ -122,7 +158,7 @@ class Place:
 def newer() -> Place:
     """Return the place with newer servers; without it, skip the test, or fail it in CI."""
     if not NEWER_ROOT:
-        missing("NEWER_SERVERS does not name the root of a Debian 13")
+        missing("the Debian 13 that NEWER_SERVERS names", MADE)
     return Place(NEWER_ROOT)
 
 
@@ -365,7 +401,9 @@ def memory_limit(megabytes: int) -> Iterator[str]:
         for file in filter(Path.exists, (group / name for name in LIMITS)):
             file.write_text("0" if "swap" in file.name else str(megabytes * 2**20))
     except OSError as error:
-        pytest.fail(f"no control group can be made that limits memory: {error}")
+        missing(
+            "a control group that limits memory", f"run the tests as root, where /sys/fs/cgroup is writable ({error})"
+        )
     try:
         yield f"sh -c 'echo $$ > {group}/cgroup.procs && exec \"$@\"' limited"
     finally:
@@ -560,7 +598,9 @@ class Fleet:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
             left = "\n".join(members(process.pid))
-            assert process.poll() == 0, (
+            # uvicorn raises the signal again when it has shut down.
+            allowed = (0, -signal.SIGTERM) if "uvicorn" in str(process.args) else (0,)
+            assert process.poll() in allowed, (
                 f"{name} ended with {process.poll()} within {timeout:g} s:\n{left}\n{self.tails()}"
             )
             wait_until(partial(is_gone, process.pid), f"no child of {name} is left", 5, self.tails)
@@ -615,7 +655,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
-            timeout=5 * PATIENCE,
+            timeout=10 * PATIENCE,
             check=False,
         )
         assert result.returncode == 0, f"{' '.join(command)}:\n{result.stdout}\n{self.log()[-5000:]}"

@@ -16,8 +16,8 @@ import pytest
 
 from conftest import Installed, Running
 from servers import Fleet
-from test_servers import WORKERS, each, refusal
-from variants import Answers, options
+from test_servers import WORKERS, refusal
+from variants import Answers, each, options
 
 WEB = ("request-7", "acme")
 #: Pools in which coroutines run.
@@ -241,9 +241,8 @@ def test_a_greenlet_worker_refuses_coroutines_in_one_sentence(answers: Answers, 
         fleet.ends(task_id)
         (end,) = fleet.seen(event="end", id=task_id)
         assert end["state"] == "FAILURE"
-        assert re.search(
-            rf"RuntimeError: coroutines cannot run under the {answers['pool']} pool: .+", fleet.log("general")
-        )
+        sentence = rf"RuntimeError: coroutines cannot run under the {answers['pool']} pool: .+"
+        fleet.wait(lambda: re.search(sentence, fleet.log("general")), "it is told")
 
 
 @each(WORKERS)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import NEWEST, Bakery, Installed
+from conftest import NEWEST, Copied, Installed
 from load import durable_rabbitmq, durable_redis
 from servers import PATIENCE, Fleet, PostgreSQL, Project, redis_server, wait_until
 from support import UV, pythons, run
@@ -158,7 +158,7 @@ def test_what_is_committed_while_the_broker_is_away_runs_once(
         finally:
             fleet.close()
     assert Counter(entry["id"] for entry in fleet.seen(event="start", task="rows.leave")) == Counter(ids)
-    assert postgresql.query(url, "SELECT count(*) FROM outbox") == [["0"]]
+    wait_until(lambda: postgresql.query(url, "SELECT count(*) FROM outbox") == [["0"]], "the outbox is empty")
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
@@ -204,9 +204,9 @@ RESULTS = ["database", "redis"]
 
 @pytest.mark.parametrize("results", RESULTS)
 def test_the_tests_of_a_project_pass_on_postgresql(
-    results: str, bakery: Bakery, postgresql: PostgreSQL, tmp_path: Path
+    results: str, copied: Copied, postgresql: PostgreSQL, tmp_path: Path
 ) -> None:
-    project = bakery.bake({"database": "postgresql", "result_backend": results}, tmp_path)
+    project = copied({"database": "postgresql", "result_backend": results}, tmp_path)
     command = [
         *UV,
         "run",

@@ -17,8 +17,7 @@ from redis import Redis
 
 from conftest import Running
 from servers import Fleet, memory_limit
-from test_servers import each
-from variants import Answers
+from variants import Answers, each
 
 STORES: list[Answers] = [
     {"broker": "redis"},
@@ -29,7 +28,6 @@ BROKERS = STORES[:2]
 PREFORK: list[Answers] = [{**answers, "pool": "prefork"} for answers in STORES]
 POOLS: list[Answers] = [{**answers, "pool": pool} for answers in STORES for pool in ("prefork", "threads", "gevent")]
 SOLO: list[Answers] = [{**answers, "pool": "solo"} for answers in BROKERS]
-SOME_POOLS = [POOLS[number] for number in (0, 1, 2, 3, 7)]  # each pool, and each store
 
 LEASE = "5"
 
@@ -137,7 +135,7 @@ def test_a_task_that_kills_its_child_or_takes_too_long_is_a_letter(answers: Answ
         assert [runs(fleet, task_id) for task_id in (child, late, every_way)] == [3, 1, 4]
 
 
-@each(SOME_POOLS)
+@each(POOLS)
 def test_a_task_that_kills_its_worker_runs_three_times_and_its_neighbours_end(answers: Answers, lettered: Any) -> None:
     with lettered(answers, GENERAL_CONCURRENCY="4") as (fleet, letters):
         fleet.ask("send_many", 25, "probe.sleep", [0.2], {}, {})
@@ -221,7 +219,7 @@ def test_a_task_that_must_not_run_twice_does_not(answers: Answers, lettered: Any
 # Messages that are no task
 
 
-@each(SOME_POOLS)
+@each(POOLS)
 def test_what_is_no_task_is_one_letter_and_the_queue_goes_on(answers: Answers, lettered: Any) -> None:
     with lettered(answers) as (fleet, letters):
         fleet.ask("publish_raw", "{not json", "application/json", "probe.step")

@@ -20,7 +20,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from conftest import Bakery
+from conftest import Copied
 from engine import Engine, docker_engine, tool
 from servers import PATIENCE, PROBE, Project, free_port, wait_until
 from support import UV, run
@@ -50,6 +50,7 @@ def composed(project: Path, *others: str, **variables: str) -> dict[str, Any]:
 
 def lint(project: Path) -> list[dict[str, Any]]:
     """Check the files as their owner would; return what compose makes of them, in development and in production."""
+    tool("docker-compose")  # before the time that the others take
     program = Path(sys.executable).parent
     run([sys.executable, "-m", "yamllint", "--strict", "."], project)
     run([str(program / "hadolint"), "--failure-threshold", "style", "Dockerfile"], project)
@@ -63,9 +64,9 @@ def with_defaults(line: str) -> str:
 
 @pytest.mark.parametrize("answers", VARIANTS, ids=variant_id)
 def test_the_files_of_a_variant_are_clean_and_agree_with_its_fleet(
-    answers: Answers, bakery: Bakery, tmp_path: Path
+    answers: Answers, copied: Copied, tmp_path: Path
 ) -> None:
-    project = bakery.bake(answers, tmp_path)
+    project = copied(answers, tmp_path)
     development, production = lint(project)
     lines = Project(project).lines
     ours = {name: service for name, service in production.items() if service.get("init")}
@@ -344,12 +345,12 @@ def healthy(port: int) -> bool:
 
 
 @pytest.fixture
-def deploy(engine: Engine, bakery: Bakery, tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
+def deploy(engine: Engine, copied: Copied, tmp_path: Path) -> Iterator[Callable[..., Deployment]]:
     """Return a function that bakes a project for the engine; all that it runs ends with the test."""
     started: list[Deployment] = []
 
     def bake(answers: dict[str, Choice], **variables: str) -> Deployment:
-        deployment = Deployment(engine, bakery.bake(answers, tmp_path), **variables)
+        deployment = Deployment(engine, copied(answers, tmp_path), **variables)
         started.append(deployment)
         return deployment
 

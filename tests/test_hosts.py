@@ -25,7 +25,7 @@ from supervisor.options import (  # type: ignore[import-untyped]
     UnhosedConfigParser,
 )
 
-from conftest import Bakery, Edit, Installed, files
+from conftest import Copied, Edit, Installed, files
 from machine import PROBE_INSIDE, Machine, install, machine, needed_root
 from servers import PATIENCE, Fleet, Project, kill_group, members, needed, redis_server, wait_until
 from support import run
@@ -371,10 +371,10 @@ class Host:
 
 
 @contextmanager
-def host(bakery: Bakery, shared: Path, tmp_path: Path, *edits: Edit) -> Iterator[Host]:
+def host(copied: Copied, shared: Path, tmp_path: Path, *edits: Edit) -> Iterator[Host]:
     """Boot a machine that has the project of `ALL` in its place, and a Redis; nothing is installed yet."""
     needed_root()
-    folder = bakery.bake(ALL, tmp_path / "project")
+    folder = copied(ALL, tmp_path / "project")
     for path, old, new in edits:
         (file,) = folder.glob(path)
         text = file.read_text("utf-8")
@@ -397,9 +397,9 @@ TARGET = f"{SLUG}.target"
 
 
 def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
-    bakery: Bakery, shared: Path, tmp_path: Path
+    copied: Copied, shared: Path, tmp_path: Path
 ) -> None:
-    with host(bakery, shared, tmp_path) as debian:
+    with host(copied, shared, tmp_path) as debian:
         clean = debian.tree()
         said = debian.script("install.sh")
         assert "Not started" in said
@@ -420,7 +420,7 @@ def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
         look = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8000/health/live').status)"
         assert debian.run("python3", "-c", look).strip() == "200"
         signs = [f"/run/{SLUG}/{unit.removesuffix('.service')}/alive" for unit in units if "web" not in unit]
-        assert [path for path in signs if not debian.path(path).exists()] == []
+        debian.wait(lambda: all(debian.path(path).exists() for path in signs), "all give a sign of life")
 
         before = debian.tree(), [debian.value(unit, "MainPID") for unit in units]
         debian.script("install.sh")
@@ -448,9 +448,9 @@ def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
 
 
 def test_a_worker_that_is_killed_starts_again_and_runs_the_task_that_it_held(
-    bakery: Bakery, shared: Path, tmp_path: Path
+    copied: Copied, shared: Path, tmp_path: Path
 ) -> None:
-    with host(bakery, shared, tmp_path) as debian:
+    with host(copied, shared, tmp_path) as debian:
         debian.start(WORKER)
         task_id = debian.send(4)
         debian.begins(task_id)
@@ -461,10 +461,10 @@ def test_a_worker_that_is_killed_starts_again_and_runs_the_task_that_it_held(
 
 
 def test_the_watch_ends_what_hangs_and_nothing_that_starts_or_stops(
-    bakery: Bakery, shared: Path, tmp_path: Path
+    copied: Copied, shared: Path, tmp_path: Path
 ) -> None:
     silent = f"{SLUG}-worker@cpu.service"
-    with host(bakery, shared, tmp_path, *HASTY) as debian:
+    with host(copied, shared, tmp_path, *HASTY) as debian:
         override = debian.path(f"/run/systemd/system/{silent}.d")
         override.mkdir(parents=True)
         (override / "zzz.conf").write_text("[Service]\nExecStart=\nExecStart=/bin/sleep infinity\n")
@@ -502,10 +502,10 @@ def test_the_watch_ends_what_hangs_and_nothing_that_starts_or_stops(
 
 
 def test_supervisor_runs_the_fleet_stops_it_clean_and_reports_what_it_gave_up(
-    bakery: Bakery, installed: Installed, tmp_path: Path
+    copied: Copied, installed: Installed, tmp_path: Path
 ) -> None:
     environment = installed(PARTS).environment
-    folder = bakery.bake(ALL, tmp_path / "project")
+    folder = copied(ALL, tmp_path / "project")
     (folder / ".venv").symlink_to(environment)
     project = Project(folder, environment)
     state = tmp_path / "state"
@@ -550,8 +550,9 @@ def test_supervisor_runs_the_fleet_stops_it_clean_and_reports_what_it_gave_up(
             for task_id in sent:
                 wait(partial(fleet.has_ended, task_id), "a task ends")
             sentence = "broken is FATAL: supervisor has stopped trying to start it; see its log"
-            wait(lambda: (tmp_path / "alerts").exists(), "the command of the owner runs")
-            assert (tmp_path / "alerts").read_text("utf-8") == f"2: {sentence}\n"
+            alerts = tmp_path / "alerts"
+            wait(lambda: alerts.exists() and alerts.read_text("utf-8"), "the command of the owner runs")
+            assert alerts.read_text("utf-8") == f"2: {sentence}\n"
             wait(lambda: "ALERT_COMMAND failed" in log("report_fatal"), "a failure is told")
             assert log("report_fatal").startswith(f"{sentence}\ntold\n")
 

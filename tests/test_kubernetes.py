@@ -19,15 +19,13 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from servers import missing, needed
+from engine import TOOLS, tool
+from servers import missing
 from support import UV, run
 from variants import TEMPLATE, Answers, Choice, combined, load, pairwise, variant_id
 
 Baked = Callable[[Mapping[str, Choice]], Path]
 Manifest = dict[str, Any]
-
-#: Below it are programs of Debian 13, kubectl among them: `.ci/run` makes it.
-TOOLS = os.environ.get("DEPLOY_TOOLS", "")
 
 #: Definitions of custom resources; not a part of this repository.
 SCHEMAS = Path(os.environ.get("CRD_SCHEMAS") or TEMPLATE.parent / "shared" / "schemas")
@@ -70,7 +68,7 @@ def baked(baked_part: Callable[..., Baked]) -> Baked:
 
 def kubectl() -> str:
     """Return the path of kubectl; without it, skip the test, or fail it in CI."""
-    return TOOLS + needed("kubectl", TOOLS)
+    return (not TOOLS and shutil.which("kubectl")) or tool("kubectl")
 
 
 def build(project: Path, folder: Path, name: str) -> list[Manifest]:
@@ -122,7 +120,7 @@ def strict(schema: Any) -> Any:
 def custom(api_version: str, kind: str) -> Draft202012Validator:
     """Return what validates a custom resource; without definitions, skip the test, or fail it in CI."""
     if not SCHEMAS.is_dir():
-        missing(f"CRD_SCHEMAS names no folder with definitions of custom resources: {SCHEMAS}")
+        missing("definitions of custom resources", "CRD_SCHEMAS names a folder with those of KEDA and of Prometheus")
     for file in SCHEMAS.glob("*.yaml"):
         definition = yaml.load(file.read_text("utf-8"), yaml.CSafeLoader)["spec"]
         for version in definition["versions"]:

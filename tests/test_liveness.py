@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Edit, Running
 from servers import Fleet, quick_folder, rabbitmq_server, redis_server
-from variants import Answers, options, variant_id
+from variants import Answers, each, options, variant_id
 
 #: Seconds after which the probe fails here, and how often there is a sign.
 ALLOWED, INTERVAL = 6, 1
@@ -36,7 +36,7 @@ def probe(fleet: Fleet, name: str) -> bool:
 def start(fleet: Fleet, name: str, **variables: str) -> None:
     """Start a process of the Procfile that gives signs of life."""
     fleet.start(name, HEARTBEAT_PATH=str(fleet.cwd / name), **variables)
-    assert probe(fleet, name)
+    fleet.wait(partial(probe, fleet, name), f"{name} gives a sign of life")
 
 
 def stays_alive(fleet: Fleet, name: str, until: Callable[[], object], what: str) -> None:
@@ -50,7 +50,7 @@ def stays_alive(fleet: Fleet, name: str, until: Callable[[], object], what: str)
     fleet.wait(over, what)
 
 
-@pytest.mark.parametrize("answers", POOLS, ids=variant_id)
+@each(POOLS)
 def test_a_worker_is_alive_until_its_main_loop_is_stuck(answers: Answers, running: Running) -> None:
     with running(answers, *SHORT, CELERY_WORKER_INCLUDE="probe,stuck") as fleet:
         start(fleet, "general")
@@ -70,7 +70,7 @@ def test_a_worker_that_stops_is_alive_until_its_task_has_ended(running: Running)
         stays_alive(fleet, "general", partial(fleet.has_ended, task_id), "the task ends")
 
 
-@pytest.mark.parametrize("answers", POOLS, ids=variant_id)
+@each(POOLS)
 def test_a_worker_is_alive_while_its_broker_is_away(answers: Answers, running: Running) -> None:
     with running(answers, *SHORT) as fleet, quick_folder() as folder:
         config = fleet.project.folder / "deploy" / "rabbitmq.conf"
@@ -89,8 +89,7 @@ def retries(fleet: Fleet) -> bool:
 @pytest.mark.parametrize("answers", [{}, {"beat": "redbeat"}], ids=variant_id)
 def test_beat_is_alive_until_it_looks_no_more(answers: Answers, running: Running) -> None:
     with running(answers, *SHORT) as fleet:
-        fleet.start("beat", HEARTBEAT_PATH=str(fleet.cwd / "beat"))
-        fleet.wait(partial(probe, fleet, "beat"), "beat looks at its schedule")
+        start(fleet, "beat")
         stays_alive(fleet, "beat", lambda: True, "time goes by")
         fleet.processes["beat"].send_signal(signal.SIGSTOP)
         fleet.wait(lambda: not probe(fleet, "beat"), "the probe finds the stuck beat")

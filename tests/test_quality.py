@@ -1,4 +1,4 @@
-"""Every variant is what its owner's linters accept: ruff, mypy --strict, yamllint."""
+"""Every variant is what its owner's linters accept: ruff, mypy --strict, yamllint; it declares what it imports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from conftest import Bakery
+from conftest import Baked, Copied
 from support import UV, python_of, run
 from variants import Answers, all_variants, allowed, options, pairwise, variant_id
 
@@ -20,19 +20,23 @@ VARIANTS: list[Answers] = pairwise()
 #: The longest names that are allowed, so that no line grows beyond what ruff format would break.
 LONGEST: list[Answers] = [{"project_slug": "a" * 64, "framework": framework} for framework in options()["framework"]]
 
+#: kombu, Celery, SQLAlchemy and Django import these, or they are commands; a project itself imports none.
+UNUSED = ("redis", "packaging", "ephem", "eventlet", "gevent", "gunicorn", "psycopg", "uvicorn", "whitenoise")
+
 
 @pytest.fixture(scope="session")
-def environment(bakery: Bakery, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def environment(baked: Baked, shared: Path) -> Path:
     """Return an environment with all that variants depend on, made once."""
     environment = shared / "quality"
     with FileLock(shared / "quality.lock"):
         if not environment.exists():
             run([*UV, "venv", "--quiet", "--python", sys.executable, str(environment)], shared)
             install = [*UV, "pip", "install", "--quiet", "--python", python_of(environment)]
+            run([*install, "deptry>=0.23,<1"], shared)
             rows: Answers = {"framework": "django", "result_backend": "database", "beat": "database"}
             for answers in [rows, *filter(allowed, all_variants("framework", "database"))]:
-                project = bakery.bake({"beat": "redbeat", **answers}, tmp_path_factory.mktemp("most"))
-                run([*install, "-r", "pyproject.toml", "--group", "dev"], project)
+                most = baked({"beat": "redbeat", **answers})
+                run([*install, "-r", "pyproject.toml", "--group", "dev"], most)
     return environment
 
 
@@ -41,14 +45,14 @@ def environment(bakery: Bakery, shared: Path, tmp_path_factory: pytest.TempPathF
 )
 def test_a_variant_is_clean(
     answers: Answers,
-    bakery: Bakery,
+    copied: Copied,
     environment: Path,
     tmp_path: Path,
     tmp_path_factory: pytest.TempPathFactory,
     tally: Callable[[str, int, int], None],
 ) -> None:
     start = time.monotonic()
-    project = bakery.bake(answers, tmp_path)
+    project = copied(answers, tmp_path)
     tool = environment / "bin"
     run([str(tool / "ruff"), "check", "--no-cache"], project)
     run([str(tool / "ruff"), "format", "--check", "--no-cache"], project)
@@ -56,6 +60,7 @@ def test_a_variant_is_clean(
     # The plugin of django-stubs imports the settings of a project.
     run([str(tool / "mypy"), "--cache-dir", str(cache)], project, PYTHONPATH="src", APP_ENV="testing")
     run([sys.executable, "-m", "yamllint", "--strict", "."], project)
+    run([str(tool / "deptry"), "--per-rule-ignores", f"DEP002={'|'.join(UNUSED)}", "src"], project)
     if "lint-imports" in (project / "Makefile").read_text("utf-8"):
         run([str(tool / "lint-imports"), "--no-cache"], project, PYTHONPATH="src")
     tally("seconds to bake and check the variants, of variants", round(time.monotonic() - start), 1)
@@ -67,13 +72,14 @@ def test_a_variant_is_clean(
         ("ruff check", "src/x.py", "import os\n"),
         ("ruff format --check", "src/x.py", "x = {  }\n"),
         ("mypy", "src/x.py", "def f(x):\n    return x\n"),
+        ("deptry src", "src/x.py", "import nothing_declares_this\n"),
         ("yamllint", ".pre-commit-config.yaml", "repos: [ ]\nrepos: []\n"),
     ],
 )
 def test_each_linter_finds_a_broken_file(
-    tool: str, file: str, text: str, bakery: Bakery, environment: Path, tmp_path: Path
+    tool: str, file: str, text: str, copied: Copied, environment: Path, tmp_path: Path
 ) -> None:
-    project = bakery.bake({}, tmp_path)
+    project = copied({}, tmp_path)
     (project / file).write_text(text, "utf-8")
     command = [sys.executable, "-m", "yamllint", "--strict", "."]
     if tool != "yamllint":
@@ -87,9 +93,9 @@ def test_each_linter_finds_a_broken_file(
 )
 @pytest.mark.parametrize("framework", ["fastapi", "flask"])
 def test_a_task_that_imports_web_code_is_found(
-    framework: str, imported: str, bakery: Bakery, environment: Path, tmp_path: Path
+    framework: str, imported: str, copied: Copied, environment: Path, tmp_path: Path
 ) -> None:
-    project = bakery.bake({"framework": framework}, tmp_path)
+    project = copied({"framework": framework}, tmp_path)
     (module,) = project.glob("src/*/tasks/heartbeat.py")
     module.write_text(f"{module.read_text('utf-8')}\nfrom {imported.format(framework)}\n", "utf-8")
     with pytest.raises(AssertionError, match="tasks never import web code"):

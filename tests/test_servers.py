@@ -20,7 +20,7 @@ from pytest_httpserver import HTTPServer
 from redis import Redis
 from werkzeug import Request, Response
 
-from conftest import Bakery, Installed, Running
+from conftest import Copied, Installed, Running
 from load import durable_redis, sentinel
 from servers import (
     PATIENCE,
@@ -40,7 +40,7 @@ from servers import (
     redis_server,
     wait_until,
 )
-from variants import Answers, all_variants, combined, load, options, variant_id
+from variants import FULL, Answers, all_variants, combined, cover, each, load, options, pairwise, variant_id
 
 POOLS = options()["pool"]
 #: Every broker with every pool; other answers are defaults.
@@ -70,6 +70,9 @@ OFTEN = (
 #: A report that tells often how far it is, so that a fast machine shows it too.
 TELLING = (("src/*/runtime/tasks/progress.py", "INTERVAL = 0.5", "INTERVAL = 0.05"),)
 
+#: Seconds that a busy machine may take longer.
+SLOW = 30
+
 ROWS = 600_000
 REGIONS = ("north", "south", "west")
 
@@ -98,11 +101,6 @@ QUEUES = {
     "default": {"heartbeat.beat"},
     "io": {"notifications.send_mail", "webhooks.deliver"},
 }
-
-
-def each(variants: list[Answers]) -> pytest.MarkDecorator:
-    """Run a test for each of these answers."""
-    return pytest.mark.parametrize("answers", variants, ids=["-".join(map(str, row.values())) for row in variants])
 
 
 # The fleet of the Procfile
@@ -245,9 +243,11 @@ def deliver(world: World, receiver: Receiver, **kwargs: str) -> tuple[str, str, 
     fleet, url = world.fleet, world.url(f"/{id(receiver)}", receiver)
     task_id = fleet.send("webhooks.deliver", **{**ARGUMENTS["webhooks.deliver"], **kwargs, "url": url})
     fleet.ends(task_id)
-    countdowns = [entry["countdown"] for entry in fleet.seen(event="retry", id=task_id)]
-    assert len(fleet.seen(event="start", id=task_id)) == len(receiver.times) == len(countdowns) + 1
+    retried = partial(fleet.seen, event="retry", id=task_id)
     # A retry may end in one process before the first try has been recorded in another.
+    fleet.wait(lambda: len(retried()) >= len(receiver.times) - 1, "all tries are recorded")
+    countdowns = [entry["countdown"] for entry in retried()]
+    assert len(fleet.seen(event="start", id=task_id)) == len(receiver.times) == len(countdowns) + 1
     (state,) = (entry["state"] for entry in fleet.seen(event="end", id=task_id) if entry["state"] != "RETRY")
     return task_id, state, countdowns
 
@@ -267,14 +267,14 @@ def a_server_error_is_tried_again_with_the_same_key_and_full_jitter(world: World
     assert (state, receiver.keys) == ("SUCCESS", [task_id] * 3)
     for countdown, wait, longest in zip(countdowns, receiver.waits, (2, 4), strict=True):
         assert 0 <= countdown <= longest
-        assert countdown - 0.1 <= wait <= countdown + 10
+        assert countdown - 0.1 <= wait <= countdown + SLOW
 
 
 def a_retry_waits_as_long_as_the_server_asks(world: World) -> None:
     receiver = Receiver(429, 200, headers={"Retry-After": "3"})
     _, state, countdowns = deliver(world, receiver)
     assert (state, countdowns) == ("SUCCESS", [3])  # more than a first jitter can be
-    assert 3 <= receiver.waits[0] <= 13
+    assert 3 <= receiver.waits[0] <= 3 + SLOW
 
 
 def a_client_error_is_final(world: World) -> None:
@@ -321,24 +321,22 @@ BEHAVIOURS = (
 
 
 @pytest.fixture
-def checkout(request: pytest.FixtureRequest, bakery: Bakery, tmp_path: Path) -> Iterator[Checkout]:
+def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
     """Yield a new project, in which `make` installs everything; end what was started in it."""
     needed("make")
-    checkout = Checkout(Project(bakery.bake(request.param, tmp_path)), tmp_path / "bin")
+    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
     yield checkout
     checkout.close()
 
 
 def in_checkouts(*variants: Answers) -> pytest.MarkDecorator:
-    """Run a test in a checkout of each variant."""
-    return pytest.mark.parametrize("checkout", variants, ids=variant_id, indirect=True)
+    """Run a test in a checkout of each variant, or of few by default."""
+    return pytest.mark.parametrize("checkout", cover(variants), ids=variant_id, indirect=True)
 
 
 DEFAULT: Answers = {"pool": POOLS[0]}
 EVERY_POOL: list[Answers] = [{"pool": pool} for pool in POOLS]
 ON_RABBITMQ: Answers = {"broker": "rabbitmq", "result_backend": "redis"}
-ON_DATABASE: Answers = {"database": "sqlite", "result_backend": "database", "pool": "threads"}
-DJANGO: Answers = {"framework": "django", "result_backend": "database", "beat": "database"}
 NO_RESULTS: Answers = {"result_backend": "none"}
 
 #: What pytest says when all tests of a kind passed and none was skipped.
@@ -353,6 +351,13 @@ def canary() -> Iterator[Canary]:
     canary.socket.close()
 
 
+def needs_servers(checkout: Checkout) -> None:
+    """Skip a test of a project whose own tests start servers that are not there."""
+    needed("redis-server")
+    if "amqp:" in (checkout.project.folder / ".env.example").read_text("utf-8"):
+        needed("rabbitmq-server")
+
+
 def lead_to(canary: Canary, checkout: Checkout) -> None:
     """Point everything that names a broker to a canary: variables of the shell and an env file."""
     url = f"redis://127.0.0.1:{canary.port}/0"
@@ -363,9 +368,9 @@ def lead_to(canary: Canary, checkout: Checkout) -> None:
     (checkout.project.folder / ".env").write_text(lines, "utf-8")
 
 
-@in_checkouts(DEFAULT, {"pool": "gevent"}, {"pool": "solo"}, ON_RABBITMQ, ON_DATABASE, DJANGO)
+@in_checkouts(*(pairwise() if FULL else combined("broker", "framework")))
 def test_the_integration_tests_of_a_project_use_servers_of_their_own(checkout: Checkout, canary: Canary) -> None:
-    needed("redis-server")
+    needs_servers(checkout)
     lead_to(canary, checkout)
     output = checkout.run("make", "integration", CI="true", PYTEST_ADDOPTS="-rs")
     # The RabbitMQ of this machine has no priorities in quorum queues; `..._overtakes_in_its_queue` has a newer one.
@@ -377,6 +382,7 @@ def test_the_integration_tests_of_a_project_use_servers_of_their_own(checkout: C
 
 @in_checkouts(DEFAULT, ON_RABBITMQ)
 def test_the_fault_tests_of_a_project_pass(checkout: Checkout) -> None:
+    needs_servers(checkout)
     assert re.search(ALL_PASSED, checkout.run("make", "faults", CI="true"))
 
 
@@ -414,10 +420,22 @@ def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
     assert set(sent or re.findall(r"(?m)^(\w+\.\w+) .*SUCCESS", shown)) == examples, shown
     assert len(examples) >= 9
     local = project.folder / ".celery"
-    checkout.wait(lambda: not list((local / "queues").iterdir()), "every task is taken")
-    checkout.wait(lambda: checkout.log().count("] received") == checkout.log().count("] succeeded in"), "they succeed")
-    mailed = re.findall(r"notifications\.send_(?!bulk)\w+\[(.+?)\] succeeded", checkout.log())
-    assert sorted(path.stem for path in (local / "outbox").glob("*.eml")) == sorted(mailed) != []
+
+    def succeeded(names: str = r"\w+\.\w+") -> list[str]:
+        return re.findall(rf"Task {names}\[(.+?)\] succeeded in", checkout.log())
+
+    def all_have_succeeded() -> bool:
+        log = checkout.log()
+        ended = {name for name in examples if f"Task {name}[" in log and succeeded(re.escape(name))}
+        waiting = list((local / "queues").iterdir())
+        return ended == examples and not waiting and log.count("] received") == len(succeeded())
+
+    def mails_are_written() -> bool:
+        written = sorted(path.stem for path in (local / "outbox").glob("*.eml"))
+        return written == sorted(succeeded(r"notifications\.send_(?!bulk)\w+")) != []
+
+    checkout.wait(all_have_succeeded, "every task succeeds")
+    checkout.wait(mails_are_written, "every mail is written, and no other")
     assert len(list((local / "artifacts" / "reports").glob("*.csv"))) == 1
     assert re.search(r"Idempotency-Key [-0-9a-f]{36}", shown), shown
     checkout.stop()
@@ -453,6 +471,7 @@ def works_on(fleet: Fleet) -> None:
 
 
 def test_a_socket_of_redis_is_enough(installed: Installed, tmp_path: Path) -> None:
+    needed("redis-server")
     project = installed({"beat": "redbeat"}, *OFTEN)
     with quick_folder() as folder:
         options = ["--port", "0", "--unixsocket", str(folder / "socket"), "--dir", str(folder), "--save", ""]
@@ -474,6 +493,7 @@ def test_a_socket_of_redis_is_enough(installed: Installed, tmp_path: Path) -> No
 
 
 def test_sentinels_lead_to_the_master_and_to_the_next(installed: Installed, tmp_path: Path) -> None:
+    needed("redis-server")
     project, ports = installed({"beat": "redbeat"}, *OFTEN), [free_port() for _ in range(3)]
     login = "requirepass s3cr3t\nsentinel sentinel-pass s3cr3t\n"
     with ExitStack() as stack:
@@ -536,7 +556,7 @@ def test_a_busy_worker_takes_the_next_task_at_once(answers: Answers, running: Ru
         fleet.wait(lambda: len(fleet.seen(event="end")) == 60, "all tasks end")
         starts = [entry["time"] for entry in fleet.seen(event="start")]
         assert len(starts) == 60
-        assert starts[-1] - starts[0] < 15, "a task waits although the worker is free"
+        assert starts[-1] - starts[0] < SLOW, "a task waits although the worker is free"
 
 
 #: A queue with ten priorities in place of two.
@@ -610,7 +630,8 @@ def test_the_servers_are_the_versions_that_this_project_promises(
         with redis_server(tmp_path, place) as url, Redis.from_url(url) as redis:
             versions.append(f"Redis {redis.info('server')['redis_version']}")
         versions.append(f"RabbitMQ {rabbitmq_version(rabbitmq(place))}")
-    summary(f"Servers: {', '.join(versions)}")
+    postgresql = subprocess.run([needed("postgres"), "--version"], capture_output=True, encoding="utf-8", check=True)
+    summary(f"Servers: {', '.join(versions)}, PostgreSQL {postgresql.stdout.split()[2]}")
     majors = [version.partition(".")[0] for version in versions]
     assert majors == ["Redis 7", "RabbitMQ 3", "Redis 8", "RabbitMQ 4"]
 
@@ -622,14 +643,13 @@ def test_the_servers_are_the_versions_that_this_project_promises(
 def test_tasks_with_an_eta_do_not_hold_up_others(answers: Answers, running: Running) -> None:
     with running(answers) as fleet:
         fleet.start("general", **ALONE)
+        sent = time.time()
         later = fleet.ask("send_many", 12, "probe.sleep", [0], {}, {"countdown": LONG})
-        due = time.time() + LONG
         at_once = fleet.ask("send_many", 5, "probe.sleep", [0], {}, {})
-        fleet.ends(*at_once)
-        assert time.time() < due - 5, "the test machine is too slow to prove anything"
-        assert not [task_id for task_id in later if fleet.seen(event="start", id=task_id)]
-        fleet.ends(*later)
-        assert min(entry["time"] for entry in fleet.seen(event="start") if entry["id"] in later) >= due - 1
+        fleet.ends(*at_once, *later)
+        starts = {entry["id"]: entry["time"] for entry in fleet.seen(event="start")}
+        assert min(starts[task_id] for task_id in later) - sent >= LONG - 1
+        assert max(starts[task_id] for task_id in at_once) < min(starts[task_id] for task_id in later)
 
 
 def test_a_countdown_needs_no_worker_and_no_whole_seconds(running: Running) -> None:
@@ -700,7 +720,9 @@ def test_the_tasks_of_a_killed_worker_run_elsewhere_soon(answers: Answers, runni
             fleet.wait(lambda: f"[{waiting}] received" in fleet.log("one"), "the worker holds the countdown")
         fleet.start_general("two")
         fleet.kill("one")
-        fleet.wait(lambda: fleet.seen(event="start", id=held, worker="two"), "the task starts elsewhere", 3 * TIMEOUT)
+        fleet.wait(
+            lambda: fleet.seen(event="start", id=held, worker="two"), "the task starts elsewhere", SLOW + TIMEOUT
+        )
         fleet.ends(waiting)
         (start,) = fleet.seen(event="start", id=waiting)
         assert start["worker"] == "two"

@@ -187,6 +187,18 @@ def test_the_last_message_names_what_stays_although_it_is_left_out(
     assert "mine.txt" not in said
 
 
+def test_the_last_message_is_shown_by_a_console_without_the_characters(
+    rebake: Rebake, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "\u65e5\udcff-web.service"
+    write(tmp_path / SLUG, "deploy/systemd/mine.service")
+    (tmp_path / SLUG / "deploy/systemd/mine.service").rename(tmp_path / SLUG / "deploy/systemd" / name)
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    rebake(SMALLEST | {"systemd": True})
+    assert r"deploy/systemd/\u65e5\udcff-web.service" in capfd.readouterr().out
+    assert os.listdir(tmp_path / SLUG / "deploy/systemd").count(name) == 1
+
+
 def test_what_an_interrupted_bake_set_aside_is_not_touched(
     rebake: Rebake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,6 +209,56 @@ def test_what_an_interrupted_bake_set_aside_is_not_touched(
         rebake()
     assert tree(tmp_path / SLUG) == before
     assert f"{aside} holds what an interrupted bake set aside" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["tests", f"src/{PACKAGE}/web"], ids=["kept", "left out"])
+def test_a_file_in_place_of_a_folder_ends_in_one_line_and_changes_nothing(
+    path: str, rebake: Rebake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / SLUG, f"src/{PACKAGE}/database.py", f"src/{PACKAGE}/migrations/mine.py", "manage.py", path)
+    before = tree(tmp_path / SLUG)
+    with pytest.raises(FailedHookException):
+        rebake(SMALLEST)
+    assert tree(tmp_path / SLUG) == before
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith(f"celery-template: {path} is in the way (Not a directory): ")
+
+
+def test_what_cannot_be_moved_ends_in_one_line_and_changes_nothing(
+    rebake: Rebake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / SLUG, "deploy/kubernetes/mine.yaml", "manage.py", f"src/{PACKAGE}/database.py")
+    before = tree(tmp_path / SLUG)
+    # A folder is in the place of the second one; permissions would not stop the superuser.
+    (tmp_path / SLUG / load()["_set_aside"] / "manage.py").mkdir(parents=True)
+    with pytest.raises(FailedHookException):
+        rebake(SMALLEST)
+    assert tree(tmp_path / SLUG) == before
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("celery-template: manage.py is in the way (")
+
+
+def test_a_bake_that_ends_in_the_middle_has_said_where_the_files_are(
+    rebake: Rebake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    aside = load()["_set_aside"]
+    write(tmp_path / SLUG, "manage.py")
+    (tmp_path / SLUG / "Makefile").symlink_to("nothing/at/all")
+    with pytest.raises(OSError, match="Makefile"):
+        rebake(SMALLEST)
+    assert f"1 of your files and folders are in {aside}" in capfd.readouterr().out
+    assert (tmp_path / SLUG / aside / "manage.py").read_text("utf-8") == "mine: manage.py\n"
+
+
+def test_a_bake_that_ended_before_anything_was_set_aside_can_be_repeated(
+    rebake: Rebake, bakery: Bakery, tmp_path: Path
+) -> None:
+    write(tmp_path / SLUG, "mine.txt")
+    (tmp_path / SLUG / "Makefile").symlink_to("nothing/at/all")
+    with pytest.raises(OSError, match="Makefile"):
+        rebake({})
+    (tmp_path / SLUG / "Makefile").unlink()
+    assert own_files(rebake({}), bakery.bake({}, tmp_path / "plain")).keys() >= {"mine.txt"}
 
 
 def test_every_way_to_bake_into_the_folder_agrees(

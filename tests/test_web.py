@@ -15,9 +15,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from conftest import Bakery, Running
+from conftest import Copied, Running
 from servers import Checkout, Fleet, PostgreSQL, Project, free_port, needed, wait_until
-from variants import Answers, all_variants, options, variant_id
+from variants import Answers, all_variants, each, variant_id
 
 ADMIN = "administrator-" * 3
 BEAT = {"task": "heartbeat.beat"}
@@ -26,17 +26,10 @@ BEAT = {"task": "heartbeat.beat"}
 IN_TIME = 3
 
 FRAMEWORKS: list[Answers] = [{"framework": name} for name in ("fastapi", "flask")]
-#: Each framework on each broker; the project's own tests run on each pool.
-PAIRS: list[Answers] = [
-    {**answers, "pool": pool}
-    for answers, pool in zip(
-        [pair for framework in FRAMEWORKS for pair in ({**framework, **broker} for broker in all_variants("broker"))],
-        [*options()["pool"], *options()["pool"]],
-        strict=False,
-    )
-]
-each_framework = pytest.mark.parametrize("answers", FRAMEWORKS, ids=variant_id)
-each_pair = pytest.mark.parametrize("answers", PAIRS, ids=variant_id)
+#: Each framework on each broker.
+PAIRS: list[Answers] = [{**framework, **broker} for framework in FRAMEWORKS for broker in all_variants("broker")]
+each_framework = each(FRAMEWORKS)
+each_pair = each(PAIRS)
 
 
 @contextmanager
@@ -110,7 +103,7 @@ def test_a_dead_broker_is_a_503_in_time(answers: Answers, running: Running, dead
 WITH_DATABASE: list[Answers] = [{**answers, "database": "postgresql"} for answers in FRAMEWORKS]
 
 
-@pytest.mark.parametrize("answers", WITH_DATABASE, ids=variant_id)
+@each(WITH_DATABASE)
 def test_a_database_that_is_away_or_hangs_is_a_503_in_time(
     answers: Answers, running: Running, postgresql: PostgreSQL
 ) -> None:
@@ -164,10 +157,10 @@ def test_a_thousand_generated_requests_find_no_server_error(
 
 
 @pytest.fixture
-def checkout(request: pytest.FixtureRequest, bakery: Bakery, tmp_path: Path) -> Iterator[Checkout]:
+def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
     """Yield a new project, in which `make` installs everything; end what was started in it."""
     needed("make")
-    checkout = Checkout(Project(bakery.bake(request.param, tmp_path)), tmp_path / "bin")
+    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
     yield checkout
     checkout.close()
 
@@ -197,13 +190,6 @@ def test_the_readme_word_by_word(checkout: Checkout) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         wait_until(lambda: client.get(f"/tasks/{replayed}/result").is_success, "the replay succeeds")
     checkout.stop()
-
-
-@pytest.mark.parametrize("checkout", PAIRS, ids=variant_id, indirect=True)
-def test_the_integration_tests_of_the_web_server_pass(checkout: Checkout) -> None:
-    needed("redis-server")
-    output = checkout.run("make", "integration", CI="true", PYTEST_ADDOPTS="tests/integration/test_web.py")
-    assert re.search(r"= \d+ passed in", output), output
 
 
 @each_framework

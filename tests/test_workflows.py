@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from pytest_httpserver import HTTPServer
 
-from conftest import Bakery, Running
+from conftest import Copied, Running
 from servers import Fleet
 from support import UV, run
-from test_servers import SHORT_LEASE, WORKERS, each
-from variants import Answers, options
+from test_servers import SHORT_LEASE, WORKERS
+from variants import Answers, each, options
 
 #: Only the gallery of examples has workflows.
 GALLERY: Answers = {"examples": "all"}
@@ -153,7 +153,7 @@ def a_step_that_fails_for_good_is_told_once_and_nothing_is_left(world: World) ->
     assert {name: world.abandoned(name) for name in started} == dict.fromkeys(started, 1)
     assert world.files(*started) == set()
     for name, task_id in started.items():
-        assert world.fleet.ask("look", task_id)[0] == "FAILURE", name
+        world.fleet.wait(lambda: world.fleet.ask("look", task_id)[0] == "FAILURE", f"{name} is a failure")  # noqa: B023
 
 
 def a_report_is_mailed_and_its_failure_told_once(world: World) -> None:
@@ -162,12 +162,14 @@ def a_report_is_mailed_and_its_failure_told_once(world: World) -> None:
     for source in ("sales.csv", "missing.csv"):
         arguments = (source, "region", "amount", ["ann@example.com", "bob@example.com"], "owner@example.com")
         fleet.ask("start", "reports.mail_report", *arguments)
+    told = partial(fleet.seen, event="end", task="report_mails.tell_failure", queue="io")
+    fleet.wait(told, "the failure is told")
     fleet.wait(lambda: outbox.exists() and len(list(outbox.iterdir())) >= 3, "three mails are written")
-    time.sleep(1)
+    time.sleep(1)  # a fourth one would have been written by then
     mails = [file.read_text("utf-8") for file in outbox.iterdir()]
     assert len(mails) == 3
     assert sum("The report failed" in mail and "To: owner@example.com" in mail for mail in mails) == 1
-    assert len(fleet.seen(event="end", task="report_mails.tell_failure", queue="io")) == 1
+    assert len(told()) == 1
 
 
 def batches_go_to_the_bulk_queue_and_survive_a_bad_item(world: World) -> None:
@@ -241,9 +243,9 @@ def test_an_import_outlives_its_workers(
     ids=["ignored result", "chord", "error callback"],
 )
 def test_a_broken_workflow_fails_a_test_of_the_project(
-    file: str, old: str, new: str, test: str, bakery: Bakery, tmp_path: Path
+    file: str, old: str, new: str, test: str, copied: Copied, tmp_path: Path
 ) -> None:
-    project = bakery.bake(GALLERY, tmp_path)
+    project = copied(GALLERY, tmp_path)
     (package,) = (project / "src").iterdir()
     source = (package / file).read_text("utf-8")
     assert source.count(old) == 1

@@ -6,17 +6,24 @@ Nothing here lists a choice by hand, so a new one is tested without editing a te
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations, product
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 import yaml
 
 Choice = str | bool
 Answers = dict[str, Choice]
+Test = Callable[..., None]
+
+#: Whether tests take all variants and the longest loads, as `nox -s full` says; by default they take few.
+FULL = {"": False, "full": True}[os.environ.get("TEST_SIZE", "")]
 
 #: The template: the root of this repository.
 TEMPLATE = Path(__file__).resolve().parent.parent
@@ -179,6 +186,48 @@ def pairwise() -> list[Answers]:
             if new_pairs(pair):
                 add(pair)
     return variants
+
+
+def few(variants: Iterable[Answers], turn: str = "") -> list[Answers]:
+    """Return few of these variants that hold every choice that any of them holds.
+
+    Args:
+        variants: Answers that differ from the defaults, or more.
+        turn: Of sets that are as small, another text takes another one.
+    """
+    found = list(variants)
+    names = {name for answers in found for name in answers}
+    held = [{**{name: options()[name][0] for name in names & options().keys()}, **answers} for answers in found]
+    order = Random(turn).sample(range(len(found)), len(found))  # noqa: S311
+    missing, chosen = {pair for answers in held for pair in answers.items()}, list[int]()
+    taken: Counter[tuple[str, Choice]] = Counter()
+
+    def benefit(number: int) -> tuple[int, int]:
+        pairs = held[number].items()
+        return len(missing & pairs), -sum(taken[pair] for pair in pairs)  # of equals, what is rare so far
+
+    while missing:
+        chosen.append(max(order, key=benefit))
+        taken.update(held[chosen[-1]].items())
+        missing -= held[chosen[-1]].items()
+    return [found[number] for number in sorted(chosen)]
+
+
+def cover(variants: Iterable[Answers], turn: str = "") -> list[Answers]:
+    """Return all of these variants in the full size, and by default the few that hold every choice of theirs."""
+    return list(variants) if FULL else few(variants, turn)
+
+
+def each(variants: Iterable[Answers]) -> Callable[[Test], Any]:
+    """Run a test with the answers of each variant, or of few by default: other ones than another test takes."""
+    given = list(variants)
+
+    def decorate(test: Test) -> Any:
+        chosen = cover(given, test.__name__)
+        ids = ["-".join(map(str, answers.values())) for answers in chosen]
+        return pytest.mark.parametrize("answers", chosen, ids=ids)(test)
+
+    return decorate
 
 
 def combined(*names: str) -> Iterator[Answers]:

@@ -31,11 +31,11 @@ from {{ cookiecutter.package_name }}.runtime import context, errors
 from {{ cookiecutter.package_name }}.runtime.django.models import (
     Job,
 )
-from {{ cookiecutter.package_name }}.runtime.django.part import (
-    JOB_HEADER,
-)
 from {{ cookiecutter.package_name }}.runtime.django.service import (
     check_database,
+)
+from {{ cookiecutter.package_name }}.runtime.django.task import (
+    JOB_HEADER,
 )
 from {{ cookiecutter.package_name }}.runtime.django.tasks import (
     clean_up,

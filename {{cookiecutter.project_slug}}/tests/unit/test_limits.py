@@ -29,7 +29,8 @@ def worker(pool: str, lease: float) -> SimpleNamespace:
     """Stand for the worker at the moment when it checks itself."""
     app = create_app(config.load())
     app.conf.task_soft_time_limit, app.conf.task_time_limit = BUDGET.soft, BUDGET.hard
-    {{ cookiecutter._brokers[cookiecutter.broker].set_lease }}
+    app.conf.broker_heartbeat = lease
+    app.conf.broker_transport_options = {"visibility_timeout": lease}
     # Only the name of its module counts; the library of a greenlet pool may not be installed.
     pool_class = type("TaskPool", (), {"__module__": f"celery.concurrency.{pool}"})
     return SimpleNamespace(

@@ -9,19 +9,26 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import BaseSettings
 
 from {{ cookiecutter.package_name }} import config
-from {{ cookiecutter.package_name }}.runtime.config.environment import (
+from {{ cookiecutter.package_name }}.celery import create_app
+from {{ cookiecutter.package_name }}.runtime.config import (
     ConfigurationError,
+    Settings,
     Variables,
     read,
 )
+from {{ cookiecutter.package_name }}.runtime.config.environment import (
+    SHARED_PREFIXES,
+    misspelt,
+)
 from {{ cookiecutter.package_name }}.runtime.config.urls import (
+    broken,
     unsafe,
 )
 
@@ -58,26 +65,34 @@ WRONG = (
 )
 
 
-def modules() -> Iterator[ModuleType]:
-    """Yield the modules with settings of this project, besides those for Celery."""
-    source = Path(config.__file__).parents[2]
+def import_settings() -> None:
+    """Import the modules of this project that have settings."""
+    source = Path(config.__file__).parents[1]
     for file in sorted((source / PACKAGE).rglob("*.py")):
-        if file.name != "broker.py" and "(Variables):" in file.read_text(encoding="utf-8"):
-            yield import_module(".".join(file.relative_to(source).with_suffix("").parts))
+        if "Variables" in file.read_text(encoding="utf-8"):
+            import_module(".".join(file.relative_to(source).with_suffix("").parts))
 
 
-def loaders() -> dict[str, tuple[type[BaseModel], Callable[[], Any]]]:
+def classes(base: type[Variables] = Variables) -> Iterator[type[Variables]]:
+    """Yield the classes of settings that others do not derive from, besides those for Celery."""
+    derived = [one for one in base.__subclasses__() if one.__module__.startswith(PACKAGE)]
+    for one in derived:
+        if not issubclass(one, Settings):
+            yield from classes(one)
+    if not derived:
+        yield base
+
+
+def loaders() -> dict[str, tuple[type[BaseSettings], Callable[[], Any]]]:
     """Return every class of settings with what reads it."""
-    found: dict[str, tuple[type[BaseModel], Callable[[], Any]]] = {}
+    found: dict[str, tuple[type[BaseSettings], Callable[[], Any]]] = {}
     for name in ENVIRONMENTS:
         found[name] = config.ENVIRONMENTS[name], config.load
-    for module in modules():
-        for settings in vars(module).values():
-            if not isinstance(settings, type) or settings.__module__ != module.__name__:
-                continue
-            if issubclass(settings, Variables):
-                for name in ENVIRONMENTS:
-                    found[f"{module.__name__}-{name}"] = settings, partial(read, settings)
+    import_settings()
+    for settings in classes():
+        for name in ENVIRONMENTS:
+            case = f"{settings.__module__}.{settings.__name__}-{name}"
+            found[case] = settings, partial(read, settings)
     return found
 
 
@@ -118,6 +133,11 @@ def refusal(load: Callable[[], Any]) -> str:
     return ""
 
 
+def is_number(annotation: Any) -> bool:
+    """Whether a field takes a number."""
+    return annotation in {int, float} or any(map(is_number, typing.get_args(annotation)))
+
+
 @pytest.mark.parametrize("case", LOADERS)
 def test_every_setting_refuses_what_is_wrong_in_one_line(
     case: str, server: pytest.MonkeyPatch
@@ -126,8 +146,7 @@ def test_every_setting_refuses_what_is_wrong_in_one_line(
     server.setenv("APP_ENV", case.rpartition("-")[2])
     assert not refusal(load)
     for variable, field in fields(settings, str(settings.model_config.get("env_prefix", ""))):
-        is_number = {int, float} & {field.annotation, *typing.get_args(field.annotation)}
-        for value in (*WRONG, *(NUMBERS if is_number else ())):
+        for value in (*WRONG, *(NUMBERS if is_number(field.annotation) else ())):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv(variable, value)
                 line = refusal(load)
@@ -215,7 +234,8 @@ def test_variables_of_other_programs_are_left_alone(
 @pytest.mark.parametrize(
     ("variable", "expected"),
     [
-        ("CELERY_TASK_TRACK_STARTED", "does not declare: add the field task_track_started"),
+        ("CELERY_TASK_TRACK_STARTED", "does not declare: add the field task_track_started to the"),
+        ("CELERY_TASK_SEND_SENT_EVENT", "to the configuration class in config.py"),
         ("CELERY_ENABLE_UTC", "does not declare: add the field enable_utc"),
         ("CELERY_WORKER_HIJACK_ROOT_LOGGER", "add the field worker_hijack_root_logger"),
         ("CELERY_TASK_ALWAYS_EAGER", "add the field task_always_eager"),
@@ -237,6 +257,50 @@ def test_a_variable_that_nobody_reads_is_explained(
     assert HIDDEN not in line
 
 
+def shared(settings: type[BaseSettings]) -> list[str]:
+    """Return the variables of a class that begin like those of platforms."""
+    prefix = settings.model_config.get("env_prefix", "")
+    names = (f"{prefix}{name}".upper() for name in settings.model_fields)
+    return [name for name in names if name.startswith(SHARED_PREFIXES)]
+
+
+def swapped(variable: str) -> str:
+    """Return a variable with two letters of its last word exchanged."""
+    head, _, word = variable.rpartition("_")
+    return f"{head}_{word[1]}{word[0]}{word[2:]}"
+
+
+@pytest.mark.parametrize("case", LOADERS)
+def test_a_misspelt_variable_is_refused_with_a_hint(case: str, server: pytest.MonkeyPatch) -> None:
+    settings, load = LOADERS[case]
+    server.setenv("APP_ENV", case.rpartition("-")[2])
+    for variable in shared(settings):
+        if variable in {"APP_ENV", "DATABASE_URL"}:  # too short to tell one name from another
+            continue
+        for name in (swapped(variable), f"{swapped(variable)}_FILE"):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(name, HIDDEN)
+                line = refusal(load)
+            assert f"{name} is not a known setting. Did you mean {variable}" in line
+            assert HIDDEN not in line
+
+
+@pytest.mark.parametrize("case", LOADERS)
+def test_what_a_platform_or_another_class_reads_is_left_alone(
+    case: str, server: pytest.MonkeyPatch
+) -> None:
+    settings, _ = LOADERS[case]
+    others = {
+        *(name for other, _ in LOADERS.values() for name in shared(other)),
+        *("APP_HOME", "APP_KEY", "APP_NAME", "APP_NOISY_TENANTS", "APP_PORT", "APP_VERSION"),
+        *("APP_SMTP_PORT_25_TCP_ADDR", "APP_SMTP_SERVICE_HOST", "DATABASE_SERVICE_HOST"),
+        *("DATABASE_HOST", "DATABASE_PRIVATE_URL", "DATABASE_URL2", "DATABASE_URL_UNPOOLED"),
+    }
+    for name in others:
+        server.setenv(name, "x")
+    assert not list(misspelt(settings))
+
+
 def test_a_service_link_in_place_of_a_setting_is_explained(server: pytest.MonkeyPatch) -> None:
     server.setenv("CELERY_TASK_TIME_LIMIT", "tcp://10.0.0.1:80")
     assert "enableServiceLinks: false" in refusal(config.load)
@@ -249,6 +313,16 @@ def test_no_settings_show_a_secret(case: str, server: pytest.MonkeyPatch) -> Non
     server.setenv("APP_ENV", case.rpartition("-")[2])
     settings = LOADERS[case][1]()
     assert HIDDEN not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_report_shows_a_secret(environment: str, server: pytest.MonkeyPatch) -> None:
+    for name, value in RIGHT.items():
+        server.setenv(name, value.replace("x9", HIDDEN))
+    server.setenv("APP_ENV", environment)
+    report = create_app(config.load()).bugreport()
+    assert "broker_url: " in report
+    assert HIDDEN not in report
 
 
 @pytest.mark.parametrize("case", LOADERS)
@@ -347,4 +421,29 @@ def test_every_url_of_a_list_is_judged(
 )
 def test_the_login_that_a_url_means_is_judged(url: str, expected: str | None) -> None:
     reason = unsafe(url)
+    assert reason == expected or (expected and reason and expected in reason)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss", "redis+socket", "sentinel"])
+def test_a_password_that_reports_would_show_is_refused(scheme: str) -> None:
+    reason = broken(f"{scheme}:///1?password={HIDDEN}")
+    assert reason
+    assert f"use {scheme}://:PASSWORD@" in reason
+    assert HIDDEN not in reason
+    assert not broken(f"{scheme}://:{HIDDEN}@/1")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://host?virtual_host=x", "virtual_host is a database of Redis"),
+        ("redis+socket:///run/redis.sock?virtual_host=x", "virtual_host is a database of Redis"),
+        ("redis+socket://", "it names no socket"),
+        ("redis+socket:///", "it names no socket"),
+        ("redis+socket:///run/redis.sock?virtual_host=1", None),
+        ("redis://host?virtual_host=/1", None),
+    ],
+)
+def test_the_database_and_the_socket_of_a_redis_are_judged(url: str, expected: str | None) -> None:
+    reason = broken(url)
     assert reason == expected or (expected and reason and expected in reason)

@@ -1,6 +1,5 @@
 """What works on Windows, as far as a machine without Windows can tell."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 
 from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.runtime import config as machinery
+from {{ cookiecutter.package_name }}.runtime.config import read
 
 WITHOUT_POSIX = """
 import builtins, os, pkgutil, signal, sys
@@ -83,7 +83,6 @@ def test_without_locks_for_files_a_broker_is_asked_for(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "kombu.transport.filesystem", None)
     monkeypatch.delitem(sys.modules, f"{machinery.__name__}.local_broker", raising=False)
     monkeypatch.delattr(machinery, "local_broker", raising=False)
-    development = importlib.import_module(f"{config.__name__}.development")
     with pytest.raises(config.ConfigurationError, match="set CELERY_BROKER_URL") as error:
-        development.Development().for_celery()
+        read(config.Development).for_celery()
     assert "\n" not in str(error.value)

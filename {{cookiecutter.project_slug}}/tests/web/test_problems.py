@@ -4,8 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
+from celery import Celery, current_app
 from kombu.exceptions import OperationalError
 
+from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime.web import threads
 from {{ cookiecutter.package_name }}.runtime.web.service import (
     Service,
@@ -14,6 +16,7 @@ from {{ cookiecutter.package_name }}.runtime.web.settings import (
     settings,
 )
 from {{ cookiecutter.package_name }}.tasks import heartbeat
+from {{ cookiecutter.package_name }}.web.app import create_app
 
 JSON = {"Content-Type": "application/json"}
 BEAT = {"task": heartbeat.beat.name}
@@ -103,6 +106,12 @@ def test_a_server_that_says_nothing_is_a_503_in_time(
     answer = web.post("/tasks", json=BEAT)
     answered.set()
     assert "may or may not" in check(answer, 503)["detail"]
+
+
+def test_every_thread_finds_the_app_as_the_current_one() -> None:
+    Celery("other", set_as_current=False).set_default()
+    create_app()
+    assert threads.start(lambda: str(current_app.main)).result(10) == app.main
 
 
 def test_requests_that_wait_for_a_thread_are_not_done_later(

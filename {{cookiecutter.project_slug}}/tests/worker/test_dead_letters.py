@@ -356,15 +356,27 @@ def test_an_archive_that_cannot_be_written_loses_nothing(
     limits: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("WARNING")
-    limits.setenv("APP_DEAD_LETTERS_ARCHIVE", "no/such/folder")
+    limits.setenv("APP_DEAD_LETTERS_ARCHIVE", "old.jsonl")
+    retention.settings()
+    Path("old.jsonl").mkdir()
     write_letters(100)
     letters(1)
     assert "Could not delete old dead letters" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["MAX_AGE_DAYS", "MAX_NUMBER"])
-def test_limits_that_are_wrong_end_a_worker(name: str, limits: pytest.MonkeyPatch) -> None:
-    limits.setenv(f"APP_DEAD_LETTERS_{name}", "0")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_AGE_DAYS", "0"),
+        ("MAX_NUMBER", "0"),
+        ("ARCHIVE", "no/such/folder"),
+        ("ARCHIVE", "."),
+    ],
+)
+def test_limits_that_are_wrong_end_a_worker(
+    name: str, value: str, limits: pytest.MonkeyPatch
+) -> None:
+    limits.setenv(f"APP_DEAD_LETTERS_{name}", value)
     with pytest.raises(config.ConfigurationError, match=f"APP_DEAD_LETTERS_{name}"):
         app.WorkController(app=app)
 

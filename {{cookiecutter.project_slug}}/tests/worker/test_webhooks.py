@@ -1,11 +1,13 @@
 """Webhooks, to a real HTTP server."""
 
+import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
+import httpx
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
@@ -13,6 +15,7 @@ from werkzeug import Request, Response
 from {{ cookiecutter.package_name }}.runtime import answers
 from {{ cookiecutter.package_name }}.runtime.errors import (
     PermanentError,
+    TransientError,
 )
 from {{ cookiecutter.package_name }}.tasks import webhooks
 
@@ -67,6 +70,21 @@ def test_a_client_error_is_not_tried_again(
     receiver = Receiver(Response(status=status))
     state, error = deliver(run, httpserver, receiver)
     assert (state, type(error), len(receiver.requests)) == ("FAILURE", PermanentError, 1)
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com/", "example.com", "http://[::1"])
+def test_a_wrong_url_is_not_tried_again(url: str, run: Callable[..., Any]) -> None:
+    state, error = run(webhooks.deliver, url, "paid", {"id": 7})
+    assert (state, type(error)) == ("FAILURE", PermanentError)
+    assert str(error).startswith(f"POST {url}: ")
+
+
+def test_a_server_that_cannot_be_reached_is_tried_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/"
+    with pytest.raises(TransientError, match=f"POST {url}: "), answers.calling(f"POST {url}"):
+        httpx.post(url)
 
 
 @pytest.mark.parametrize(

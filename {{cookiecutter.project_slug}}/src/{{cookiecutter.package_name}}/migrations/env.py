@@ -8,11 +8,9 @@ from celery.backends.database.models import Task
 {% endif %}
 from sqlalchemy import create_engine, pool
 
+from {{ cookiecutter.package_name }}.config import SQL
 from {{ cookiecutter.package_name }}.models import Base, Moment
 from {{ cookiecutter.package_name }}.runtime.sql import database
-from {{ cookiecutter.package_name }}.runtime.sql import (
-    settings as config,
-)
 
 
 def render(kind: str, thing: Any, _: object) -> str | Literal[False]:
@@ -30,14 +28,14 @@ SETTINGS: dict[str, Any] = {
 
 def write_sql() -> None:
     """Write the statements instead of running them: `alembic upgrade head --sql`."""
-    context.configure(url=config.load().address, literal_binds=True, **SETTINGS)
+    context.configure(url=SQL.load().address, literal_binds=True, **SETTINGS)
     with context.begin_transaction():
         context.run_migrations()
 
 
 def migrate() -> None:
     """Run the migrations in one transaction, which may take longer than one of a task."""
-    engine = create_engine(config.load().address, poolclass=pool.NullPool)
+    engine = create_engine(SQL.load().address, poolclass=pool.NullPool)
     database.lock_as_servers_do(engine)
     with engine.connect() as connection:
         # SQLite cannot alter most of a table: Alembic then makes a new one, and copies.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .broker import Broker
     from .budget import Budget
+    from .config.settings import Settings
     from .letters.store import Store
     from .parts import Part
     from .tasks.base import BaseTask
@@ -39,6 +40,8 @@ WORKER_STEPS = (
 class App(Celery):
     """A Celery app whose tasks run at least once, or at most once if they say so."""
 
+    #: The configuration, from which Celery's own is made.
+    settings: Settings
     #: The kind of broker.
     broker: Broker
     #: How long tasks and a shutdown may take.
@@ -80,7 +83,7 @@ def at_once(function: Callable[[], object]) -> None:
 
 def create(
     package: str,
-    settings: Any,
+    settings: Settings,
     *,
     queues: Sequence[Queue],
     routes: Sequence[Any],
@@ -108,7 +111,8 @@ def create(
     app = broker.app_class()(
         package, include=discovery.modules(*tasks), set_as_current=set_as_current
     )
-    app.broker, app.budget, app.parts = broker, settings.budget, parts
+    app.settings, app.broker, app.budget = settings, broker, settings.budget
+    app.parts = parts
     app.dead_letters, app.runs = broker.dead_letters(), Runs()
     app.cancellation, app.on_commit = Cancellation(), at_once
     app.conf.update(settings.for_celery())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from .budget import Lease
+from .config.urls import LOCAL_BROKERS
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -14,13 +14,10 @@ if TYPE_CHECKING:
     from .app import App
     from .letters.store import Store
 
-#: Development and tests use these in place of a server; production refuses them.
-LOCAL = ("filesystem://", "memory://")
-
 
 def is_local(app: Celery) -> bool:
     """Whether the queues of an app are in files or in memory."""
-    return str(app.conf.broker_url).startswith(LOCAL)
+    return str(app.conf.broker_url).partition("://")[0] in LOCAL_BROKERS
 
 
 class Broker(ABC):
@@ -42,10 +39,6 @@ class Broker(ABC):
     @abstractmethod
     def dead_letters(self) -> type[Store]:
         """Return the class of stores for the dead letters of a project that has nothing better."""
-
-    @abstractmethod
-    def lease(self, conf: Any) -> Lease:
-        """Return the time after which this broker gives the tasks of a silent worker away."""
 
     @abstractmethod
     def collect(self, app: Celery, store: Store) -> int:

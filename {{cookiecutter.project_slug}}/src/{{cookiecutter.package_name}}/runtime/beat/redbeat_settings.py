@@ -3,15 +3,31 @@
 https://redbeat.readthedocs.io/en/latest/config.html
 """
 
-from pydantic import BaseModel, ConfigDict
+from __future__ import annotations
 
-from ..config.values import Count, Seconds
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from celery.app import utils
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..config.environment import LOCAL_FOLDER
+from ..config.environments import OnFiles
+from ..config.settings import Settings
+from ..config.values import Count, Importable, Seconds
 from ..redis.redis_options import SCHEMES, SentinelOptions, nameless
+from ..redis.settings import RedisBroker
 
 PACKAGE = __package__.partition(".")[0]
 
 #: A Redis, or what stands for one in development and in tests.
 STORES = (*SCHEMES, "filesystem://", "file://", "memory://", "cache+memory://")
+
+# `celery report` and `inspect conf` hide the settings whose names match this. Celery does not know
+# that this one has a password.
+HIDDEN = utils.HIDDEN_SETTINGS.pattern + "|REDBEAT_REDIS_URL"  # type: ignore[attr-defined]
+utils.HIDDEN_SETTINGS = re.compile(HIDDEN, re.IGNORECASE)  # type: ignore[attr-defined]
 
 
 class RedBeatOptions(BaseModel):
@@ -56,3 +72,48 @@ def masterless(url: str, *places: object) -> str | None:
     names = (getattr(place, "master_name", None) for place in places)
     variable = "CELERY_REDBEAT_REDIS_OPTIONS__MASTER_NAME"
     return nameless(url, next(filter(None, names), None), variable)
+
+
+class RedBeat(Settings):
+    """Schedules in a Redis; any number of beats may run, one of which sends."""
+
+    beat_scheduler: Importable = f"{__package__}.redbeat:Scheduler"
+    # Seconds until beat sees a schedule that another process has added; redbeat's default is 300.
+    beat_max_loop_interval: Seconds = 5
+    # With one sleep more, seconds until another beat goes on in place of one that died: 30 in all.
+    # redbeat's default is 25 minutes.
+    redbeat_lock_timeout: Count = 25
+    # Where schedules are kept; without it, in the broker if that is a Redis, else with results.
+    redbeat_redis_url: str | None = Field(default=None, repr=False)
+    redbeat_redis_options: RedBeatOptions = RedBeatOptions()
+    # Beats with the same prefix share entries and lock, so that each project needs its own.
+    redbeat_key_prefix: str = f"{PACKAGE}:beat:"
+
+    @property
+    def schedules_url(self) -> str:
+        """Where schedules are kept."""
+        usual = "broker_url" if isinstance(self, RedisBroker) else "result_backend"
+        return self.redbeat_redis_url or str(getattr(self, usual))
+
+    def refusals(self) -> Iterator[str]:
+        """Refuse a beat that would lose its lock, and a place where redbeat keeps nothing."""
+        yield from super().refusals()
+        if sentence := broken(self.beat_max_loop_interval, self.redbeat_lock_timeout):
+            yield sentence
+        if not self.schedules_url.startswith(STORES):
+            allowed = "redis://, rediss://, redis+socket:// or sentinel://"
+            yield f"CELERY_REDBEAT_REDIS_URL must begin with {allowed}"
+        others = (
+            getattr(self, f"{name}_transport_options", None)
+            for name in ("broker", "result_backend")
+        )
+        if sentence := masterless(self.schedules_url, self.redbeat_redis_options, *others):
+            yield sentence
+
+    def for_celery(self) -> dict[str, Any]:
+        """Say where schedules are; on a machine without a Redis, in a file of Celery's own beat."""
+        settings = {**super().for_celery(), "redbeat_redis_url": self.schedules_url}
+        if isinstance(self, OnFiles) and not self.schedules_url.startswith(SCHEMES):
+            settings["beat_scheduler"] = "celery.beat:PersistentScheduler"
+            settings["beat_schedule_filename"] = str(LOCAL_FOLDER / "beat-schedule")
+        return settings

@@ -1,1 +1,29 @@
-"""How settings are read, checked and refused."""
+"""Settings: classes of what every project has, how they are read, and what is refused.
+
+A project derives a class `Base` from those of its servers, sets what it chose itself, and one class
+for each environment: `Development(OnFiles, Base)`, `Testing(InMemory, Base)`, and
+`Production(OnServers, Base)`.
+"""
+
+from .environment import ENV_FILE, ConfigurationError, Variables, read
+from .environments import InMemory, OnFiles, OnServers, load_from
+from .settings import Settings
+from .values import Count, LogFormat, PriorityNumber, Seconds, TaskLogFormat, TimeZone
+
+__all__ = [
+    "ENV_FILE",
+    "ConfigurationError",
+    "Count",
+    "InMemory",
+    "LogFormat",
+    "OnFiles",
+    "OnServers",
+    "PriorityNumber",
+    "Seconds",
+    "Settings",
+    "TaskLogFormat",
+    "TimeZone",
+    "Variables",
+    "load_from",
+    "read",
+]

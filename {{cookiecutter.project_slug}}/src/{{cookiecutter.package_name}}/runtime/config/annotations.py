@@ -19,7 +19,6 @@ from pydantic import (
     PositiveFloat,
 )
 
-from ...queues import QueueName
 from .values import Serializer
 
 EVERY_TASK = "*"
@@ -44,12 +43,12 @@ class Annotation(BaseModel):
     https://docs.celeryq.dev/en/stable/reference/celery.app.task.html#celery.app.task.Task
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_enum_values=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     #: How often one worker starts it, such as `10/s`, `100/m`, `1000/h`.
-    rate_limit: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?/[smh]$")] | None = None
+    rate_limit: str | None = Field(
+        default=None, pattern=r"^[0-9]+(\.[0-9]+)?/[smh]$", examples=["10/s"]
+    )
     #: Seconds; `worker/checks.py` compares them with the time budget when a worker starts.
     time_limit: PositiveFloat | None = None
     soft_time_limit: PositiveFloat | None = None
@@ -72,7 +71,8 @@ class Annotation(BaseModel):
     send_events: bool | None = None
     resultrepr_maxsize: NonNegativeInt | None = None
 
-    queue: QueueName | None = None
+    #: `Settings` compares it with the queues of the project.
+    queue: str | None = None
     priority: NonNegativeInt | None = Field(default=None, le=9)
     #: Seconds after which a worker drops a message unrun.
     expires: PositiveFloat | None = None

@@ -5,6 +5,7 @@ Whatever is wrong ends the process with one line that names the variable and rep
 
 from __future__ import annotations
 
+import difflib
 import io
 import json
 import os
@@ -27,12 +28,22 @@ from pydantic_settings import (
 
 ENV_FILE = Path(".env")
 
+#: Where a machine without servers keeps queues, results and what else they would hold.
+LOCAL_FOLDER = Path(".celery")
+
 #: Ends of the names of fields that hold a secret even if nobody says so by `repr=False`.
 SECRETS = ("_url", "_backend", "_key", "_password", "_token")
 
 #: Values that an error may repeat: a number, or a word of letters.
 HARMLESS = re.compile(r"-?[0-9.]{1,15}|[A-Za-z_/]{1,24}")
 HARMLESS_KEY = re.compile(r"[A-Za-z_.*-]{1,80}")
+
+#: Beginnings of names that platforms use too: only a name that is near to one of ours is refused.
+SHARED_PREFIXES = ("APP_", "DATABASE_")
+
+#: How alike two names are of which one is taken for the other misspelt; 1 is the same. URL and
+#: URL2 are two names.
+NEAR = 0.86
 
 #: What service links of Kubernetes and Docker give to the port of a service.
 LINK = re.compile(r"(tcp|udp|sctp)://")
@@ -105,8 +116,17 @@ class Variables(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take arguments, and the environment."""
-        return (init_settings, Environ(settings_cls))
+        """Take what `sources` says."""
+        return cls.sources(init_settings)
+
+    @classmethod
+    def sources(cls, given: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return where values come from, the first of which wins: arguments, the environment.
+
+        Args:
+            given: The arguments.
+        """
+        return (given, Environ(cls))
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         fields = type(self).model_fields
@@ -119,12 +139,36 @@ def read(settings_class: type[S]) -> S:
     """Return the settings of this process.
 
     Raises:
-        ConfigurationError: A value is wrong or missing.
+        ConfigurationError: A value is wrong or missing, or a variable is misspelt.
     """
+    if sentences := list(misspelt(settings_class)):
+        raise ConfigurationError("; ".join(sentences))
     try:
         return settings_class()
     except ValidationError as error:
         raise ConfigurationError("; ".join(explain(error, settings_class))) from None
+
+
+def misspelt(settings_class: type[BaseSettings]) -> Iterator[str]:
+    """Yield a sentence for every variable that is near to one of a class, and would be ignored."""
+    prefix = settings_class.model_config.get("env_prefix", "")
+    fields = {f"{prefix}{field}".upper() for field in settings_class.model_fields}
+    readable = fields | {f"{name}_FILE" for name in fields}
+    for variable in sorted(os.environ):
+        name = variable.upper().partition("__")[0]
+        for shared in filter(name.startswith, SHARED_PREFIXES):
+            ours = [one.removeprefix(shared) for one in readable if one.startswith(shared)]
+            for close in nearest(name.removeprefix(shared), ours):
+                if name not in readable:
+                    yield (
+                        f"{variable} is not a known setting. Did you mean {shared}{close}?"
+                        " Otherwise unset it, or give it another name"
+                    )
+
+
+def nearest(name: str, names: Iterable[str]) -> list[str]:
+    """Return the one name that another is probably meant to be, or nothing."""
+    return difflib.get_close_matches(name, sorted(names), n=1, cutoff=NEAR)
 
 
 def read_env_file(env_file: Path = ENV_FILE) -> None:

@@ -18,11 +18,13 @@ DEFAULT_PASSWORDS = {
     "secret",
 }
 
-#: What is for one machine: files and memory.
-LOCAL = {"filesystem", "memory", "file", "cache+memory"}
+#: What is for one machine, in place of a broker, and of any server: files and memory.
+LOCAL_BROKERS = {"filesystem", "memory"}
+LOCAL = {*LOCAL_BROKERS, "file", "cache+memory"}
 
 AMQP = {"amqp", "amqps", "pyamqp"}
 REDIS = {"redis", "rediss", "sentinel"}
+SOCKET = "redis+socket"
 
 #: What `ssl_cert_reqs` may be (kombu/utils/url.py, `parse_ssl_cert_reqs`).
 VERIFICATIONS = {"required", "optional", "none", "CERT_REQUIRED", "CERT_OPTIONAL", "CERT_NONE"}
@@ -70,8 +72,15 @@ def broken(url: str, schemes: Collection[str] = ()) -> str | None:
         return f"it is not a valid URL: {f'{ENCODE}, ' if '@' in url else 'use one '}{example}"
     if scheme in REDIS and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
         return f"a database of Redis is a number: use one {example}"
-    requirement = parse_qs(parts.query).get("ssl_cert_reqs", ["none"])[0]
-    if requirement not in VERIFICATIONS:
+    options = parse_qs(parts.query)
+    if scheme in {*REDIS, SOCKET} and "password" in options:
+        return f"reports would show what is behind its ?: use {scheme}://:PASSWORD@ and the rest"
+    database = options.get("virtual_host", ["0"])[0].strip("/")
+    if scheme in {*REDIS, SOCKET} and not database.isdecimal():
+        return f"virtual_host is a database of Redis, which is a number: use one {example}"
+    if scheme == SOCKET and not parts.path.strip("/"):
+        return f"it names no socket: use one {example}"
+    if options.get("ssl_cert_reqs", ["none"])[0] not in VERIFICATIONS:
         return "ssl_cert_reqs must be required, optional or none"
     return None
 

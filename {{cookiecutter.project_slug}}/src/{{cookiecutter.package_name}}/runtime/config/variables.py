@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator
@@ -13,14 +12,13 @@ from celery.app import defaults
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings
 
+from .environment import nearest
+
 if TYPE_CHECKING:
     import click
     from pydantic.fields import FieldInfo
 
 PREFIX = "CELERY_"
-
-#: How alike two names are of which one is taken for the other misspelt; 1 is the same.
-NEAR = 0.85
 
 #: Variables that other programs set or read.
 OTHERS = re.compile(
@@ -87,14 +85,13 @@ def reason(name: str, readable: set[str]) -> str:
     if setting in defaults.SETTING_KEYS:
         return (
             "is a Celery setting that this project does not declare: add the field"
-            f" {setting} to the configuration class in config/base.py, or unset the variable"
+            f" {setting} to the configuration class in config.py, or unset the variable"
         )
     if newer := OLD_NAMES.get(name):
         return f"is the name of old versions of Celery: use {PREFIX}{newer.upper()}"
     known = readable | command_line_variables()
     known |= {f"{PREFIX}{key.upper()}" for key in defaults.SETTING_KEYS}
-    names = [one.removeprefix(PREFIX).lower() for one in sorted(known)]
-    for close in difflib.get_close_matches(setting, names, n=1, cutoff=NEAR):
+    for close in nearest(setting, (one.removeprefix(PREFIX).lower() for one in known)):
         return f"is not a known setting. Did you mean {PREFIX}{close.upper()}? Otherwise unset it"
     return f"is not a known setting: unset it, or use another prefix than {PREFIX}"
 

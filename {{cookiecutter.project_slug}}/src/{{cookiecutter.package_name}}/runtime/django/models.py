@@ -13,7 +13,7 @@ from kombu.exceptions import OperationalError
 
 from .. import context
 from ..tasks.base import send_in_context
-from .part import JOB_HEADER
+from .task import JOB_HEADER
 
 
 class JobManager(models.Manager["Job"]):
@@ -41,8 +41,8 @@ class JobManager(models.Manager["Job"]):
         try:
             with transaction.atomic():
                 job.save(force_insert=True)
-                sending = partial(task.apply_async, kwargs=kwargs, **options)
-                transaction.on_commit(partial(send_in_context, bound, sending))
+                send = partial(task.apply_async, kwargs=kwargs, **options)
+                transaction.on_commit(partial(send_in_context, bound, send))
         except OperationalError:
             job.cancel()
             raise

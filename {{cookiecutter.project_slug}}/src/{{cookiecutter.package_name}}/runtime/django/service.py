@@ -15,7 +15,7 @@ from ..web.problems import Problem
 from ..web.servers import Check
 from ..web.service import Service
 from .models import Job
-from .part import JOB_HEADER
+from .task import JOB_HEADER
 
 
 def check_database() -> None:

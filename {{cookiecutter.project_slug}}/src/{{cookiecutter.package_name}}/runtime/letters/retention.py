@@ -7,13 +7,14 @@ with their number.
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from time import monotonic
 
 from celery.utils.log import get_logger
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from ..config.environment import Variables, read
@@ -40,6 +41,15 @@ class Settings(Variables):
     max_number: Count = 100_000
     # A file to which the oldest letters are appended before they are deleted.
     archive: Path | None = None
+
+    @field_validator("archive")
+    @classmethod
+    def check_archive(cls, path: Path | None) -> Path | None:
+        """Refuse a file that nothing can be appended to: then nothing would be deleted either."""
+        place = path.parent if path and not path.exists() else path
+        if path and place and (path.is_dir() or not os.access(place, os.W_OK)):
+            raise ValueError("name a file that this process can write, in a folder that exists")
+        return path
 
 
 @cache

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..broker import Broker
-from ..budget import Lease
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -33,10 +32,6 @@ class RabbitMQ(Broker):
         from .dead_letters import DeadLetters
 
         return DeadLetters
-
-    def lease(self, conf: Any) -> Lease:
-        """Return the heartbeat of a connection."""
-        return Lease(conf.broker_heartbeat, "heartbeat", "CELERY_BROKER_HEARTBEAT")
 
     def collect(self, app: Celery, store: Store) -> int:
         """Move RabbitMQ's own dead letters."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..broker import Broker
-from ..budget import Lease
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -27,14 +25,6 @@ class Redis(Broker):
         from .dead_letters import DeadLetters
 
         return DeadLetters
-
-    def lease(self, conf: Any) -> Lease:
-        """Return the visibility timeout; in memory and in files there is none."""
-        return Lease(
-            conf.broker_transport_options.get("visibility_timeout", inf),
-            "visibility timeout",
-            "CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT",
-        )
 
     def collect(self, app: Celery, store: Store) -> int:
         """Move what the transport could not read."""

@@ -69,7 +69,7 @@ def refusals(worker: Any, pool: str) -> Iterator[str]:
         # Celery patches early enough only when it reads the pool from the command line:
         # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
         yield f"pool {pool} must be given by the option --pool {pool}"
-    lease = app.broker.lease(conf)
+    lease = app.settings.lease_in(conf)
     sentence = budget.broken(
         worker.soft_time_limit or conf.task_soft_time_limit,
         worker.time_limit or conf.task_time_limit,

@@ -1,0 +1,125 @@
+{% set django = cookiecutter.__django and cookiecutter.result_backend == "database" %}
+{% set rows = [
+    cookiecutter._settings.broker[cookiecutter.broker],
+    cookiecutter._settings.results["django" if django else cookiecutter.result_backend],
+    cookiecutter._settings.beat[cookiecutter.beat],
+] | select | list %}
+{% set shared %}
+(
+    ENV_FILE,
+    ConfigurationError,
+    Count,
+    InMemory,
+    LogFormat,
+    OnFiles,
+    OnServers,
+    PriorityNumber,
+    Seconds,
+    TaskLogFormat,
+    TimeZone,
+    load_from,
+){% endset %}
+{% set database = [["sql.settings", "Database"]] if cookiecutter.__sql else [] %}
+"""Celery's settings: what this project has chosen. `APP_ENV` names the class.
+
+Every field of a class, those that it inherits from `runtime/` included, is a setting of Celery that
+a variable overrides: `CELERY_` plus its name in capitals, or `..._FILE` with the path of a file
+that holds a secret. `.env.example` lists all of them. A setting that is not there yet becomes a
+field of `Base`; Celery's own defaults are not repeated.
+
+https://docs.celeryq.dev/en/stable/userguide/configuration.html
+"""
+
+from pathlib import Path
+
+from .limits import BUDGET
+from .queues import Priority, QueueName
+{% for module, names in (rows + database + [["config", shared]]) | groupby(0) %}
+from .runtime.{{ module }} import {{ names | map("last") | sort | join(", ") }}
+{% endfor %}
+
+__all__ = ["ENVIRONMENTS", "Base", "ConfigurationError", "load"]
+{% if cookiecutter.__sql %}
+
+
+class SQL(Database):
+    """How to reach the tables: fields of variables that begin with `DATABASE_`."""
+
+{% if cookiecutter.database == "postgresql" %}
+    # A file of SQLite is for a developer's machine.
+    dialects = ("postgresql", "sqlite")
+{% else %}
+    dialects = ("sqlite",)
+{% endif %}
+    # Seconds to wait until a connection of the pool is free, which has one for each task at once.
+    pool_timeout: Seconds = 10
+{% endif %}
+
+
+class Base({{ rows | map("last") | join(", ") }}):
+    """What every environment shares."""
+
+    budget = BUDGET
+    queues = QueueName
+{% if cookiecutter.__sql %}
+    database = SQL
+{% endif %}
+
+    timezone: TimeZone = "UTC"
+    task_default_queue: QueueName = QueueName.DEFAULT
+    task_default_priority: PriorityNumber = Priority.NORMAL.value
+    task_soft_time_limit: Seconds = BUDGET.soft
+    task_time_limit: Seconds = BUDGET.hard
+{% if cookiecutter.__results %}
+    # Long enough to look into yesterday's failures, short enough that results do not pile up.
+    result_expires: Seconds = 24 * 3600
+{% endif %}
+
+    # No more than a worker can run, so that little waits behind a long task.
+    worker_prefetch_multiplier: Count = 1
+    # Replace a prefork process after so many tasks or kilobytes: leaks stay small. It costs 0.2 s,
+    # in which the worker starts no task.
+    worker_max_tasks_per_child: Count = 10_000
+    worker_max_memory_per_child: Count = 500_000
+
+    # Celery's formats, with what runtime/context.py adds to every record.
+    worker_log_format: LogFormat = (
+        "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s] %(message)s"
+    )
+    worker_task_log_format: TaskLogFormat = (
+        "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s]"
+        " %(task_name)s[%(task_id)s]: %(message)s"
+    )
+
+
+class Development(OnFiles, Base):
+    """A developer's machine: works with no server at all."""
+
+
+class Testing(InMemory, Base):
+    """Tests: everything in memory, nothing from the environment."""
+
+
+class Production(OnServers, Base):
+    """Nothing is guessed, nothing is unsafe."""
+
+
+class Staging(Production):
+    """Production's rules, so that a release is tried as it will run: other servers, same checks."""
+
+
+ENVIRONMENTS: dict[str, type[Base]] = {
+    "development": Development,
+    "testing": Testing,
+    "staging": Staging,
+    "production": Production,
+}
+
+
+def load(env_file: Path = ENV_FILE) -> Base:
+    """Return the settings of this process, from the class that `APP_ENV` names.
+
+    Raises:
+        ConfigurationError: A value is wrong, or a variable is unknown.
+    """
+    return load_from(ENVIRONMENTS, env_file)

@@ -1,0 +1,146 @@
+"""What the environments of a project are made of, and which one is that of this process."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
+
+from . import urls, variables
+from .environment import (
+    ENV_FILE,
+    LOCAL_FOLDER,
+    ConfigurationError,
+    make_folder,
+    read,
+    read_env_file,
+    set_log_levels,
+)
+from .settings import Settings
+
+if TYPE_CHECKING:
+    Mixin = Settings
+else:
+    # Not models themselves: pydantic takes a field from the first base that has it, even if only a
+    # later one has changed it, so that what `Base` sets would be lost.
+    Mixin = object
+
+S = TypeVar("S", bound=Settings)
+
+
+def defaults(
+    cls: type[BaseSettings], environment: type, values: dict[str, Any]
+) -> PydanticBaseSettingsSource:
+    """Return the defaults of an environment, which replace those that are the same everywhere.
+
+    Args:
+        cls: The class that is read.
+        environment: The one of this module that it derives from.
+        values: Its defaults. A field that the project's class of this environment sets wins.
+    """
+    below = cls.__mro__[: cls.__mro__.index(environment)]
+    own = {name for one in below for name in inspect.get_annotations(one)}
+    return InitSettingsSource(cls, {name: values[name] for name in values.keys() - own})
+
+
+class OnFiles(Mixin):
+    """A machine with no server: queues and results are files until a URL says otherwise.
+
+    For a first look only: the file broker knows no priorities and loses the tasks of a dead worker.
+    """
+
+    @classmethod
+    def sources(cls, given: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments, the environment, and files where servers are not named."""
+        return (*super().sources(given), defaults(cls, OnFiles, cls.on_files()))
+
+    def for_celery(self) -> dict[str, Any]:
+        """Add the folders of the file broker."""
+        settings = super().for_celery()
+        for name in ("queues", "control", "results"):
+            make_folder(LOCAL_FOLDER / name)
+        if self.broker_url.startswith("filesystem://"):
+            use_files()
+            print(f"No CELERY_BROKER_URL: queues are files under {LOCAL_FOLDER}/", file=sys.stderr)
+            settings["worker_disable_prefetch"] = False  # only Redis can
+            settings["broker_transport_options"] = {
+                "data_folder_in": str(LOCAL_FOLDER.absolute() / "queues"),
+                "data_folder_out": str(LOCAL_FOLDER.absolute() / "queues"),
+                "control_folder": str(LOCAL_FOLDER.absolute() / "control"),
+            }
+        return settings
+
+
+class InMemory(Mixin):
+    """A test: queues and results are in its process; only arguments override the fields."""
+
+    @classmethod
+    def sources(cls, given: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take arguments only: a variable of the shell must not lead a test to a real broker."""
+        return (given, defaults(cls, InMemory, cls.in_memory()))
+
+    def for_celery(self) -> dict[str, Any]:
+        """Look for messages a hundred times a second, not once."""
+        settings = super().for_celery()
+        if self.broker_url == "memory://":
+            settings["broker_transport_options"] = {"polling_interval": 0.01}
+        return settings
+
+
+class OnServers(Mixin):
+    """A server that others rely on: every URL must be given, and be safe."""
+
+    def refusals(self) -> Iterator[str]:
+        """Refuse a URL that would leak or lose work."""
+        yield from super().refusals()
+        for name in type(self).model_fields:
+            value = getattr(self, name) if name.endswith(("_url", "_backend")) else None
+            for url in urls.servers(value or ""):
+                if reason := urls.unsafe(url):
+                    yield f"CELERY_{name.upper()} is refused: {reason}"
+
+
+def use_files() -> None:
+    """Let files be the queues.
+
+    Raises:
+        ConfigurationError: They cannot be locked here: on Windows kombu needs pywin32 for it.
+    """
+    try:
+        from . import local_broker
+    except ImportError as error:
+        raise ConfigurationError(
+            "CELERY_BROKER_URL is not set, and queues in files need a module that is missing here"
+            f" ({error.name}): set CELERY_BROKER_URL, or install pywin32 on Windows"
+        ) from None
+    local_broker.use()
+
+
+def load_from(environments: Mapping[str, type[S]], env_file: Path = ENV_FILE) -> S:
+    """Return the settings of this process: those of the environment that `APP_ENV` names.
+
+    Variables of the process win over those of the env file, which is not read in testing.
+
+    Args:
+        environments: Classes by the names of the environments; one is `development`.
+        env_file: File with variables, for development on one machine.
+
+    Raises:
+        ConfigurationError: A value is wrong, or a variable is unknown.
+    """
+    read_env_file(env_file)
+    set_log_levels()
+    environment = os.environ.get("APP_ENV") or "development"
+    if environment not in environments:
+        raise ConfigurationError(
+            f"APP_ENV is not the name of an environment: use one of {', '.join(environments)}"
+        )
+    settings_class = environments[environment]
+    if sentences := list(variables.unknown(settings_class)):
+        raise ConfigurationError("; ".join(sentences))
+    return read(settings_class)

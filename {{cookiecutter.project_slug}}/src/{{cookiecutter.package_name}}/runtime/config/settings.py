@@ -1,0 +1,166 @@
+"""Settings of Celery that every project has, as fields that the environment overrides.
+
+All settings: https://docs.celeryq.dev/en/stable/userguide/configuration.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Any, ClassVar, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from .. import budget as budgets
+from ..broker import Broker
+from . import urls, values
+from .annotations import Annotation, Annotations
+from .environment import Variables
+from .values import Count, Seconds
+from .variables import PREFIX
+
+
+class Settings(Variables):
+    """What does not depend on the servers in use: the guarantees of this package.
+
+    The class of a broker, of results and of beat derive from this one and add what they need; the
+    project's own class derives from one of each. A field that is added is a setting of Celery.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        # load_from() names unknown variables, and says what to do.
+        env_nested_delimiter="__",
+        # One option that a variable sets leaves the others as the project has them.
+        nested_model_default_partial_update=True,
+    )
+
+    #: How long things may take; the project sets it.
+    budget: ClassVar[budgets.Budget]
+    #: The names of all queues; the project sets them.
+    queues: ClassVar[type[StrEnum]]
+
+    #: The settings of the project's database, where it has one.
+    database: ClassVar[type[Variables] | None] = None
+
+    #: The kind of broker that queues, priorities and routes are made for, and its URLs.
+    broker: ClassVar[Broker]
+    broker_name: ClassVar[str]
+    broker_schemes: ClassVar[tuple[str, ...]]
+    #: What tells the broker that a worker is gone, and the variable that sets it.
+    lease_name: ClassVar[str]
+    lease_setting: ClassVar[str]
+    #: What the URL of a result backend may begin with.
+    result_schemes: ClassVar[tuple[str, ...]] = ()
+
+    # Where the queues are.
+    broker_url: str = Field(repr=False, description="give the URL of the broker")
+    broker_read_url: str | None = Field(default=None, repr=False)
+    broker_write_url: str | None = Field(default=None, repr=False)
+    # Wait for a broker that is down, at start-up too and for as long as it takes. Celery documents
+    # 0 as "for ever", but kombu 5.7 then gives up at once (kombu/utils/functional.py).
+    broker_connection_retry_on_startup: bool = True
+    broker_connection_max_retries: Count = 1_000_000
+
+    task_serializer: values.Serializer = "json"
+    result_serializer: values.Serializer = "json"
+    accept_content: tuple[values.Serializer, ...] = Field(default=("json",), min_length=1)
+
+    # At least once: acknowledge when a task has ended, not when it starts.
+    task_acks_late: bool = True
+    # A task whose process was killed runs again, up to `max_crashes` of tasks/base.py;
+    # task_reject_on_worker_lost has no limit.
+    task_retry_on_worker_lost: bool = True
+    # A misspelt queue is an error for the caller, not a queue that nobody reads.
+    task_create_missing_queues: bool = False
+    # Results cost a write each; a task that has one to give sets ignore_result=False.
+    task_ignore_result: bool = True
+    # The limits of a task that has none of its own; the project sets them, from its time budget.
+    task_soft_time_limit: Seconds
+    task_time_limit: Seconds
+    # Attributes of tasks, such as limits of one worker, by the task's name, or `*` for all.
+    task_annotations: dict[str, Annotation] = Field(
+        default={}, examples=[{"*": {"rate_limit": "10/s"}}]
+    )
+    # A publisher gives up after about a second when the broker is down.
+    task_publish_retry_policy: values.RetryPolicy = values.RetryPolicy()
+
+    @classmethod
+    def on_files(cls) -> dict[str, Any]:
+        """Return the defaults of a machine that has no server."""
+        return {"broker_url": "filesystem://localhost"}
+
+    @classmethod
+    def in_memory(cls) -> dict[str, Any]:
+        """Return the defaults of a test, whose worker is a thread of its process."""
+        return {"broker_url": "memory://"}
+
+    @field_validator("*")
+    @classmethod
+    def check_url(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse the URL of a server that cannot be used; a list holds several."""
+        name = str(info.field_name)
+        if not isinstance(value, str) or not name.endswith(("_url", "_backend")):
+            return value
+        if name == "result_backend" and "://" not in value and "." in value:
+            return values.is_importable(value)
+        for url in urls.servers(value):
+            if name.startswith("broker_"):
+                reason = cls.foreign(url) or urls.broken(url) or urls.refused_by_kombu(url)
+            else:
+                schemes = cls.result_schemes if name == "result_backend" else ()
+                reason = urls.broken(url, schemes)
+            if reason:
+                raise ValueError(reason)
+        return value
+
+    @classmethod
+    def foreign(cls, url: str) -> str | None:
+        """Say that the URL of a broker is of another kind of broker, or nothing.
+
+        Queues and priorities are made for one kind; files and memory stand for it.
+        """
+        if url.partition("://")[0] in {*urls.LOCAL_BROKERS, *cls.broker_schemes} and "://" in url:
+            return None
+        *others, last = [f"{scheme}://" for scheme in cls.broker_schemes]
+        return f"this project is made for {cls.broker_name}: use {', '.join(others)} or {last}"
+
+    @field_validator("task_annotations")
+    @classmethod
+    def check_queues(cls, table: dict[str, Annotation]) -> dict[str, Annotation]:
+        """Refuse a queue that nobody declares."""
+        if {row.queue for row in table.values() if row.queue} - {*cls.queues}:
+            names = " or ".join(f"'{name}'" for name in cls.queues)
+            raise ValueError(f"there is no such queue: a queue must be {names}")
+        return table
+
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        """Refuse what contradicts itself."""
+        for sentence in self.refusals():
+            raise ValueError(sentence)
+        return self
+
+    def refusals(self) -> Iterator[str]:
+        """Yield a sentence for whatever is wrong with settings that are right one by one."""
+        sentence = budgets.broken(
+            self.task_soft_time_limit, self.task_time_limit, self.budget.grace, self.lease
+        )
+        if sentence:
+            yield sentence
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long the broker waits; the class of a broker knows which setting it is."""
+        return self.budget.lease
+
+    @property
+    def lease(self) -> budgets.Lease:
+        """The time without a sign of life after which a worker's tasks go elsewhere."""
+        return budgets.Lease(self.lease_seconds, self.lease_name, self.lease_setting)
+
+    def for_celery(self) -> dict[str, Any]:
+        """Return the settings as Celery takes them."""
+        annotations = Annotations(self.task_annotations)
+        return {**self.model_dump(exclude_none=True), "task_annotations": (annotations,)}

@@ -1,0 +1,49 @@
+"""What Django adds to every task: errors after which it is tried again, and its job, a row.
+
+    with transaction.atomic():
+        invoice.save()
+        send.delay_on_commit(invoice.pk)
+
+`send.delay(...)` does not wait: a worker may look for a row that is not there yet, or never is.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Task, states
+from celery.exceptions import Ignore
+from django.db import InterfaceError, OperationalError
+
+#: Errors of a database that is away, in a failover or locked, and of a deadlock: try again.
+TRANSIENT_ERRORS: tuple[type[Exception], ...] = (InterfaceError, OperationalError)
+
+#: Header with the id of the job that a task, or the replay of its dead letter, works for.
+JOB_HEADER = "x-job"
+
+
+def check(task: Task[Any, Any]) -> None:
+    """Stop a task whose job was cancelled; the first time, note that it starts.
+
+    Whoever cancels a job marks its row, and then looks whether the task has started. So at least
+    one of the two sees the other.
+
+    Raises:
+        Ignore: It was cancelled.
+    """
+    request: Any = task.request
+    if JOB_HEADER not in (request.headers or {}):
+        return
+    from .models import Job
+
+    if not getattr(request, "has_started", False):
+        request.has_started = True
+        meta = {"hostname": request.hostname, "pid": os.getpid()}
+        if not request.ignore_result:
+            task.backend.store_result(request.id, meta, states.STARTED, request=request)
+    # The replay of a dead letter is a job of its own, and works for the first one too.
+    jobs = [request.headers[JOB_HEADER], request.id]
+    if Job.objects.filter(pk__in=jobs, cancelled_at__isnull=False).exists():
+        task.backend.mark_as_revoked(request.id, "cancelled", request=request)
+        raise Ignore("cancelled")
