@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sqlite3
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -32,7 +35,7 @@ def migrated(project: Project, postgresql: PostgreSQL, name: str) -> str:
     """Return the URL of a database with the tables of a project, and one for the effects of tasks."""
     url = postgresql.create(name)
     alembic = str(project.environment / "bin" / "alembic")
-    run([alembic, "upgrade", "head"], project.folder, DATABASE_URL=url, APP_ENV="development")
+    run([alembic, "upgrade", "heads"], project.folder, DATABASE_URL=url, APP_ENV="development")
     postgresql.query(url, TABLE)
     return url
 
@@ -222,3 +225,123 @@ def test_the_tests_of_a_project_pass_on_postgresql(
     output = run(command, project, TEST_DATABASE_URL=postgresql.create(f"own_{results}"), CI="true")
     assert "Required test coverage" in output
     assert re.search(r"= \d+ passed in", output), output  # none is skipped
+
+
+#: Rows of a database that a project made when all of its revisions were one line, by revision and table.
+EARLIER = {
+    "outbox": {"outbox": "(task_id, message, created_at) VALUES ('7', '{}', '2026-03-29 00:30:00+00:00')"},
+    "dead_letters": {"dead_letter": "VALUES ('7', '2026-03-29', '{}', NULL)"},
+    "results": {
+        "celery_taskmeta": "(task_id, status) VALUES ('7', 'SUCCESS')",
+        "celery_tasksetmeta": "(taskset_id) VALUES ('8')",
+    },
+    "payments": {
+        "account": "(email, balance) VALUES ('ann@example.com', 700)",
+        "payment": "VALUES ('order-7', 1, 300, '2026-03-29 00:30:00+00:00')",
+    },
+}
+
+OWN_REVISION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "own"
+down_revision = "{after}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table("own", sa.Column("id", sa.Integer(), nullable=False, primary_key=True))
+
+
+def downgrade() -> None:
+    op.drop_table("own")
+"""
+
+Execute = Callable[[str], list[list[str]]]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def earlier(request: pytest.FixtureRequest, postgresql: PostgreSQL, tmp_path: Path) -> tuple[str, str, Execute]:
+    """Return an empty database: its dialect, its URL, and what runs statements there."""
+    if request.param == "postgresql":
+        url = postgresql.create(f"earlier_{time.monotonic_ns()}")
+        return request.param, url, lambda statement: postgresql.query(url, statement)
+
+    def execute(statements: str) -> list[list[str]]:
+        with closing(sqlite3.connect(tmp_path / "earlier.sqlite")) as database:
+            if statements.startswith("SELECT"):
+                return [list(map(str, row)) for row in database.execute(statements)]
+            database.executescript(statements)
+            return []
+
+    return request.param, f"sqlite:///{tmp_path / 'earlier.sqlite'}", execute
+
+
+@pytest.mark.parametrize(
+    ("answers", "line", "heads"),
+    [
+        ({}, ["outbox"], {"own"}),
+        (
+            {"broker": "rabbitmq", "result_backend": "database", "examples": "all"},
+            ["outbox", "dead_letters", "results", "payments"],
+            {"dead_letters", "results", "own"},
+        ),
+    ],
+)
+def test_a_database_from_before_the_branch_of_the_runtime_keeps_its_rows(
+    answers: Answers,
+    line: list[str],
+    heads: set[str],
+    installed: Installed,
+    earlier: tuple[str, str, Execute],
+    tmp_path: Path,
+) -> None:
+    dialect, url, execute = earlier
+    dump = (Path(__file__).parent / "one_line" / f"{dialect}.sql").read_text("utf-8")
+    statements = dict(re.findall(r"(?ms)^-- revision (\w+)\n(.+?)(?=^-- |\Z)", dump))
+    execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    tables = {table: row for revision in line for table, row in EARLIER[revision].items()}
+    for revision in line:
+        execute(statements[revision])
+    for table, row in tables.items():
+        execute(f"INSERT INTO {table} {row}")
+    execute("CREATE TABLE own (id INTEGER NOT NULL PRIMARY KEY); INSERT INTO own VALUES (7)")
+    execute("INSERT INTO alembic_version VALUES ('own')")
+
+    def state() -> dict[str, list[list[str]]]:
+        return {table: execute(f"SELECT * FROM {table}") for table in (*tables, "own")}  # noqa: S608
+
+    before = state()
+    assert all(len(rows) == 1 for rows in before.values())
+
+    project = installed({"database": "postgresql", **answers})
+    folder = tmp_path / "project"
+    shutil.copytree(project.folder, folder)
+    package = folder / "src" / project.package
+    versions = package / "migrations" / "versions"
+    versions.mkdir(exist_ok=True)
+    (versions / "own.py").write_text(OWN_REVISION.format(after=line[-1]), "utf-8")
+    with (package / "models.py").open("a", encoding="utf-8") as models:
+        models.write('\nsa.Table("own", Base.metadata, sa.Column("id", sa.Integer, primary_key=True))\n')
+    settings = folder / "pyproject.toml"  # Ruff, which formats new revisions, is not installed here
+    without_hooks = settings.read_text("utf-8").replace("[tool.alembic.post_write_hooks]", "[tool.unused]")
+    settings.write_text(without_hooks, "utf-8")
+
+    def alembic(*words: str) -> str:
+        command = [str(project.environment / "bin" / "alembic"), *words]
+        return run(command, folder, DATABASE_URL=url, APP_ENV="development", PYTHONPATH=str(folder / "src"))
+
+    for _ in range(2):
+        alembic("upgrade", "heads")
+        assert state() == before
+        assert {version for (version,) in execute("SELECT version_num FROM alembic_version")} == heads
+    assert "No new upgrade operations" in alembic("check")
+    alembic("revision", "--autogenerate", "-m", "next")
+    (new,) = versions.glob("*_next.py")
+    text = new.read_text("utf-8")
+    assert "down_revision = 'own'" in text
+    assert "op." not in text
+    alembic("upgrade", "heads")
+    assert state() == before

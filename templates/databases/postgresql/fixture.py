@@ -14,7 +14,7 @@ def tables(
         if not (url := os.environ.get("TEST_DATABASE_URL")):
             pytest.skip("TEST_DATABASE_URL names no PostgreSQL whose tables tests may drop")
         monkeypatch.setenv("DATABASE_URL", url)
-    command.upgrade(migrations, "head")
+    command.upgrade(migrations, "heads")
     yield
     engine.close()
     command.downgrade(migrations, "base")

@@ -4,6 +4,6 @@ def tables(
 ) -> Iterator[None]:
     """Use a database of this test's own, with tables as migrations make them."""
     monkeypatch.setattr(database_settings, "load", database_settings.load.__wrapped__)
-    command.upgrade(migrations, "head")
+    command.upgrade(migrations, "heads")
     yield
     engine.close()

@@ -12,6 +12,9 @@ from .runtime.django.part import Django
 {% if cookiecutter.__store %}
 from .runtime.redis.state import RedisState
 {% endif %}
+{% if cookiecutter.__letters == "sql" %}
+from .runtime.sql.dead_letters import DeadLettersInTable
+{% endif %}
 {% if cookiecutter.__sql %}
 from .runtime.sql.part import Database
 {% endif %}
@@ -47,7 +50,7 @@ def create_app(settings: config.Base | None = None) -> App:
 {% if cookiecutter.beat != "none" %}
         schedule=SCHEDULE,
 {% endif %}
-        parts=[{{ [cookiecutter.__sql and "Database()", cookiecutter.__store and "RedisState()", cookiecutter.__followed and "Followed()", cookiecutter.__django and "Django()"] | select | join(", ") }}],
+        parts=[{{ [cookiecutter.__sql and "Database()", cookiecutter.__letters == "sql" and "DeadLettersInTable()", cookiecutter.__store and "RedisState()", cookiecutter.__followed and "Followed()", cookiecutter.__django and "Django()"] | select | join(", ") }}],
         set_as_current=settings is None,
     )
 

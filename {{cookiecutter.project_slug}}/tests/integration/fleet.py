@@ -128,7 +128,7 @@ def open_fleet(urls: dict[str, str], folder: Path) -> Iterator[Fleet]:
     """Yield workers that are not started yet{{ ", with tables in a SQLite of their own" if cookiecutter.__sql or cookiecutter.result_backend == "database" }}."""
 {% if cookiecutter.__sql %}
     with chdir(folder):
-        upgrade(Config(toml_file=ROOT / "pyproject.toml"), "head")
+        upgrade(Config(toml_file=ROOT / "pyproject.toml"), "heads")
 {% endif %}
     with closing(Fleet(urls, folder)) as fleet:
 {% if cookiecutter.__django and cookiecutter.result_backend == "database" %}

@@ -6,12 +6,13 @@ import logging
 {% if cookiecutter.beat == "redbeat" %}
 import re
 {% endif %}
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import pytest
-from celery import Task
+from celery import Task, current_app
 from celery.app.defaults import SETTING_KEYS
 from celery.bin.beat import beat
 from celery.bin.celery import celery
@@ -23,8 +24,13 @@ from redbeat.schedulers import RedBeatConfig
 from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import app, create_app
 from {{ cookiecutter.package_name }}.limits import BUDGET
-from {{ cookiecutter.package_name }}.runtime.config.annotations import (
-    Annotation,
+from {{ cookiecutter.package_name }}.runtime.config import (
+    InMemory,
+    annotations,
+    read,
+)
+from {{ cookiecutter.package_name }}.runtime.config.values import (
+    RetryPolicy,
 )
 
 BROKER = "{{ cookiecutter._brokers[cookiecutter.broker].url }}"
@@ -177,6 +183,59 @@ def test_no_variable_leads_a_test_to_a_real_broker(monkeypatch: pytest.MonkeyPat
     assert config.load().broker_url == "memory://"
 
 
+def test_a_test_stays_in_memory_whatever_all_environments_share() -> None:
+    class Base(config.Base):
+        broker_url: str = BROKER
+
+    class Testing(InMemory, Base):
+        """The environment of such a project."""
+
+    assert read(Testing).broker_url == "memory://"
+
+
+def test_an_environment_may_have_a_server_of_its_own() -> None:
+    class Development(config.Development):
+        broker_url: str = BROKER
+
+    assert read(Development).broker_url == BROKER
+
+
+def test_one_option_leaves_the_others_as_the_project_has_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Development(config.Development):
+        task_publish_retry_policy: RetryPolicy = RetryPolicy(max_retries=7, interval_max=9)
+
+    monkeypatch.setenv("CELERY_TASK_PUBLISH_RETRY_POLICY__INTERVAL_MAX", "8")
+    policy = read(Development).task_publish_retry_policy
+    assert (policy.max_retries, policy.interval_max) == (7, 8)
+
+
+def lease_of(settings: config.Base) -> float:
+    """Return what Celery is told."""
+    for_celery = settings.for_celery()
+    options = for_celery["broker_transport_options"]
+    return float(options.get("visibility_timeout") or for_celery["broker_heartbeat"])
+
+
+def test_the_lease_is_that_of_the_time_budget_until_a_variable_sets_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", BROKER)
+    settings = config.load()
+    assert settings.lease.seconds == BUDGET.lease
+    assert lease_of(settings) == BUDGET.lease
+    monkeypatch.setenv(settings.lease.setting, "77")
+    changed = config.load()
+    assert changed.lease == settings.lease._replace(seconds=77)
+    assert lease_of(changed) == 77
+
+
+def test_the_app_is_that_of_every_thread() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(lambda: current_app.main).result() == app.main
+
+
 def test_an_app_can_be_made_from_other_settings() -> None:
     other = create_app(config.Base(broker_url=BROKER{{ ", result_backend=RESULTS" if cookiecutter.result_backend == "redis" }}))
     assert other.conf.task_time_limit == BUDGET.hard
@@ -230,7 +289,7 @@ def test_every_attribute_of_a_task_is_an_annotation_or_takes_a_class() -> None:
         if isinstance(value, simple) and not name.startswith("_")
     }
     internal = {"Request", "Strategy", "abstract", "backend", "name", "request_stack"}
-    assert public - internal <= Annotation.model_fields.keys()
+    assert public - internal <= annotations.Annotation.model_fields.keys()
 
 
 def test_a_limit_for_a_task_wins_over_that_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

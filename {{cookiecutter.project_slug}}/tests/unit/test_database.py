@@ -6,17 +6,16 @@ import pytest
 from sqlalchemy import exc, func, select, text
 
 from {{ cookiecutter.package_name }} import config
-{% if cookiecutter.database == "postgresql" %}
 from {{ cookiecutter.package_name }}.celery import app
-{% endif %}
-from {{ cookiecutter.package_name }}.models import OutboxMessage
 from {{ cookiecutter.package_name }}.runtime.sql import (
     database,
+    postgresql,
     settings,
 )
-{% if cookiecutter.database == "postgresql" %}
+from {{ cookiecutter.package_name }}.runtime.sql.outbox import (
+    OutboxMessage,
+)
 from {{ cookiecutter.package_name }}.tasks import heartbeat
-{% endif %}
 
 URL = "{{ cookiecutter._databases[cookiecutter.database].url }}"
 
@@ -104,24 +103,26 @@ def test_a_worker_has_a_connection_for_each_task_of_a_process(
     pool: str, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "tasks_at_once", 5)
-{% if cookiecutter.database == "postgresql" %}
-    monkeypatch.setenv("PSYCOPG_WAIT_FUNC", "")
-{% endif %}
     database.prepare(pool, 8)
     assert database.tasks_at_once == expected
 
 
-{% if cookiecutter.database == "postgresql" %}
+def test_a_thread_that_imported_nothing_connects_for_the_same_app() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        arguments = threads.submit(postgresql.arguments, settings.Database()).result()
+    assert arguments == postgresql.arguments(settings.Database())
+
+
 def test_a_server_is_told_the_limits_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.conf, "task_soft_time_limit", 5)
     monkeypatch.setitem(app.conf, "task_time_limit", 6)
     monkeypatch.setattr(heartbeat.beat, "time_limit", 320)
-    options = database.arguments(settings.Database())["options"]
-    assert "statement_timeout=5000 " in options
-    assert "idle_in_transaction_session_timeout=320000" in options
+    arguments = postgresql.arguments(settings.Database())
+    assert arguments["application_name"] == app.main
+    assert "statement_timeout=5000 " in arguments["options"]
+    assert "idle_in_transaction_session_timeout=320000" in arguments["options"]
 
 
-{% endif %}
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "load", settings.load.__wrapped__)
@@ -182,5 +183,5 @@ def test_the_url_can_come_from_a_file(
 
 def test_the_example_env_file_names_every_setting(request: pytest.FixtureRequest) -> None:
     example = (request.config.rootpath / ".env.example").read_text(encoding="utf-8")
-    for field in settings.Database.model_fields:
+    for field in settings.Database.model_fields{{ '.keys() - {"connect_timeout", "statement_timeout"}' if cookiecutter.database == "sqlite" }}:
         assert f"\n# DATABASE_{field.upper()}=" in example

@@ -12,15 +12,15 @@ import pytest
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime import discovery
 
-FOUND = ("__init__", "loose/stock", "reports", "shop/__init__", "shop/refunds")
+FOUND = ("__init__", "loose/stock", "sales", "shop/__init__", "shop/refunds")
 NO_TASKS = (
-    ".#reports.py",
+    ".#sales.py",
     "__pycache__/old.py",
     "_private.py",
     "notes.txt",
     "shop/_rates.py",
     "shop/conftest.py",
-    "test_reports.py",
+    "test_sales.py",
     "tests/slow.py",
 )
 

@@ -8,9 +8,12 @@ import pytest
 
 from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import create_app
-from {{ cookiecutter.package_name }}.runtime.letters import (
-    letter,
-    store,
+from {{ cookiecutter.package_name }}.runtime.letters.letter import (
+    DeadLetter,
+)
+from {{ cookiecutter.package_name }}.runtime.letters.store import (
+    Store,
+    store_of,
 )
 from {{ cookiecutter.package_name }}.runtime.sql import (
     dead_letters,
@@ -18,7 +21,7 @@ from {{ cookiecutter.package_name }}.runtime.sql import (
 
 pytestmark = pytest.mark.usefixtures("tables")
 
-LETTER = letter.DeadLetter(id="7", task="reports.totals", reason="failed", args=[1, "ä"])
+LETTER = DeadLetter(id="7", task="reports.totals", reason="failed", args=[1, "ä"])
 REPLAY = {"at": "2026-03-29T00:00:00", "by": "ann", "as_id": "8"}
 
 
@@ -32,7 +35,7 @@ def store() -> dead_letters.DeadLetters:
 
 def test_an_app_on_a_server_has_its_letters_in_the_table() -> None:
     app = create_app(config.ENVIRONMENTS["testing"](broker_url="amqp://127.0.0.1:1//"))
-    assert isinstance(store.store_of(app), dead_letters.DeadLetters)
+    assert isinstance(store_of(app), dead_letters.DeadLetters)
 
 
 def test_the_first_letter_of_an_id_stays(store: dead_letters.DeadLetters) -> None:
@@ -71,6 +74,6 @@ def test_all_are_listed_the_newest_first(
 
 
 def test_failures_are_counted_and_the_oldest_letters_go(
-    counts_and_trims: Callable[[store.Store], None],
+    counts_and_trims: Callable[[Store], None],
 ) -> None:
     counts_and_trims(dead_letters.DeadLetters())

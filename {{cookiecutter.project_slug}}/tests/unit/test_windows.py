@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from {{ cookiecutter.package_name }} import config
-from {{ cookiecutter.package_name }}.runtime import config as machinery
+from {{ cookiecutter.package_name }}.runtime import (
+    config as machinery,
+)
 from {{ cookiecutter.package_name }}.runtime.config import read
 
 WITHOUT_POSIX = """

@@ -18,19 +18,23 @@ from sqlalchemy import func, select
 
 from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import app, create_app
-from {{ cookiecutter.package_name }}.models import (
-    OutboxMessage,
-    now,
-)
 from {{ cookiecutter.package_name }}.runtime import context
 from {{ cookiecutter.package_name }}.runtime.sql import (
     database,
     outbox,
 )
+from {{ cookiecutter.package_name }}.runtime.sql.outbox import (
+    OutboxMessage,
+)
+from {{ cookiecutter.package_name }}.runtime.sql.tables import (
+    now,
+)
+from {{ cookiecutter.package_name }}.runtime.sql.tasks import (
+    relay,
+)
 from {{ cookiecutter.package_name }}.runtime.tasks.base import (
     BaseTask,
 )
-from {{ cookiecutter.package_name }}.tasks.outbox import relay
 
 pytestmark = pytest.mark.usefixtures("tables", "worker")
 

@@ -10,15 +10,19 @@ from sqlalchemy import select
 from {{ cookiecutter.package_name }} import artifacts
 from {{ cookiecutter.package_name }}.models import (
     Account,
-    OutboxMessage,
     Payment,
 )
 from {{ cookiecutter.package_name }}.runtime import errors
 from {{ cookiecutter.package_name }}.runtime.sql import database
+from {{ cookiecutter.package_name }}.runtime.sql.outbox import (
+    OutboxMessage,
+)
+from {{ cookiecutter.package_name }}.runtime.sql.tasks import (
+    relay,
+)
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import (
     notifications,
-    outbox,
     payments,
 )
 
@@ -47,7 +51,7 @@ def test_a_payment_is_made_once_and_its_mail_is_sent(account: int, run: Callable
     for _ in range(2):
         assert run(payments.charge, "order-7", account, 300) == ("SUCCESS", None)
     assert state() == (700, ["order-7"], 1)
-    run(outbox.relay)
+    run(relay)
     deadline = datetime.now(UTC) + timedelta(seconds=10)
     while not list(notifications.OUTBOX.glob("*.eml")):
         assert datetime.now(UTC) < deadline, "timed out"

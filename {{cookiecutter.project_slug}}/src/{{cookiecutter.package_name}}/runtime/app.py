@@ -108,9 +108,10 @@ def create(
         ConfigurationError: A setting is wrong or missing.
     """
     broker: Broker = settings.broker
-    app = broker.app_class()(
-        package, include=discovery.modules(*tasks), set_as_current=set_as_current
-    )
+    modules = [*discovery.modules(*tasks), *(name for part in parts for name in part.tasks)]
+    app = broker.app_class()(package, include=modules, set_as_current=set_as_current)
+    if set_as_current:
+        app.set_default()  # in every thread; without it, it is current in this one only
     app.settings, app.broker, app.budget = settings, broker, settings.budget
     app.parts = parts
     app.dead_letters, app.runs = broker.dead_letters(), Runs()

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 class Part:
     """Something that an app uses."""
 
+    #: Names of its modules that hold tasks.
+    tasks: tuple[str, ...] = ()
     #: Errors of it after which a task is tried again.
     transient_errors: tuple[type[Exception], ...] = ()
 

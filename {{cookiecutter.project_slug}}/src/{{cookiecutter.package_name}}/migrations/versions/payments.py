@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "payments"
-down_revision = "{{ cookiecutter.__before_payments }}"
-branch_labels = None
+down_revision = None
+branch_labels = "project"
 depends_on = None
 
 NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

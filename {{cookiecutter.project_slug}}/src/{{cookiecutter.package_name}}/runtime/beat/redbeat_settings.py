@@ -16,8 +16,7 @@ from ..config.environment import LOCAL_FOLDER
 from ..config.environments import OnFiles
 from ..config.settings import Settings
 from ..config.values import Count, Importable, Seconds
-from ..redis.redis_options import SCHEMES, SentinelOptions, nameless
-from ..redis.settings import RedisBroker
+from ..redis.redis_options import NAMES, SCHEMES, SentinelOptions, nameless
 
 PACKAGE = __package__.partition(".")[0]
 
@@ -92,12 +91,11 @@ class RedBeat(Settings):
     @property
     def schedules_url(self) -> str:
         """Where schedules are kept."""
-        usual = "broker_url" if isinstance(self, RedisBroker) else "result_backend"
+        usual = "broker_url" if self.broker_schemes == NAMES else "result_backend"
         return self.redbeat_redis_url or str(getattr(self, usual))
 
     def refusals(self) -> Iterator[str]:
         """Refuse a beat that would lose its lock, and a place where redbeat keeps nothing."""
-        yield from super().refusals()
         if sentence := broken(self.beat_max_loop_interval, self.redbeat_lock_timeout):
             yield sentence
         if not self.schedules_url.startswith(STORES):
@@ -109,6 +107,7 @@ class RedBeat(Settings):
         )
         if sentence := masterless(self.schedules_url, self.redbeat_redis_options, *others):
             yield sentence
+        yield from super().refusals()
 
     def for_celery(self) -> dict[str, Any]:
         """Say where schedules are; on a machine without a Redis, in a file of Celery's own beat."""

@@ -352,7 +352,7 @@ def advice(kind: str, message: str, field: FieldInfo) -> str:
 def written(value: Any) -> str:
     """Return a value as a variable holds it; of many options the first is enough."""
     if isinstance(value, BaseModel):
-        return json.dumps(dict(list(value.model_dump(mode="json").items())[:1]))
+        return json.dumps(dict(list(value.model_dump(mode="json", exclude_none=True).items())[:1]))
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     if isinstance(value, str):

@@ -97,12 +97,12 @@ class OnServers(Mixin):
 
     def refusals(self) -> Iterator[str]:
         """Refuse a URL that would leak or lose work."""
-        yield from super().refusals()
         for name in type(self).model_fields:
             value = getattr(self, name) if name.endswith(("_url", "_backend")) else None
             for url in urls.servers(value or ""):
                 if reason := urls.unsafe(url):
                     yield f"CELERY_{name.upper()} is refused: {reason}"
+        yield from super().refusals()
 
 
 def use_files() -> None:

@@ -123,16 +123,16 @@ class Settings(Variables):
         """
         if url.partition("://")[0] in {*urls.LOCAL_BROKERS, *cls.broker_schemes} and "://" in url:
             return None
-        *others, last = [f"{scheme}://" for scheme in cls.broker_schemes]
-        return f"this project is made for {cls.broker_name}: use {', '.join(others)} or {last}"
+        schemes = values.listed([f"{scheme}://" for scheme in cls.broker_schemes])
+        return f"this project is made for {cls.broker_name}: use {schemes}"
 
     @field_validator("task_annotations")
     @classmethod
     def check_queues(cls, table: dict[str, Annotation]) -> dict[str, Annotation]:
         """Refuse a queue that nobody declares."""
         if {row.queue for row in table.values() if row.queue} - {*cls.queues}:
-            names = " or ".join(f"'{name}'" for name in cls.queues)
-            raise ValueError(f"there is no such queue: a queue must be {names}")
+            names = values.listed([f"'{name}'" for name in cls.queues])
+            raise ValueError(f"there is no such queue: it should be {names}")
         return table
 
     @model_validator(mode="after")
@@ -154,6 +154,11 @@ class Settings(Variables):
     def lease_seconds(self) -> float:
         """How long the broker waits; the class of a broker knows which setting it is."""
         return self.budget.lease
+
+    @classmethod
+    def lease_in(cls, conf: Any) -> budgets.Lease:
+        """Return the lease of an app by its configuration; the class of a broker knows where."""
+        raise NotImplementedError
 
     @property
     def lease(self) -> budgets.Lease:

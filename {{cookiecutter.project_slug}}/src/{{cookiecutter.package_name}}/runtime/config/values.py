@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from logging import Formatter, makeLogRecord
 from typing import Annotated, Any, Literal
@@ -41,6 +42,11 @@ class RetryPolicy(BaseModel):
     interval_start: Seconds = 0.1
     interval_step: Seconds = 0.2
     interval_max: Seconds = 0.5
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence has them: one, another or a third."""
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def is_zone(name: str) -> str:

@@ -33,7 +33,6 @@ def create_api(
     """
     limit = settings().web_max_body_bytes
     settings().token()  # development makes one up
-    service.app.set_default()  # what asks for the current app may do so in any thread
     service.app.loader.import_default_modules()  # the tasks that it sends
     api = FastAPI(title=title, version=version)
     for router in (

@@ -7,6 +7,9 @@ from ..config.values import RetryPolicy, Seconds
 #: What a Redis can be reached by: a server, its socket, or what a Sentinel names.
 SCHEMES = ("redis://", "rediss://", "redis+socket://", "sentinel://")
 
+#: The same without `://`.
+NAMES = tuple(scheme.removesuffix("://") for scheme in SCHEMES)
+
 SENTINEL, SOCKET = "sentinel://", "redis+socket://"
 
 

@@ -1,1 +1,1 @@
-"""A database by SQLAlchemy: sessions, outbox, results."""
+"""A database by SQLAlchemy: sessions, outbox, results, dead letters, and their migrations."""

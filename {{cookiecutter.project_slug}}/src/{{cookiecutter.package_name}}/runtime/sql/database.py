@@ -12,31 +12,24 @@ a global, and never give it to another thread or task.
 
 from __future__ import annotations
 
-{% if cookiecutter.database == "postgresql" %}
-import os
-{% endif %}
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from sqlite3 import Connection as SQLite
 from typing import Any
 
 from celery.canvas import Signature
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
-from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from .. import {{ "budget, context" if cookiecutter.database == "postgresql" else "context" }}
+from .. import context
 from ..resources import PerProcess
+from . import postgresql, sqlite
 from . import settings as config
 
 #: How many tasks this process runs at once; a worker sets it before it starts (worker/checks.py).
 #: Children of the prefork pool run one, and what is no worker, such as a web server, is given some.
 tasks_at_once = 5
-
-#: Seconds to wait until SQLite may be written, and between two tries.
-PATIENCE, PAUSE = 20.0, 0.02
 
 
 def prepare(pool: str, concurrency: int) -> None:
@@ -51,13 +44,9 @@ def prepare(pool: str, concurrency: int) -> None:
     """
     global tasks_at_once
     tasks_at_once = 1 if pool in {"prefork", "solo"} else concurrency
-    config.load()  # what is wrong is told when a worker starts, not by its first task
-{% if cookiecutter.database == "postgresql" %}
-    if pool == "eventlet":
-        # psycopg sees whether it waits in greenlets of gevent, and not that it does in eventlet's:
-        # each statement would hold up all of them (psycopg/waiting.py, `_is_select_patched`).
-        os.environ["PSYCOPG_WAIT_FUNC"] = "wait_selector"
-{% endif %}
+    # What is wrong with the settings is told when a worker starts, not by its first task.
+    if config.load().address.get_backend_name() == "postgresql":
+        postgresql.wait_in_greenlets(pool)
 
 
 def connect() -> Engine:
@@ -91,92 +80,19 @@ def check() -> None:
 
 
 def make(**options: Any) -> Engine:
-    """Return an engine.
+    """Return an engine for the database that the settings name.
 
     Args:
         options: How it keeps connections, as SQLAlchemy's `create_engine` takes it.
     """
     settings = config.load()
-{% if cookiecutter.database == "postgresql" %}
     url = settings.address
-{% endif %}
-    engine = create_engine(
-        {{ "url" if cookiecutter.database == "postgresql" else "settings.address" }},
-        **options,
-{% if cookiecutter.database == "postgresql" %}
-        connect_args=arguments(settings) if url.get_backend_name() == "postgresql" else {},
-{% endif %}
-    )
-    lock_as_servers_do(engine)
+    if url.get_backend_name() == "postgresql":
+        options["connect_args"] = postgresql.arguments(settings)
+    engine = create_engine(url, **options)
+    if url.get_backend_name() == "sqlite":
+        sqlite.lock_as_servers_do(engine)
     return engine
-
-
-{% if cookiecutter.database == "postgresql" %}
-def arguments(settings: config.Database) -> dict[str, Any]:
-    """Return what psycopg and PostgreSQL are told for each connection.
-
-    https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-    """
-    timeouts = {
-        "statement_timeout": settings.statement_timeout or budget.configured().soft,
-        # Of a transaction that stands still, such as that of a frozen worker: it holds locks.
-        "idle_in_transaction_session_timeout": budget.longest(),
-    }
-    return {
-        "application_name": __package__.partition(".")[0],
-        "connect_timeout": settings.connect_timeout,
-        # Without these a lost network blocks a task for as long as the kernel retries.
-        "keepalives_idle": 25,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 40_000,
-        "options": " ".join(f"-c {name}={value * 1000:.0f}" for name, value in timeouts.items()),
-    }
-
-
-{% endif %}
-def lock_as_servers_do(engine: Engine) -> None:
-    """Let a transaction of SQLite lock when it begins, and let others wait for it.
-
-    By default Python begins one with its first write, after the reads which that is based on, and
-    what others have written meanwhile gets lost. It also takes the place of `FOR UPDATE`, which
-    SQLite does not know (https://docs.python.org/3/library/sqlite3.html#transaction-control).
-    """
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", set_up)
-        event.listen(engine, "begin", begin)
-        event.listen(engine, "handle_error", classify)
-
-
-def set_up(connection: SQLite, _: object) -> None:
-    """Let readers and a writer work at once, and foreign keys be checked."""
-    connection.isolation_level = None  # sqlite3 begins no transaction of its own
-    connection.execute("PRAGMA busy_timeout = 0")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def begin(connection: Connection) -> None:
-    """Begin a transaction that may write; wait where greenlets can go on, which SQLite cannot."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(PAUSE)
-        else:
-            return
-
-
-def classify(failure: ExceptionContext) -> Exception | None:
-    """Tell a mistake in a statement, which no retry mends, from a file that cannot be written."""
-    error = failure.original_exception
-    if getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR":
-        return ProgrammingError(failure.statement, failure.parameters, error)
-    return None
 
 
 engine = PerProcess(connect, Engine.dispose)

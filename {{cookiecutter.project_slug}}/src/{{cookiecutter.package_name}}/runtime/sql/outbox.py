@@ -11,7 +11,7 @@ task it may run twice.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import Celery
@@ -21,19 +21,28 @@ from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
 from kombu.utils.json import dumps, loads
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from ...models import OutboxMessage, now
 from .. import context
-from ..tasks.base import TRANSIENT_ERRORS
+from ..tasks.base import transient_errors
+from .tables import Base, Number, now
 
 logger = get_logger(__name__)
 
-#: What says that the broker is away.
-AWAY: tuple[type[Exception], ...] = (OperationalError, *TRANSIENT_ERRORS)
-
 #: Rows that a relay locks at once.
 BATCH = 100
+
+
+class OutboxMessage(Base):
+    """A task to be sent."""
+
+    __tablename__ = "outbox"
+
+    number: Mapped[int] = mapped_column(Number, primary_key=True)
+    task_id: Mapped[str] = mapped_column(unique=True)
+    #: JSON: the task with its arguments and options, and the context it was sent in.
+    message: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 def add(session: Session, task: Signature[Any]) -> str:
@@ -68,11 +77,12 @@ def send_batch(app: Celery, session: Session) -> int:
     What cannot be sent stays, and is tried again by the next relay.
     """
     rows = select(OutboxMessage).order_by(OutboxMessage.number).limit(BATCH)
+    away: tuple[type[Exception], ...] = (OperationalError, *transient_errors(app))
     sent = 0
     for row in session.scalars(rows.with_for_update(skip_locked=True)).all():
         try:
             send(app, row)
-        except AWAY as error:
+        except away as error:
             logger.warning("The outbox waits for the broker: %s", error)
             break
         except Exception:

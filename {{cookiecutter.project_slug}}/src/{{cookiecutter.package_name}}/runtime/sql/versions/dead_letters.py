@@ -18,10 +18,11 @@ def upgrade() -> None:
         sa.Column("letter", sa.Text(), nullable=False),
         sa.Column("replay", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_dead_letter"),
+        if_not_exists=True,
     )
-    op.create_index("ix_dead_letter_failed_at", "dead_letter", ["failed_at"])
+    op.create_index("ix_dead_letter_failed_at", "dead_letter", ["failed_at"], if_not_exists=True)
 
 
 def downgrade() -> None:
-    """Drop it, with all letters."""
+    """Drop it, with all dead letters."""
     op.drop_table("dead_letter")

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "results"
-down_revision = "{{ 'dead_letters' if cookiecutter.__letters == 'sql' else 'outbox' }}"
+down_revision = "outbox"
 branch_labels = None
 depends_on = None
 
@@ -15,7 +15,7 @@ def upgrade() -> None:
     """Make the tables, with the columns that `result_extended` needs."""
     if op.get_context().dialect.supports_sequences:
         for name in SEQUENCES:
-            op.execute(sa.schema.CreateSequence(sa.Sequence(name)))
+            op.execute(sa.schema.CreateSequence(sa.Sequence(name), if_not_exists=True))
     op.create_table(
         "celery_taskmeta",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -35,8 +35,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("task_id"),
         sqlite_autoincrement=True,
+        if_not_exists=True,
     )
-    op.create_index("ix_celery_taskmeta_date_done", "celery_taskmeta", ["date_done"])
+    op.create_index(
+        "ix_celery_taskmeta_date_done", "celery_taskmeta", ["date_done"], if_not_exists=True
+    )
     op.create_table(
         "celery_tasksetmeta",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
@@ -46,8 +49,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("taskset_id"),
         sqlite_autoincrement=True,
+        if_not_exists=True,
     )
-    op.create_index("ix_celery_tasksetmeta_date_done", "celery_tasksetmeta", ["date_done"])
+    op.create_index(
+        "ix_celery_tasksetmeta_date_done", "celery_tasksetmeta", ["date_done"], if_not_exists=True
+    )
 
 
 def downgrade() -> None:

@@ -1,11 +1,15 @@
-"""The outbox."""
+"""The outbox: the first revision of the runtime's branch.
+
+Projects made before this branch have its tables already, so that its first revisions, which bear
+the names that these had, make what is missing.
+"""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "outbox"
 down_revision = None
-branch_labels = None
+branch_labels = "runtime"
 depends_on = None
 
 
@@ -19,6 +23,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_outbox"),
         sa.UniqueConstraint("task_id", name="uq_outbox_task_id"),
+        if_not_exists=True,
     )
 
 
