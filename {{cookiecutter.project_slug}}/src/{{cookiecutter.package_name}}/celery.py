@@ -41,11 +41,7 @@ def create_app(settings: config.Base | None = None) -> App:
     Raises:
         ConfigurationError: The environment holds a wrong or unknown setting.
     """
-{% if cookiecutter.__django %}
-    app = create(
-{% else %}
     return create(
-{% endif %}
         __package__,
         settings or config.load(),
         queues=queues.QUEUES,
@@ -57,10 +53,6 @@ def create_app(settings: config.Base | None = None) -> App:
         parts=[{{ [cookiecutter.__sql and "Database()", cookiecutter.__letters == "sql" and "DeadLettersInTable()", cookiecutter.__store and "RedisState()", cookiecutter.__followed and "Followed()", cookiecutter.__django and "Django()"] | select | join(", ") }}],
         set_as_current=settings is None,
     )
-{% if cookiecutter.__django %}
-    app.autodiscover_tasks()  # the module `tasks` of every app in INSTALLED_APPS
-    return app
-{% endif %}
 
 
 app = create_app()

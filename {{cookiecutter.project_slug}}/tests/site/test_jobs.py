@@ -3,7 +3,7 @@
 
 import http.client
 import json
-import time
+{{ "import threading\n" if cookiecutter.__results }}import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -59,6 +59,14 @@ from {{ cookiecutter.package_name }}.tasks import heartbeat
 
 
 {% if keeps_results %}
+@app.task(name="tests.wait_for_a_sign")
+def wait() -> bool:
+    return GO.wait(20)
+
+
+GO = threading.Event()
+
+
 @app.task(base=ProgressTask, bind=True, name="tests.endless")
 def endless(self: ProgressTask) -> None:
     for _ in range(1000):
@@ -294,6 +302,19 @@ class ApiTest(LiveServerTestCase):
         app.backend.store_result(str(job.pk), 7, states.SUCCESS)
         status, told, _ = self.call("DELETE", place)
         assert (status, told["detail"]) == (409, "it has ended: SUCCESS")
+
+    @pytest.mark.usefixtures("worker")
+    def test_a_job_that_threads_run_is_started_and_cannot_be_ended(self) -> None:
+        GO.clear()
+        with patch.dict(catalog.ALLOWED, {wait.name: NoArguments}):
+            place = self.call("POST", "/tasks", {"task": wait.name})[2]["Location"]
+        try:
+            wait_until(lambda: self.call("GET", place)[1]["state"] == states.STARTED)
+            assert self.call("DELETE", place)[0] == 409
+            assert Job.objects.get().cancelled_at is None
+        finally:
+            GO.set()
+        wait_until(lambda: self.call("GET", place)[1]["state"] == states.SUCCESS)
 
     @pytest.mark.usefixtures("worker")
     def test_a_job_that_reports_is_cancelled_under_every_pool(self) -> None:

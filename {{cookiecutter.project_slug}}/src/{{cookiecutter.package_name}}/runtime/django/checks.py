@@ -31,7 +31,7 @@ def place(name: str) -> str:
     if setting in TABLES:
         return f"Change the table in {package}/{TABLES[setting]}.py."
     return (
-        f"Set the field {setting} of the class Base in {package}/config, or the variable"
+        f"Set the field {setting} of the class Base in {package}/config.py, or the variable"
         f" CELERY_{setting.upper()} where the class has the field."
     )
 

@@ -23,6 +23,7 @@ class Django(Part, Cancellation):
     def install(self, app: App) -> None:
         """Wait for Django's transactions, and look at the rows of jobs."""
         app.cancellation, app.on_commit = self, transaction.on_commit
+        app.autodiscover_tasks()  # the module `tasks` of every app in INSTALLED_APPS
 
     def check(self, task: Any) -> None:
         """Stop a task whose job was cancelled.

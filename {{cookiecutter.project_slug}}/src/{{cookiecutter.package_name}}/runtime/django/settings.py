@@ -6,13 +6,11 @@ from ..config.results import KeptResults
 from ..config.settings import Settings
 from ..config.values import Importable, Seconds
 
-PACKAGE = __package__.partition(".")[0]
-
 
 class DatabaseResults(KeptResults):
     """Rows of django-celery-results."""
 
-    result_backend: str = f"{PACKAGE}.jobs.results.DatabaseBackend"
+    result_backend: str = f"{__package__}.results.DatabaseBackend"
     # Arguments may be personal data, and a message has them already.
     result_extended: bool = False
 
@@ -20,6 +18,6 @@ class DatabaseResults(KeptResults):
 class DatabaseBeat(Settings):
     """Rows of django-celery-beat, which the admin edits; run one beat only."""
 
-    beat_scheduler: Importable = f"{PACKAGE}.jobs.scheduler:Scheduler"
+    beat_scheduler: Importable = f"{__package__}.scheduler:Scheduler"
     # Seconds until beat sees a row that somebody has edited.
     beat_max_loop_interval: Seconds = 5
