@@ -18,7 +18,9 @@ from {{ cookiecutter.package_name }}.queues import QueueName
 from {{ cookiecutter.package_name }}.runtime.beat.entries import (
     entry,
 )
-from {{ cookiecutter.package_name }}.runtime.django import scheduler
+from {{ cookiecutter.package_name }}.runtime.django import (
+    scheduler,
+)
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,10 @@ import pytest
 from {{ cookiecutter.package_name }} import queues
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime.context import bind
-from {{ cookiecutter.package_name }}.runtime.redis import settings, tenants
+from {{ cookiecutter.package_name }}.runtime.redis import (
+    settings,
+    tenants,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,9 @@ import pytest
 
 from {{ cookiecutter.package_name }} import queues
 from {{ cookiecutter.package_name }}.limits import BUDGET
-from {{ cookiecutter.package_name }}.runtime.rabbitmq.app import App
+from {{ cookiecutter.package_name }}.runtime.rabbitmq.app import (
+    App,
+)
 from {{ cookiecutter.package_name }}.runtime.rabbitmq.queues import (
     DEAD_LETTERS,
     DELIVERY_LIMIT,

@@ -4,10 +4,8 @@ from typing import Any
 
 import httpx
 import pytest
-from celery import Celery, current_app
 from kombu.exceptions import OperationalError
 
-from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime.web import threads
 from {{ cookiecutter.package_name }}.runtime.web.service import (
     Service,
@@ -16,7 +14,6 @@ from {{ cookiecutter.package_name }}.runtime.web.settings import (
     settings,
 )
 from {{ cookiecutter.package_name }}.tasks import heartbeat
-from {{ cookiecutter.package_name }}.web.app import create_app
 
 JSON = {"Content-Type": "application/json"}
 BEAT = {"task": heartbeat.beat.name}

@@ -12,7 +12,11 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.runtime import aio, budget, context
+from {{ cookiecutter.package_name }}.runtime import (
+    aio,
+    budget,
+    context,
+)
 from {{ cookiecutter.package_name }}.runtime.worker import pools
 
 CLEANED: list[str] = []

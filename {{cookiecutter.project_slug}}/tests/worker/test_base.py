@@ -11,7 +11,10 @@ from celery.exceptions import Ignore, Reject
 
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime import errors
-from {{ cookiecutter.package_name }}.runtime.runs import CRASHES_HEADER, SUSPICIOUS
+from {{ cookiecutter.package_name }}.runtime.runs import (
+    CRASHES_HEADER,
+    SUSPICIOUS,
+)
 from {{ cookiecutter.package_name }}.runtime.tasks import base
 
 CALLS: list[float] = []

@@ -38,7 +38,9 @@ from {{ cookiecutter.package_name }}.runtime.letters.letter import (
     Reason,
     timestamp,
 )
-from {{ cookiecutter.package_name }}.runtime.letters.store import store_of
+from {{ cookiecutter.package_name }}.runtime.letters.store import (
+    store_of,
+)
 from {{ cookiecutter.package_name }}.runtime.tasks.base import (
     AtMostOnceTask,
     BaseTask,

@@ -9,7 +9,10 @@ from celery import states
 from celery.signals import task_revoked
 
 from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.runtime.tasks import base, followed
+from {{ cookiecutter.package_name }}.runtime.tasks import (
+    base,
+    followed,
+)
 
 GO_ON = threading.Event()
 STARTED: list[str] = []

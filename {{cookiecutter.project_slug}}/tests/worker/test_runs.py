@@ -15,9 +15,17 @@ from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime.letters.letter import (
     DeadLetter,
 )
-from {{ cookiecutter.package_name }}.runtime.letters.store import store_of
-from {{ cookiecutter.package_name }}.runtime.redis import runs, store
-from {{ cookiecutter.package_name }}.runtime.runs import CRASHES_HEADER, Earlier
+from {{ cookiecutter.package_name }}.runtime.letters.store import (
+    store_of,
+)
+from {{ cookiecutter.package_name }}.runtime.redis import (
+    runs,
+    store,
+)
+from {{ cookiecutter.package_name }}.runtime.runs import (
+    CRASHES_HEADER,
+    Earlier,
+)
 from {{ cookiecutter.package_name }}.runtime.tasks import base
 
 pytestmark = pytest.mark.usefixtures("redis", "worker")

@@ -229,14 +229,16 @@ def find(name: str) -> RedBeatSchedulerEntry:
     """Return an entry of the scheduler."""
     store()
     try:
-        return RedBeatSchedulerEntry.from_key(RedBeatSchedulerEntry.generate_key(current_app, name), current_app)
+        key = RedBeatSchedulerEntry.generate_key(current_app, name)
+        return RedBeatSchedulerEntry.from_key(key, current_app)
     except KeyError:
         raise ScheduleError(f"there is no schedule {name!r}") from None
 
 
 def is_there(name: str) -> bool:
     """Whether the scheduler has an entry."""
-    return bool(store().hexists(RedBeatSchedulerEntry.generate_key(current_app, name), "definition"))
+    key = RedBeatSchedulerEntry.generate_key(current_app, name)
+    return bool(store().hexists(key, "definition"))
 
 
 def is_in_code(name: str) -> bool:
