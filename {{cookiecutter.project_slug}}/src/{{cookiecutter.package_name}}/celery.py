@@ -6,6 +6,9 @@ import os
 {% endif %}
 from . import config, queues
 from .runtime.app import App, create
+{% if cookiecutter.beat != "none" %}
+from .runtime.beat.part import Beat
+{% endif %}
 {% if cookiecutter.__django %}
 from .runtime.django.part import Django
 {% endif %}
@@ -47,10 +50,7 @@ def create_app(settings: config.Base | None = None) -> App:
         queues=queues.QUEUES,
         routes=queues.ROUTES,
         tasks=[f"{__package__}.tasks"],
-{% if cookiecutter.beat != "none" %}
-        schedule=SCHEDULE,
-{% endif %}
-        parts=[{{ [cookiecutter.__sql and "Database()", cookiecutter.__letters == "sql" and "DeadLettersInTable()", cookiecutter.__store and "RedisState()", cookiecutter.__followed and "Followed()", cookiecutter.__django and "Django()"] | select | join(", ") }}],
+        parts=[{{ [cookiecutter.beat != "none" and "Beat(SCHEDULE)", cookiecutter.__sql and "Database()", cookiecutter.__letters == "sql" and "DeadLettersInTable()", cookiecutter.__store and "RedisState()", cookiecutter.__followed and "Followed()", cookiecutter.__django and "Django()"] | select | join(", ") }}],
         set_as_current=settings is None,
     )
 

@@ -8,11 +8,10 @@ What differs between projects is handed in here, and found again on the app: `ap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from celery import Celery
-from celery.signals import beat_init
 
 from . import context, discovery
 from .runs import Runs
@@ -88,7 +87,6 @@ def create(
     queues: Sequence[Queue],
     routes: Sequence[Any],
     tasks: Sequence[str],
-    schedule: Mapping[str, Mapping[str, Any]] | None = None,
     parts: Sequence[Part] = (),
     set_as_current: bool = True,
 ) -> App:
@@ -100,7 +98,6 @@ def create(
         queues: All queues, as the broker declares them.
         routes: What Celery's `task_routes` takes.
         tasks: Packages whose modules hold tasks, such as `shop.tasks`.
-        schedule: What beat sends; nothing where there is no beat, or its schedule is elsewhere.
         parts: What else the project has; where two set the same, the last one does.
         set_as_current: Whether `celery.current_app` is this app.
 
@@ -122,19 +119,9 @@ def create(
         task_routes=tuple(routes),
         worker_consumer=f"{__package__}.worker.consumer:Consumer",
     )
-    if schedule is not None:
-        app.conf.beat_schedule = dict(schedule)
     for part in parts:
         part.install(app)
     app.steps["worker"].update(WORKER_STEPS)
     app.steps["consumer"].update(broker.consumer_steps)
     context.extend_log_records()
-    beat_init.connect(prepare_beat)
     return app
-
-
-def prepare_beat(sender: Any, **_: Any) -> None:
-    """Let beat mark what it sends, give signs of life, and stop between two looks."""
-    from .beat import ticks
-
-    ticks.prepare(sender)
