@@ -60,7 +60,7 @@ class Store(Variables):
     store_master_name: str | None = None
     store_sentinel_kwargs: SentinelOptions | None = Field(default=None, repr=False)
 
-    # Tenants whose tasks come after those of all others, see `tenants.py`.
+    # Tenants whose tasks come after those of all others; only a Redis that is the broker can.
     noisy_tenants: tuple[str, ...] = ()
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Cancellation:
-    """Nobody can cancel a task for good; `followed.py` and Django's jobs can."""
+    """Nobody can cancel a task for good, unless a part of the app brings a class of its own."""
 
     #: Whether a task is also stopped where it reports its progress.
     at_reports = False
