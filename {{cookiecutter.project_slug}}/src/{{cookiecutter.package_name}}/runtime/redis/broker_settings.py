@@ -15,6 +15,9 @@ from . import transport
 from .broker import Redis
 from .redis_options import NAMES, SentinelOptions, nameless
 
+# Before a URL is looked at: kombu keeps the first transport that it finds for one.
+transport.use()
+
 
 class BrokerTransportOptions(BaseModel):
     """Options of kombu's Redis transport.
@@ -85,8 +88,7 @@ class RedisBroker(Settings):
         return self.broker_transport_options.visibility_timeout or self.budget.lease
 
     def for_celery(self) -> dict[str, Any]:
-        """Set the visibility timeout, and the transport that loses nothing."""
-        transport.use()
+        """Set the visibility timeout."""
         settings = super().for_celery()
         settings["broker_transport_options"]["visibility_timeout"] = self.lease_seconds
         return settings
