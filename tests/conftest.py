@@ -41,7 +41,7 @@ from servers import (
     redis_server,
 )
 from support import UV, python_of, run
-from variants import PROJECT, TEMPLATE, Answers, Choice, variant_id
+from variants import PROJECT, TEMPLATE, Answers, Choice, all_variants, allowed, variant_id
 
 #: A change of a file of a project: path below its folder, old text, new text.
 Edit = tuple[str, str, str]
@@ -214,6 +214,22 @@ def baked_part(bakery: Bakery, tmp_path_factory: pytest.TempPathFactory) -> Call
         return lambda answers: bake_once(tuple(sorted(answers.items())))
 
     return bake_part
+
+
+@pytest.fixture(scope="session")
+def environment(baked: Baked, shared: Path) -> Path:
+    """Return an environment with all that variants depend on, made once."""
+    environment = shared / "quality"
+    with FileLock(shared / "quality.lock"):
+        if not environment.exists():
+            run([*UV, "venv", "--quiet", "--python", sys.executable, str(environment)], shared)
+            install = [*UV, "pip", "install", "--quiet", "--python", python_of(environment)]
+            run([*install, "deptry>=0.23,<1"], shared)
+            rows: Answers = {"framework": "django", "result_backend": "database", "beat": "database"}
+            for answers in [rows, *filter(allowed, all_variants("framework", "database"))]:
+                most = baked({"beat": "redbeat", **answers})
+                run([*install, "-r", "pyproject.toml", "--group", "dev"], most)
+    return environment
 
 
 def libraries(root: Path, project: Path) -> Path:

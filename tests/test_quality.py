@@ -8,11 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from conftest import Baked, Copied
-from support import UV, python_of, run
-from variants import Answers, all_variants, allowed, options, pairwise, variant_id
+from conftest import Copied
+from support import run
+from variants import Answers, options, pairwise, variant_id
 
 #: Every pair of choices.
 VARIANTS: list[Answers] = pairwise()
@@ -22,22 +21,6 @@ LONGEST: list[Answers] = [{"project_slug": "a" * 64, "framework": framework} for
 
 #: kombu, Celery, SQLAlchemy and Django import these, or they are commands; a project itself imports none.
 UNUSED = ("redis", "packaging", "ephem", "eventlet", "gevent", "gunicorn", "psycopg", "uvicorn", "whitenoise")
-
-
-@pytest.fixture(scope="session")
-def environment(baked: Baked, shared: Path) -> Path:
-    """Return an environment with all that variants depend on, made once."""
-    environment = shared / "quality"
-    with FileLock(shared / "quality.lock"):
-        if not environment.exists():
-            run([*UV, "venv", "--quiet", "--python", sys.executable, str(environment)], shared)
-            install = [*UV, "pip", "install", "--quiet", "--python", python_of(environment)]
-            run([*install, "deptry>=0.23,<1"], shared)
-            rows: Answers = {"framework": "django", "result_backend": "database", "beat": "database"}
-            for answers in [rows, *filter(allowed, all_variants("framework", "database"))]:
-                most = baked({"beat": "redbeat", **answers})
-                run([*install, "-r", "pyproject.toml", "--group", "dev"], most)
-    return environment
 
 
 @pytest.mark.parametrize(
