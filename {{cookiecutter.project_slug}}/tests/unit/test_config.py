@@ -24,6 +24,7 @@ from redbeat.schedulers import RedBeatConfig
 from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import app, create_app
 from {{ cookiecutter.package_name }}.limits import BUDGET
+from {{ cookiecutter.package_name }}.runtime import __version__
 from {{ cookiecutter.package_name }}.runtime.config import (
     InMemory,
     annotations,
@@ -306,3 +307,7 @@ def test_a_limit_for_a_task_wins_over_that_for_all(monkeypatch: pytest.MonkeyPat
 
     assert limit("tests.slow") == "2/m"
     assert limit("tests.other") == "9/s"
+
+
+def test_a_report_shows_the_version_of_the_runtime() -> None:
+    assert f"runtime:{__version__}" in create_app(config.load()).bugreport()

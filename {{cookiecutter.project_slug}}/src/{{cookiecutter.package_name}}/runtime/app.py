@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from celery import Celery
 
-from . import context, discovery
+from . import __version__, context, discovery
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -64,6 +64,10 @@ class App(Celery):
     def transient_errors(self) -> tuple[type[Exception], ...]:
         """Return the errors of the project's servers after which a task is tried again."""
         return tuple(error for part in self.parts for error in part.transient_errors)
+
+    def bugreport(self) -> str:
+        """Return what `celery report` shows, with the version of this package."""
+        return f"{super().bugreport()}\nruntime:{__version__}\n"
 
     if TYPE_CHECKING:
 

@@ -134,7 +134,6 @@ def load_from(environments: Mapping[str, type[S]], env_file: Path = ENV_FILE) ->
         ConfigurationError: A value is wrong, or a variable is unknown.
     """
     read_env_file(env_file)
-    set_log_levels()
     environment = os.environ.get("APP_ENV") or "development"
     if environment not in environments:
         raise ConfigurationError(
@@ -143,4 +142,7 @@ def load_from(environments: Mapping[str, type[S]], env_file: Path = ENV_FILE) ->
     settings_class = environments[environment]
     if sentences := list(variables.unknown(settings_class)):
         raise ConfigurationError("; ".join(sentences))
+    # Only now: whether these variables are known, only Celery's command line can say, which takes
+    # longer to import than all else that a publisher needs.
+    set_log_levels()
     return read(settings_class)
