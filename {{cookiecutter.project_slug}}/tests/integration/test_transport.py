@@ -197,4 +197,4 @@ def test_what_was_set_aside_is_collected_under_the_prefix_of_the_project(
 
 
 def test_projects_do_not_share_what_was_set_aside() -> None:
-    assert f"{transport.__package__}:unreadable" == transport.UNREADABLE
+    assert transport.UNREADABLE == "{{ cookiecutter.package_name }}:unreadable"
