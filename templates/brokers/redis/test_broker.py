@@ -25,9 +25,8 @@ def test_a_part_of_the_transport_options_can_be_set(monkeypatch: pytest.MonkeyPa
 
 def test_a_new_process_talks_to_redis_by_the_transport_that_loses_nothing() -> None:
     script = f"from {config.__package__}.celery import app; print(app.connection().transport)"
-    url = "redis://:s3cr3t@redis.internal:6379"
-    urls = {"CELERY_BROKER_URL": f"{url}/0", "CELERY_RESULT_BACKEND": f"{url}/1"}
-    environment = {**os.environ, "APP_ENV": "development", **urls}
+    url = "redis://:s3cr3t@redis.internal:6379/0"
+    environment = {**os.environ, "APP_ENV": "development", "CELERY_BROKER_URL": url}
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert f"{config.__package__}.runtime.redis.transport.Transport" in done.stdout
