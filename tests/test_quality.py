@@ -44,8 +44,7 @@ def test_a_variant_is_clean(
     run([str(tool / "mypy"), "--cache-dir", str(cache)], project, PYTHONPATH="src", APP_ENV="testing")
     run([sys.executable, "-m", "yamllint", "--strict", "."], project)
     run([str(tool / "deptry"), "--per-rule-ignores", f"DEP002={'|'.join(UNUSED)}", "src"], project)
-    if "lint-imports" in (project / "Makefile").read_text("utf-8"):
-        run([str(tool / "lint-imports"), "--no-cache"], project, PYTHONPATH="src")
+    run([str(tool / "lint-imports"), "--no-cache"], project, PYTHONPATH="src")
     tally("seconds to bake and check the variants, of variants", round(time.monotonic() - start), 1)
 
 
@@ -82,4 +81,12 @@ def test_a_task_that_imports_web_code_is_found(
     (module,) = project.glob("src/*/tasks/heartbeat.py")
     module.write_text(f"{module.read_text('utf-8')}\nfrom {imported.format(framework)}\n", "utf-8")
     with pytest.raises(AssertionError, match="tasks never import web code"):
+        run([str(environment / "bin" / "lint-imports"), "--no-cache"], project, PYTHONPATH="src")
+
+
+def test_a_runtime_that_imports_the_project_is_found(copied: Copied, environment: Path, tmp_path: Path) -> None:
+    project = copied({}, tmp_path)
+    (module,) = project.glob("src/*/runtime/context.py")
+    module.write_text(f"{module.read_text('utf-8')}\nfrom .. import queues\n", "utf-8")
+    with pytest.raises(AssertionError, match="The runtime imports nothing of the project BROKEN"):
         run([str(environment / "bin" / "lint-imports"), "--no-cache"], project, PYTHONPATH="src")
