@@ -29,6 +29,7 @@ from {{ cookiecutter.package_name }}.runtime.config.environment import (
 )
 from {{ cookiecutter.package_name }}.runtime.config.urls import (
     broken,
+    refused_by_redis,
     unsafe,
 )
 
@@ -447,3 +448,32 @@ def test_a_password_that_reports_would_show_is_refused(scheme: str) -> None:
 def test_the_database_and_the_socket_of_a_redis_are_judged(url: str, expected: str | None) -> None:
     reason = broken(url)
     assert reason == expected or (expected and reason and expected in reason)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (f"redis://host/0?{HIDDEN}=1", "only ssl_ca_certs, ssl_cert_reqs"),
+        ("redis+socket:///run/redis.sock?socket_timeout=1", "are known"),
+        ("redis://host/0?ssl_cert_reqs=required", "rediss://"),
+        ("rediss://host/0?ssl_cert_reqs=required&ssl_ca_certs=/ca.pem", None),
+        ("redis+socket:///run/redis.sock?virtual_host=1", None),
+        ("amqp://host/x?heartbeat=1", None),
+    ],
+)
+def test_what_a_client_of_redis_stumbles_over_is_known(url: str, expected: str | None) -> None:
+    reason = refused_by_redis(url)
+    assert reason == expected or (expected and reason and expected in reason)
+    assert HIDDEN not in (reason or "")
+
+
+def test_an_option_that_no_client_of_redis_takes_is_refused_at_start(
+    server: pytest.MonkeyPatch,
+) -> None:
+    for case, (settings, load) in LOADERS.items():
+        server.setenv("APP_ENV", case.rpartition("-")[2])
+        for variable, _ in fields(settings, str(settings.model_config.get("env_prefix", ""))):
+            if variable.endswith(("RESULT_BACKEND", "STORE_URL", "REDIS_URL")):
+                with pytest.MonkeyPatch.context() as patch:
+                    patch.setenv(variable, "redis://:x9y8@host/0?foo=1")
+                    assert variable in refusal(load)

@@ -110,7 +110,7 @@ class Settings(Variables):
                 reason = cls.foreign(url) or urls.broken(url) or urls.refused_by_kombu(url)
             else:
                 schemes = cls.result_schemes if name == "result_backend" else ()
-                reason = urls.broken(url, schemes)
+                reason = urls.broken(url, schemes) or urls.refused_by_redis(url)
             if reason:
                 raise ValueError(reason)
         return value

@@ -26,6 +26,11 @@ AMQP = {"amqp", "amqps", "pyamqp"}
 REDIS = {"redis", "rediss", "sentinel"}
 SOCKET = "redis+socket"
 
+#: What may stand behind the ? of the URL of a Redis. Anything else would reach redis-py as a text,
+#: which stumbles over it when it connects for the first time.
+CERTIFICATES = {"ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile"}
+REDIS_OPTIONS = {"virtual_host", *CERTIFICATES}
+
 #: What `ssl_cert_reqs` may be (kombu/utils/url.py, `parse_ssl_cert_reqs`).
 VERIFICATIONS = {"required", "optional", "none", "CERT_REQUIRED", "CERT_OPTIONAL", "CERT_NONE"}
 
@@ -82,6 +87,17 @@ def broken(url: str, schemes: Collection[str] = ()) -> str | None:
         return f"it names no socket: use one {example}"
     if options.get("ssl_cert_reqs", ["none"])[0] not in VERIFICATIONS:
         return "ssl_cert_reqs must be required, optional or none"
+    return None
+
+
+def refused_by_redis(url: str) -> str | None:
+    """Say why a client of Redis would not take the options of a URL, or nothing."""
+    parts = urlsplit(url)
+    names = parse_qs(parts.query).keys() if parts.scheme in {*REDIS, SOCKET} else set()
+    if names - REDIS_OPTIONS:  # a name may be a part of the password
+        return f"behind its ? only {', '.join(sorted(REDIS_OPTIONS))} are known"
+    if parts.scheme == "redis" and names & CERTIFICATES:
+        return "certificates need a URL that begins with rediss://"
     return None
 
 

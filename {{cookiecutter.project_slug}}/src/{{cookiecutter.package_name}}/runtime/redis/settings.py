@@ -11,7 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from ..config.environment import Variables, read, read_env_file
 from ..config.results import KeptResults, results_in_files
-from ..config.urls import broken, servers, unsafe
+from ..config.urls import broken, refused_by_redis, servers, unsafe
 from ..config.values import Seconds
 from .redis_options import NAMES, SOCKET, ResultOptions, SentinelOptions, nameless
 
@@ -67,7 +67,7 @@ class Store(Variables):
     def check_url(self) -> Self:
         """Refuse what is not a Redis, and in production what is unsafe."""
         for url in servers(self.store_url) if self.store_url else ():
-            reason = broken(url, NAMES)
+            reason = broken(url, NAMES) or refused_by_redis(url)
             if self.env in {"staging", "production"}:
                 reason = reason or unsafe(url)
             if reason:
