@@ -44,3 +44,17 @@ def test_a_folder_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPa
     # root may write everywhere but on a file system that is read-only
     monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK)
     assert schedule_file.broken(Path("folder/schedule")) == "its folder cannot be written"
+
+
+def test_a_file_that_holds_something_else_is_not_deleted() -> None:
+    notes = Path("notes")
+    notes.write_text("of somebody")
+    with pytest.raises(ConfigurationError, match="it holds something else"):
+        schedule_file.Scheduler(app, schedule_filename=str(notes))
+    assert notes.read_text() == "of somebody"
+
+
+def test_a_schedule_of_an_earlier_beat_and_an_empty_file_are_taken() -> None:
+    Path("empty").touch()
+    for name in ("schedule", "schedule", "empty"):
+        schedule_file.Scheduler(app, schedule_filename=name).close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dbm
 import os
 from pathlib import Path
 from typing import Any
@@ -33,4 +34,8 @@ def broken(file: Path) -> str | None:
         return "it is a folder"
     if file.exists() and not os.access(file, os.R_OK | os.W_OK):
         return "it cannot be written"
+    if file.is_file() and file.stat().st_size and not dbm.whichdb(str(file)):
+        # Celery would take it for a corrupted schedule, and delete it (celery/beat.py,
+        # `PersistentScheduler.setup_schedule`).
+        return "it holds something else"
     return None
