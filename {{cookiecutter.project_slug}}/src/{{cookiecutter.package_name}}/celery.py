@@ -1,3 +1,11 @@
+{% set parts = [
+    cookiecutter.beat != "none" and ("beat.part", "Beat", "SCHEDULE"),
+    cookiecutter.__django and ("django.part", "Django", ""),
+    cookiecutter.__store and ("redis.state", "RedisState", ""),
+    cookiecutter.__letters == "sql" and ("sql.dead_letters", "DeadLettersInTable", ""),
+    cookiecutter.__sql and ("sql.part", "Database", ""),
+    cookiecutter.__followed and ("tasks.followed", "Followed", ""),
+] | select | list %}
 """The Celery app: the option `-A` with the name of this package finds it here."""
 
 {% if cookiecutter.__django %}
@@ -6,24 +14,9 @@ import os
 {% endif %}
 from . import config, queues
 from .runtime.app import App, create
-{% if cookiecutter.beat != "none" %}
-from .runtime.beat.part import Beat
-{% endif %}
-{% if cookiecutter.__django %}
-from .runtime.django.part import Django
-{% endif %}
-{% if cookiecutter.__store %}
-from .runtime.redis.state import RedisState
-{% endif %}
-{% if cookiecutter.__letters == "sql" %}
-from .runtime.sql.dead_letters import DeadLettersInTable
-{% endif %}
-{% if cookiecutter.__sql %}
-from .runtime.sql.part import Database
-{% endif %}
-{% if cookiecutter.__followed %}
-from .runtime.tasks.followed import Followed
-{% endif %}
+{% for module, name, _ in parts %}
+from .runtime.{{ module }} import {{ name }}
+{% endfor %}
 {% if cookiecutter.beat != "none" %}
 from .schedule import SCHEDULE
 {% endif %}
@@ -50,7 +43,7 @@ def create_app(settings: config.Base | None = None) -> App:
         queues=queues.QUEUES,
         routes=queues.ROUTES,
         tasks=[f"{__package__}.tasks"],
-        parts=[{{ [cookiecutter.beat != "none" and "Beat(SCHEDULE)", cookiecutter.__sql and "Database()", cookiecutter.__letters == "sql" and "DeadLettersInTable()", cookiecutter.__store and "RedisState()", cookiecutter.__followed and "Followed()", cookiecutter.__django and "Django()"] | select | join(", ") }}],
+        parts=[{% for _, name, argument in parts %}{{ name }}({{ argument }}){{ "" if loop.last else ", " }}{% endfor %}],
         set_as_current=settings is None,
     )
 
