@@ -197,4 +197,5 @@ def test_what_was_set_aside_is_collected_under_the_prefix_of_the_project(
 
 
 def test_projects_do_not_share_what_was_set_aside() -> None:
-    assert transport.UNREADABLE == "{{ cookiecutter.package_name }}:unreadable"
+    project = "{{ cookiecutter.package_name }}"
+    assert f"{project}:unreadable" == transport.UNREADABLE
