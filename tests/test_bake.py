@@ -492,7 +492,10 @@ def test_what_an_owner_owns_is_little(baked: Baked, summary: Callable[[str], Non
         owned[name] = parts["src"]
         table.append(f"{parts['src']:8}{parts['tests']:8} {name}")
     summary("\n".join(table))
-    assert 0 < owned["without examples"] < owned["default"] <= 1500
+    assert 0 < owned["without examples"] <= 450
+    assert owned["without examples"] < owned["default"] <= 1500
+    assert owned["Django"] - owned["default"] <= 600
+    assert owned["FastAPI"] - owned["default"] <= 500
 
 
 def lines_of_code(text: str) -> int:
