@@ -46,7 +46,6 @@ class Settings(Variables):
 
     #: The kind of broker that queues, priorities and routes are made for, and its URLs.
     broker: ClassVar[Broker]
-    broker_name: ClassVar[str]
     broker_schemes: ClassVar[tuple[str, ...]]
     #: What tells the broker that a worker is gone, and the variable that sets it.
     lease_name: ClassVar[str]
@@ -124,7 +123,7 @@ class Settings(Variables):
         if url.partition("://")[0] in {*urls.LOCAL_BROKERS, *cls.broker_schemes} and "://" in url:
             return None
         schemes = values.listed([f"{scheme}://" for scheme in cls.broker_schemes])
-        return f"this project is made for {cls.broker_name}: use {schemes}"
+        return f"this project is made for {cls.broker.name}: use {schemes}"
 
     @field_validator("task_annotations")
     @classmethod

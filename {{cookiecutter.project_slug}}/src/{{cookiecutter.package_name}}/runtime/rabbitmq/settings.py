@@ -28,7 +28,6 @@ class RabbitMQBroker(Settings):
     """Queues in a RabbitMQ: amqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST."""
 
     broker = RabbitMQ()
-    broker_name = "RabbitMQ"
     broker_schemes = ("amqp", "amqps", "pyamqp")
     lease_name = "heartbeat"
     lease_setting = "CELERY_BROKER_HEARTBEAT"

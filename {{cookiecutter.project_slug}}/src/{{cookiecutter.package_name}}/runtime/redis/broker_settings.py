@@ -53,7 +53,6 @@ class BrokerTransportOptions(BaseModel):
 class RedisBroker(Settings):
     """Queues in a Redis; use another database than for results."""
 
-    broker_name = "Redis"
     broker_schemes = NAMES
     broker = Redis()
     lease_name = "visibility timeout"
