@@ -3,14 +3,14 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
-from fleet import PROCFILE, WORKERS, Fleet
 from pytest_httpserver import HTTPServer
-from servers import wait_until
 
 from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.runtime.testing.fleet import (
+    Fleet,
+)
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.workflows import imports
 
@@ -27,7 +27,7 @@ def test_an_import_goes_through_the_fleet(fleet: Fleet, httpserver: HTTPServer) 
     settings.cache_clear()
     lines = "".join(f"sku-{n},{n},1.50\r\n" for n in range(1000))  # a quantity of 0 is wrong
     httpserver.expect_request("/orders.csv").respond_with_data(f"sku,quantity,price\r\n{lines}")
-    fleet.start({name: PROCFILE[name] for name in WORKERS})
+    fleet.start(*fleet.workers)
     url = httpserver.url_for("/orders.csv")
     start = f"print(json.dumps(import_file({url!r}, 'orders', 100).delay().get(timeout=60)))"
     summary = json.loads(
@@ -37,12 +37,3 @@ def test_an_import_goes_through_the_fleet(fleet: Fleet, httpserver: HTTPServer) 
     with artifacts.open_text(summary["rejected_to"]) as file:
         assert file.read().splitlines()[1] == "2,quantity: Input should be greater than 0"
     assert not artifacts.exists("work/orders")
-
-
-def test_a_failing_header_calls_its_error_callback_once(fleet: Fleet) -> None:
-    fleet.start_with("chords", "one")
-    call(fleet, "import chords\nchords.send_chords()")
-    wait_until(lambda: "body ran" in fleet.log() and fleet.log().count("error callback ran") == 2)
-    time.sleep(2)
-    assert fleet.log().count("error callback ran") == 2
-    assert fleet.log().count("body ran") == 1

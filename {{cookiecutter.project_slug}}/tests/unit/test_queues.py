@@ -4,7 +4,6 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from celery.exceptions import QueueNotFound
 
 from {{ cookiecutter.package_name }} import queues
 from {{ cookiecutter.package_name }}.celery import app
@@ -48,25 +47,3 @@ def test_a_route_decides_about_a_task(pattern: str) -> None:
     assert any(row(name) == pattern for name in app.tasks), (
         f"no task is named like {pattern!r}, or another row stands before it: see queues.py"
     )
-
-
-def test_an_unknown_task_goes_to_the_default_queue() -> None:
-    assert route("new.task") == (queues.QueueName.DEFAULT, queues.Priority.NORMAL)
-
-
-def test_an_urgent_call_goes_to_the_critical_queue() -> None:
-    critical = (queues.QueueName.CRITICAL, queues.Priority.HIGH)
-    for _ in range(2):  # routing one changes nothing for the next
-        assert route("new.task", headers=queues.URGENT) == critical
-    others = {**dict.fromkeys(queues.URGENT, "no"), "x-other": "yes"}
-    assert route("new.task", headers=others) == (queues.QueueName.DEFAULT, queues.Priority.NORMAL)
-
-
-def test_a_queue_that_the_caller_names_wins_over_urgency() -> None:
-    options = app.amqp.router.route({"queue": "io", "headers": queues.URGENT}, "new.task")
-    assert options["queue"].name == queues.QueueName.IO
-
-
-def test_a_misspelt_queue_is_refused() -> None:
-    with pytest.raises(QueueNotFound):
-        app.send_task("new.task", queue="critcal")

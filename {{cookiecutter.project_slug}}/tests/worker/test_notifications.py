@@ -1,6 +1,5 @@
 """Mail, through a real SMTP server."""
 
-import smtplib
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,6 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from {{ cookiecutter.package_name }}.runtime import answers
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import notifications
 
@@ -87,16 +85,3 @@ def test_without_a_server_mail_is_a_file(run: Callable[..., Any]) -> None:
     assert run(notifications.send_mail, "ann@example.com", "Hello", "...").state == "SUCCESS"
     (file,) = Path(".celery/outbox").glob("*.eml")
     assert b"Subject: Hello" in file.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (smtplib.SMTPDataError(451, b"later"), "TransientError"),
-        (smtplib.SMTPDataError(554, b"spam"), "PermanentError"),
-        (smtplib.SMTPRecipientsRefused({"a@b.example": (450, b"greylisted")}), "TransientError"),
-        (smtplib.SMTPServerDisconnected("gone"), "TransientError"),
-    ],
-)
-def test_smtp_says_whether_to_try_again(error: smtplib.SMTPException, expected: str) -> None:
-    assert type(answers.from_smtp(error)).__name__ == expected

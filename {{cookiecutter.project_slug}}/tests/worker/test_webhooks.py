@@ -1,21 +1,15 @@
 """Webhooks, to a real HTTP server."""
 
-import socket
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
-import httpx
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from {{ cookiecutter.package_name }}.runtime import answers
 from {{ cookiecutter.package_name }}.runtime.errors import (
     PermanentError,
-    TransientError,
 )
 from {{ cookiecutter.package_name }}.tasks import webhooks
 
@@ -77,28 +71,3 @@ def test_a_wrong_url_is_not_tried_again(url: str, run: Callable[..., Any]) -> No
     state, error = run(webhooks.deliver, url, "paid", {"id": 7})
     assert (state, type(error)) == ("FAILURE", PermanentError)
     assert str(error).startswith(f"POST {url}: ")
-
-
-def test_a_server_that_cannot_be_reached_is_tried_again() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/"
-    with pytest.raises(TransientError, match=f"POST {url}: "), answers.calling(f"POST {url}"):
-        httpx.post(url)
-
-
-@pytest.mark.parametrize(
-    ("header", "low", "high"),
-    [
-        ("120", 120, 120),
-        (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3000, 3600),
-        ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str, low: float, high: float) -> None:
-    assert low <= (answers.retry_after(header) or 0) <= high
-
-
-@pytest.mark.parametrize("header", [None, "", "soon", "-1", "1.5"])
-def test_a_broken_retry_after_is_ignored(header: str | None) -> None:
-    assert answers.retry_after(header) is None

@@ -1,1 +1,0 @@
-from werkzeug.serving import make_server

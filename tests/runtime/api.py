@@ -1,0 +1,40 @@
+"""A client of the API of jobs, over a socket."""
+
+import http.client
+import json
+from typing import Any
+from unittest.mock import patch
+
+from django.conf import settings
+from django.test import LiveServerTestCase
+
+from my_celery_project.tasks import heartbeat
+
+
+class Api(LiveServerTestCase):
+    """Call the API over a socket."""
+
+    def call(
+        self, method: str, path: str, body: Any = None, token: str = ""
+    ) -> tuple[int, dict[str, Any], http.client.HTTPMessage]:
+        """Return status, body and headers of an answer."""
+        connection = http.client.HTTPConnection(self.server_thread.host, self.server_thread.port)
+        headers = {"Authorization": f"Bearer {token or settings.API_TOKEN}"}
+        text = body if isinstance(body, str) else json.dumps(body)
+        connection.request(method, path, text if body is not None else None, headers)
+        answer = connection.getresponse()
+        content = json.loads(answer.read() or "{}")
+        connection.close()
+        return answer.status, content, answer.headers
+
+    def submit(self) -> str:
+        """Submit a heartbeat and return its place."""
+        status, told, headers = self.call("POST", "/jobs/heartbeat")
+        assert status == 202
+        assert headers["Location"] == told["url"] == f"/jobs/{told['id']}"
+        return headers["Location"]
+
+    def waiting(self) -> str:
+        """Submit a job that no worker gets, and return its place."""
+        with patch.object(heartbeat.beat, "apply_async"):
+            return self.submit()

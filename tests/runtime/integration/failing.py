@@ -1,0 +1,17 @@
+"""The app with a task that fails until a file is there: `celery -A failing worker`."""
+
+from pathlib import Path
+
+from my_celery_project.celery import app
+from my_celery_project.runtime.errors import (
+    PermanentError,
+)
+from my_celery_project.runtime.tasks.base import (
+    BaseTask,
+)
+
+
+@app.task(base=BaseTask, name="tests.needs")
+def needs(path: str) -> None:
+    if not Path(path).exists():
+        raise PermanentError(f"there is no {path}")

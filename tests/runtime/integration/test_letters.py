@@ -1,0 +1,81 @@
+"""Dead letters on a real broker."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from my_celery_project.runtime.testing import Project
+from my_celery_project.runtime.testing.fleet import Fleet, open_fleet
+from my_celery_project.runtime.testing.servers import wait_until
+
+pytestmark = pytest.mark.integration
+
+
+def celery(fleet: Fleet, *arguments: str, code: int = 0) -> str:
+    """Return what `celery dead-letters` writes."""
+    command = ["celery", "-A", "failing", "dead-letters", *arguments]
+    done = subprocess.run(
+        command, cwd=fleet.folder, env=fleet.environment, capture_output=True, check=False
+    )
+    assert done.returncode == code, done.stderr.decode()
+    return (done.stdout if code == 0 else done.stderr).decode()
+
+
+def listed(fleet: Fleet) -> list[dict[str, Any]]:
+    """Return all letters, as the command lists them."""
+    return list(json.loads(celery(fleet, "list", "--json", "--limit", "5000")))
+
+
+@pytest.fixture(scope="module")
+def worker(
+    project: Project, urls: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    folder, modules = tmp_path_factory.mktemp("worker"), Path(__file__).parent
+    with open_fleet(project, urls, folder, modules) as fleet:
+        fleet.start_with("failing", "one")
+        yield fleet
+        celery(fleet, "purge", "--all", "--yes")
+
+
+@pytest.fixture
+def failing(worker: Fleet) -> Fleet:
+    """Return a worker whose task fails, and no letters."""
+    celery(worker, "purge", "--all", "--yes")
+    return worker
+
+
+def test_a_letter_is_replayed_once_and_succeeds(failing: Fleet, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    task_id = failing.send("tests.needs", str(path))
+    wait_until(lambda: listed(failing))
+    path.touch()
+    celery(failing, "replay", task_id)
+    replay_id = json.loads(celery(failing, "show", task_id))["history"][0]["as_id"]
+    wait_until(lambda: f"[{replay_id}] succeeded" in failing.log())
+    assert replay_id in celery(failing, "replay", task_id, code=1)
+
+
+def test_listing_changes_nothing(failing: Fleet, tmp_path: Path) -> None:
+    for number in range(20):
+        failing.send("tests.needs", str(tmp_path / str(number)))
+    wait_until(lambda: len(listed(failing)) == 20)
+    first = listed(failing)
+    assert [listed(failing) for _ in range(10)] == [first] * 10
+
+
+def test_a_thousand_are_replayed_at_a_rate(failing: Fleet, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for _ in range(1000):
+        failing.send("tests.needs", str(path))
+    wait_until(lambda: len(listed(failing)) == 1000, timeout=120)
+    path.touch()
+    before, start = len(failing.succeeded("tests.needs")), time.monotonic()
+    answer = celery(failing, "replay", "--error", "PermanentError", "--rate", "200/s")
+    assert "1000 replayed" in answer
+    assert 5 <= time.monotonic() - start < 30
+    wait_until(lambda: len(failing.succeeded("tests.needs")) == before + 1000)

@@ -1,0 +1,130 @@
+"""How beat gives signs of life, and how a signal ends it."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery.beat import Scheduler, Service
+from celery.schedules import schedule
+from celery.signals import before_task_publish
+
+from my_celery_project.celery import app
+from my_celery_project.runtime.beat import ticks
+from my_celery_project.runtime.letters.letter import (
+    PERIODIC_HEADER,
+)
+from my_celery_project.runtime.worker import liveness
+
+
+@pytest.fixture
+def beat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], float]], list[str]]]:
+    """Return a function that runs a beat with such a tick, and tells what its scheduler did."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+
+    def run(tick: Callable[[], float]) -> list[str]:
+        events: list[str] = []
+
+        class Recorder(Scheduler):
+            def tick(self, *_: object, **__: object) -> float:
+                events.append("tick")
+                wait = tick()
+                events.append("ticked")
+                return wait
+
+            def close(self) -> None:
+                events.append("close")
+
+        monkeypatch.setitem(app.conf, "beat_enable_remote_control", False)
+        service = Service(app)
+        monkeypatch.setattr(service, "scheduler", Recorder(app, lazy=True))
+        service.start()
+        return events
+
+    yield run
+    before_task_publish.disconnect(ticks.mark)
+    signal.alarm(0)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_what_beat_sends_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(before_task_publish, "receivers", [])
+    scheduler = Scheduler(app, lazy=True)
+    entry = scheduler.Entry(app=app, name="x", task="heartbeat.beat", schedule=schedule(60))
+
+    def headers() -> dict[str, Any]:
+        scheduler.apply_async(entry, advance=False)
+        with app.connection_for_write() as connection:
+            message = app.amqp.queues["default"](connection).get(no_ack=True)
+        assert message
+        return dict(message.headers)
+
+    assert PERIODIC_HEADER not in headers()
+    ticks.prepare(Service(app))
+    assert PERIODIC_HEADER in headers()
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_signal_in_the_middle_of_a_send_ends_beat_after_it(
+    beat: Callable[[Callable[[], float]], list[str]],
+) -> None:
+    def tick() -> float:
+        terminate()
+        return 60
+
+    assert beat(tick) == ["tick", "ticked", "close"]
+
+
+def test_a_second_signal_ends_beat_at_once(
+    beat: Callable[[Callable[[], float]], list[str]],
+) -> None:
+    def tick() -> float:
+        terminate()
+        terminate()
+        return 60
+
+    assert beat(tick) == ["tick", "close"]
+
+
+def test_a_send_that_does_not_end_is_left(
+    beat: Callable[[Callable[[], float]], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ticks, "GRACE", 1)
+
+    def tick() -> float:
+        terminate()
+        time.sleep(60)
+        return 60
+
+    assert beat(tick) == ["tick", "close"]
+
+
+def test_a_signal_ends_a_beat_that_sleeps(
+    beat: Callable[[Callable[[], float]], list[str]],
+) -> None:
+    def tick() -> float:
+        signal.alarm(1)
+        return 60
+
+    assert beat(tick) == ["tick", "ticked", "close"]
+
+
+def test_each_tick_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    heartbeat = tmp_path / "heartbeat"
+    service, scheduler = Service(app), Scheduler(app, lazy=True, max_interval=60)
+    monkeypatch.setattr(service, "scheduler", scheduler)
+    monkeypatch.delenv("HEARTBEAT_PATH", raising=False)
+    ticks.touch_at_each_tick(service)
+    assert scheduler.max_interval == 60
+    monkeypatch.setenv("HEARTBEAT_PATH", str(heartbeat))
+    ticks.touch_at_each_tick(service)
+    assert scheduler.tick() <= liveness.INTERVAL
+    assert heartbeat.exists()

@@ -1,0 +1,49 @@
+import httpx
+import pytest
+from kombu.exceptions import OperationalError
+
+from my_celery_project.runtime.web import servers
+
+
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget whether workers have answered."""
+    monkeypatch.setattr(servers, "workers", servers.Workers())
+
+
+def away(_: object) -> None:
+    raise OperationalError("away")
+
+
+def test_it_is_alive_and_ready(web: httpx.Client) -> None:
+    for path in ("/health/live", "/health/ready"):
+        assert web.get(path).json() == {"status": "ok"}
+
+
+def test_it_lives_but_is_not_ready_without_a_broker(
+    web: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "check_broker", away)
+    answer = web.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["detail"].startswith("no answer from: broker")
+    assert web.get("/health/live").status_code == 200
+
+
+def test_a_worker_is_seen(web: httpx.Client, worker: None) -> None:
+    assert web.get("/health/celery").status_code == 200
+
+
+def test_workers_are_not_asked_for_every_request(
+    web: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions: list[None] = []
+
+    def ask(*_: object) -> bool:
+        questions.append(None)
+        return False
+
+    monkeypatch.setattr(servers.Workers, "ask", ask)
+    answers = [web.get("/health/celery") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [503] * 3
+    assert len(questions) == 1

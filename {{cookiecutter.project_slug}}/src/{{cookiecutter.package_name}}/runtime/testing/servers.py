@@ -1,0 +1,73 @@
+"""Servers that a test run starts, and what it takes to do so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kombu import Queue
+
+
+class Server(ABC):
+    """A kind of server."""
+
+    @abstractmethod
+    def run(self, folder: Path, root: Path) -> AbstractContextManager[str]:
+        """Run a server of this test run's own, and yield its URL.
+
+        Args:
+            folder: Where it writes.
+            root: The folder of the project.
+        """
+
+    @abstractmethod
+    def isolated(self, url: str, queues: Sequence[Queue], lease: float) -> dict[str, Any]:
+        """Return settings for queues that hold nothing, on a server that is a broker.
+
+        Args:
+            url: The server's URL.
+            queues: All queues of the project.
+            lease: Seconds after which the tasks of a dead worker run elsewhere.
+        """
+
+
+def wait_until(condition: Callable[[], object], timeout: float = 30) -> None:
+    """Wait for a condition, for a number of seconds, or fail."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail("timed out")
+        time.sleep(0.05)
+
+
+def needed(program: str) -> str:
+    """Return the path of a program; without it, skip the test, or fail it in CI."""
+    # Debian keeps a server that any user may start away from the PATH.
+    path = shutil.which(program, path=f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}")
+    if path is None:
+        reason = f"{program} is not installed, and no variable names a server"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return path
+
+
+def free_port() -> int:
+    """Return a port of this machine on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def accepts(port: int) -> bool:
+    """Return whether a server listens on a port of this machine."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

@@ -1,1 +1,0 @@
-{% include "brokers/" ~ cookiecutter.broker ~ "/test_broker.py" %}
