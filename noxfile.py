@@ -60,6 +60,13 @@ def quality(session: nox.Session) -> None:
 
 
 @nox.session
+def runtime(session: nox.Session) -> None:
+    """Test the engine room as a library: in memory, with a worker, on every broker, pool and database."""
+    install(session)
+    pytest(session, "tests/test_library.py")
+
+
+@nox.session
 def projects(session: nox.Session) -> None:
     """Run the tests of generated projects, with uv and with pip, on the oldest and newest Python."""
     install(session)

@@ -1,7 +1,6 @@
-"""Which of these tests a project runs: those of what it has."""
+"""Which of these tests a project runs: those of the parts that it has."""
 
 import ast
-import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -14,45 +13,39 @@ PACKAGE = "my_celery_project"
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[str, ast.alias]]:
-    """Yield what a module imports at its top: from where, or nothing, and what."""
+    """Yield what a module imports at its top by `from ... import`: from where, and what."""
     for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            source = str(node.module) if isinstance(node, ast.ImportFrom) else ""
-            yield from ((source, alias) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            yield from ((str(node.module), alias) for alias in node.names)
 
 
 def missing(file: Path, package: Path) -> list[str]:
-    """Return what a file imports that is not there: of a project, or of a library.
+    """Return what a module of tests imports of a project, and the project does not have.
 
     Args:
-        file: A module of tests.
+        file: The module.
         package: The folder of the project's package.
     """
-    pairs = (
-        (source, alias.name) if source else (alias.name, "")
-        for source, alias in imports(ast.parse(file.read_text("utf-8")))
-    )
-    return [f"{module}.{name}" for module, name in pairs if not is_there(module, name, package)]
+    return [
+        f"{module}.{alias.name}"
+        for module, alias in imports(ast.parse(file.read_text("utf-8")))
+        if f"{module}.".startswith(f"{PACKAGE}.")
+        and not is_there(package.joinpath(*module.split(".")[1:]), alias.name)
+    ]
 
 
-def is_there(module: str, name: str, package: Path) -> bool:
-    """Return whether a module, with a name in it, can be imported."""
-    top, _, rest = module.partition(".")
-    if top != PACKAGE:
-        return top in sys.modules or find_spec(top) is not None
-    path = package.joinpath(*rest.split(".")) if rest else package
-    if path.with_suffix(".py").is_file():
+def is_there(module: Path, name: str) -> bool:
+    """Return whether a name can be imported from a module, given by its path without the suffix."""
+    if module.with_suffix(".py").is_file():
         return True
-    init = path / "__init__.py"
-    if not init.is_file():
-        return False
-    below = path / name
-    known = below.with_suffix(".py").is_file() or (below / "__init__.py").is_file()
-    return known or name in bound(ast.parse(init.read_text("utf-8")))
+    init, below = module / "__init__.py", module / name
+    if below.with_suffix(".py").is_file() or (below / "__init__.py").is_file():
+        return True
+    return init.is_file() and name in bound(ast.parse(init.read_text("utf-8")))
 
 
 def bound(tree: ast.Module) -> set[str]:
-    """Return the names that a module has in the end."""
+    """Return the names that a module has."""
     names = {alias.asname or alias.name for _, alias in imports(tree)}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -62,19 +55,25 @@ def bound(tree: ast.Module) -> set[str]:
     return names
 
 
+def applies(file: Path, package: Path) -> bool:
+    """Return whether a project has what a module of tests is about, and what its folder is about."""
+    both = (file, file.with_name("conftest.py"))
+    return not any(missing(path, package) for path in both if path.is_file())
+
+
 @cache
-def lacks(path: Path) -> bool:
-    """Return whether a project does not have what a module is about, or the conftest of a folder."""
+def here() -> Path:
+    """Return the folder of the package of this project."""
     spec = find_spec(PACKAGE)
     assert spec
     assert spec.origin
-    file = path / "conftest.py" if path.is_dir() else path
-    return file.is_file() and bool(missing(file, Path(spec.origin).parent))
+    return Path(spec.origin).parent
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out what tests a part of the runtime that this project does not have."""
-    return lacks(collection_path) or None
+    file = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    return not applies(file, here()) or None
 
 
 @pytest.fixture
