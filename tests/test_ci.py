@@ -39,15 +39,15 @@ VARIANTS: dict[str, Answers] = {
     if answers.get("ci") != "none"
 }
 
-#: Variables of servers that tests read.
-SERVER = re.compile(r"[\"'](TEST_[A-Z_]+)[\"']")
+#: A setting with a URL of a server that tests start, if no variable names one; and the kind of server.
+SERVER = re.compile(r'"(\w+)": (\w+)Server\b')
 
 
 @pytest.fixture(scope="module")
 def baked(baked_part: Callable[..., Baked]) -> Baked:
     """Return a function that gives the files of CI, and those that it runs or serves."""
-    fixtures = ("tests/conftest.py", "tests/integration/conftest.py")
-    return baked_part(".github", GITLAB, RENOVATE, "Dockerfile", "Makefile", *fixtures)
+    files = (".env.example", "Dockerfile", "Makefile", "tests/conftest.py")
+    return baked_part(".github", GITLAB, RENOVATE, *files)
 
 
 @cache
@@ -119,8 +119,11 @@ def commands(project: Path) -> Iterator[str]:
 def servers(project: Path) -> Iterator[str]:
     """Yield servers without which integration tests would be skipped, or fail."""
     job = jobs(project)["integration"]
-    files = [path.read_text("utf-8") for path in (project / "tests").rglob("*.py")]
-    read_by_tests = {name for text in files for name in SERVER.findall(text)}
+    # Of settings that lead to servers of one kind, the first counts.
+    found = {kind: setting for setting, kind in reversed(SERVER.findall((project / "tests/conftest.py").read_text()))}
+    read_by_tests = {f"TEST_{setting.upper()}" for setting in found.values()}
+    if re.search("(?m)^# DATABASE_URL=postgresql", (project / ".env.example").read_text("utf-8")):
+        read_by_tests.add("TEST_DATABASE_URL")
     given: dict[str, str] = {name: url for name, url in job["variables"].items() if name.startswith("TEST_")}
     if read_by_tests != set(given):
         yield f"tests read {sorted(read_by_tests)}, and CI sets {sorted(given)}"

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from my_celery_project.celery import app
 from my_celery_project.runtime import errors
+from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 from my_celery_project.runtime.tasks import base
 
 

@@ -12,6 +12,7 @@ from my_celery_project.queues import (
     QueueName,
 )
 from my_celery_project.runtime import context
+from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 from my_celery_project.runtime.tasks.base import (
     BaseTask,
 )

@@ -1,5 +1,3 @@
-import ast
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,16 +44,3 @@ def test_a_header_that_ignores_a_result_is_refused(task: Signature[Any]) -> None
 def test_an_empty_header_is_refused() -> None:
     with pytest.raises(ValueError, match="needs a task"):
         chords.fan_out([], keeps.s())
-
-
-def test_every_chord_is_made_by_fan_out() -> None:
-    package = Path(chords.__file__).parents[2]
-    makers = {path.name for path in package.rglob("*.py") if mentions_chord(path)}
-    assert makers == {"chords.py"}
-
-
-def mentions_chord(path: Path) -> bool:
-    """Whether the code of a file names Celery's `chord`."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    code = (vars(node).values() for node in nodes if not isinstance(node, ast.Constant))
-    return any("chord" in values for values in code)

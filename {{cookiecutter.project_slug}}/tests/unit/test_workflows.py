@@ -1,5 +1,8 @@
 """What must hold for every workflow, before it runs."""
 
+{% if cookiecutter.__chords %}
+import ast
+{% endif %}
 import json
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -86,6 +89,16 @@ def test_error_callbacks_run_as_tasks_of_their_own(name: str) -> None:
             assert is_bound or not arity_greater(task.__header__, 1), task.name
 
 
+{% if cookiecutter.__chords %}
+def test_every_chord_is_made_by_fan_out() -> None:
+    for path in Path(str(workflows.__file__)).parents[1].rglob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        code = (vars(node).values() for node in nodes if not isinstance(node, ast.Constant))
+        makes_one = any("chord" in values for values in code)
+        assert not makes_one or path.name == "chords.py", f"{path.name}: use fan_out"
+
+
+{% endif %}
 @pytest.mark.parametrize("name", ["celery.map", "celery.starmap"])
 def test_batches_go_where_work_may_wait(name: str) -> None:
     assert app.amqp.router.route({}, name)["queue"].name == QueueName.BULK
