@@ -11,8 +11,8 @@ from sqlalchemy import {{ "select, tuple_" if base == "BaseTask" else "func, sel
 
 from .. import artifacts
 from ..celery import app
-from ..queues import QueueName
 from ..models import Account, Payment
+from ..queues import QueueName
 from ..runtime.errors import PermanentError
 from ..runtime.sql import database, outbox
 from ..runtime.tasks.{{ "base" if base == "BaseTask" else "progress" }} import {{ base }}
