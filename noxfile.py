@@ -70,7 +70,7 @@ def runtime(session: nox.Session) -> None:
 def projects(session: nox.Session) -> None:
     """Run the tests of generated projects, with uv and with pip, on the oldest and newest Python."""
     install(session)
-    pytest(session, "tests/test_projects.py")
+    pytest(session, "tests/test_projects.py", "tests/test_owner.py")
 
 
 @nox.session

@@ -404,7 +404,7 @@ def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
     checkout.wait(lambda: "beat: Starting" in checkout.log(), "beat is ready")
     shown = checkout.run("make", "demo")
     sent = re.findall(r"(?m)^sent (\S+)", shown)  # that is all, where results are off
-    calls = (project.folder / "src" / project.package / "cli" / "demo.py").read_text("utf-8")
+    calls = (project.folder / "src" / project.package / "demo.py").read_text("utf-8")
     examples = set(re.findall(r'\("(\w+\.\w+)", ', calls))
     assert set(sent or re.findall(r"(?m)^(\w+\.\w+) .*SUCCESS", shown)) == examples, shown
     assert len(examples) >= 9

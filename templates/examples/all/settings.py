@@ -1,3 +1,5 @@
+{% extends "examples/starter/settings.py" %}
+{% block more %}
 {% if cookiecutter.__orders %}
 
     # The services that reserve, charge and ship an order.
@@ -9,3 +11,4 @@
     import_timeout: Seconds = 30
     import_max_bytes: Count = 100_000_000
 {% endif %}
+{% endblock %}

@@ -46,14 +46,11 @@ CRITICAL = to(QueueName.CRITICAL, Priority.HIGH)
 #: Headers that send one call of any task to the critical queue: `.apply_async(headers=URGENT)`.
 URGENT = routes.URGENT
 
-#: Names of tasks, or patterns of them: a name wins over all patterns, else the first that matches.
-#: What matches nothing goes to `default`.
+#: Where tasks go that name no queue themselves, by their names or patterns of names: a name wins
+#: over all patterns, else the first that matches. What matches nothing goes to `default`.
 TASK_ROUTES: dict[str, dict[str, Any]] = {
 {% include "examples/" ~ cookiecutter.examples ~ "/routes.py" ignore missing %}
     "heartbeat.*": to(QueueName.DEFAULT),
-{% if cookiecutter.__sql %}
-    "outbox.*": to(QueueName.DEFAULT),
-{% endif %}
 {% if cookiecutter.__django %}
     "jobs.*": to(QueueName.BULK, Priority.LOW),
 {% endif %}
@@ -64,5 +61,6 @@ ROUTES = (
     NoisyTenants(Priority.LOW, spare={QueueName.CRITICAL}),
 {% endif %}
     routes.urgent(CRITICAL),
+    routes.of_task,
     TASK_ROUTES,
 )

@@ -9,7 +9,6 @@ from typing import Any
 
 from celery.schedules import {{ "crontab, schedule" if cookiecutter.__examples or cookiecutter.__django else "schedule" }}
 
-from .queues import QueueName
 from .runtime.beat.entries import entry
 
 SCHEDULE: dict[str, dict[str, Any]] = {
@@ -18,17 +17,12 @@ SCHEDULE: dict[str, dict[str, Any]] = {
         "jobs.clean_up",
         crontab(hour="4", minute="30"),
         timedelta(hours=6),
-        QueueName.BULK,
         older_than_days=30,
     ),
 {% endif %}
-    "heartbeat": entry(
-        "heartbeat.beat", schedule(timedelta(minutes=1)), timedelta(seconds=50), QueueName.DEFAULT
-    ),
+    "heartbeat": entry("heartbeat.beat", schedule(timedelta(minutes=1)), timedelta(seconds=50)),
 {% if cookiecutter.__sql %}
-    "outbox": entry(
-        "outbox.relay", schedule(timedelta(seconds=5)), timedelta(seconds=4), QueueName.DEFAULT
-    ),
+    "outbox": entry("outbox.relay", schedule(timedelta(seconds=5)), timedelta(seconds=4)),
 {% endif %}
 {% include "examples/" ~ cookiecutter.examples ~ "/schedule.py" ignore missing %}
 }

@@ -9,13 +9,14 @@ from {{ cookiecutter.package_name }} import queues
 from {{ cookiecutter.package_name }}.celery import app
 
 app.loader.import_default_modules()
-OWN = sorted(name for name, task in app.tasks.items() if task.__module__.startswith(f"{app.main}."))
+TASKS: dict[str, Any] = dict(app.tasks)
+OWN = sorted(name for name, task in TASKS.items() if task.__module__.startswith(f"{app.main}."))
 
 
 def route(name: str, **options: Any) -> tuple[str, int]:
     """Return where Celery would send a task with these options."""
     options = app.amqp.router.route(options, name)
-    return options["queue"].name, options.get("priority", app.conf.task_default_priority)
+    return options["queue"].name, options["priority"]
 
 
 def row(name: str) -> str | None:
@@ -35,9 +36,10 @@ def test_a_task_has_a_name_of_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_a_task_goes_where_its_row_says_or_to_the_default_queue(name: str) -> None:
+def test_a_task_goes_where_it_or_its_row_says_or_to_the_default_queue(name: str) -> None:
     usual = queues.to(queues.QueueName.DEFAULT)
-    expected = queues.TASK_ROUTES.get(row(name) or "", usual)
+    own = TASKS[name].destination
+    expected = {**usual, **(own or queues.TASK_ROUTES.get(row(name) or "", {}))}
     assert route(name) == (expected["queue"], expected["priority"])
     assert expected["queue"] in list(queues.QueueName)
 

@@ -16,7 +16,7 @@ def test_an_entry_names_a_task_a_queue_and_a_real_schedule(name: str) -> None:
     app.loader.import_default_modules()
     entry = SCHEDULE[name]
     assert entry["task"] in app.tasks
-    assert entry["options"]["queue"] in list(QueueName)
+    assert entry["options"].get("queue", QueueName.DEFAULT) in list(QueueName)
     assert isinstance(entry["schedule"], BaseSchedule)
 
 

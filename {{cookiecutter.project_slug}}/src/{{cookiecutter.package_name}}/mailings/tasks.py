@@ -11,6 +11,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.utils import timezone
 
 from ..celery import app
+from ..queues import QueueName
 from ..runtime import answers
 from ..runtime.tasks.{{ "progress" if keeps_results else "base" }} import {{ base }}
 from .models import Mailing, Recipient
@@ -21,7 +22,7 @@ logger = get_task_logger(__name__)
 CHUNK = 50
 
 
-@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="mailings.send")
+@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="mailings.send", queue=QueueName.IO)
 def send(self: {{ base }}, mailing_id: int) -> int:
     """Send a mailing to all who have not got it, and return how many that were.
 

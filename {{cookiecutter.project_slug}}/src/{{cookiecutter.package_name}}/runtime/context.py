@@ -28,6 +28,7 @@ from celery._state import get_current_worker_task
 from celery.app import amqp
 
 from .connection import Connection
+from .routes import Router
 
 T = TypeVar("T")
 
@@ -139,6 +140,12 @@ class AMQP(amqp.AMQP):
     """
 
     Connection = Connection
+
+    def Router(self, queues: Any = None, create_missing: bool | None = None) -> Router:  # noqa: N802
+        """Return the router of the app."""
+        if create_missing is None:
+            create_missing = self.app.conf.task_create_missing_queues
+        return Router(self.routes, queues or self.queues, create_missing, app=self.app)
 
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:
         """Return a message; a header that the caller gives wins, as Celery adds it later."""

@@ -1,12 +1,38 @@
-"""Routers that stand before a project's table of routes."""
+"""Which queue a task goes to, and with which priority: what stands before a project's table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from celery import Celery, current_app
+from celery.app.routes import Router as CeleryRouter
+
 #: Headers of a message that is urgent although its task usually is not, see `urgent`.
 URGENT = {"x-urgent": "yes"}
+
+
+class Router(CeleryRouter):
+    """Give a message the priority of its route, and without one the project's default.
+
+    Celery gives every task the default as an option of each call, which wins over all routes.
+    """
+
+    app: Celery
+
+    def route(
+        self,
+        options: dict[str, Any],
+        name: str,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        task_type: Any = None,
+    ) -> dict[str, Any]:
+        """Return the options of a call with those of its route."""
+        routed: dict[str, Any] = super().route(options, name, args, kwargs, task_type)
+        if routed.get("priority") is None:
+            routed["priority"] = self.app.conf.task_default_priority
+        return routed
 
 
 def urgent(destination: Mapping[str, Any]) -> Callable[..., dict[str, Any] | None]:
@@ -36,3 +62,23 @@ def urgent(destination: Mapping[str, Any]) -> Callable[..., dict[str, Any] | Non
         return dict(destination) if URGENT.items() <= headers.items() else None
 
     return route_urgent
+
+
+def of_task(
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
+    task: Any = None,
+    **extra: Any,
+) -> dict[str, Any] | None:
+    """Return the queue and the priority that a task names for itself: a router.
+
+        @app.task(name="images.resize", queue="cpu")
+
+    Celery would take them for options of every call, which win over all routers: the task could
+    not be sent as urgent. So `BaseTask` keeps them for this router. A process that has not imported
+    the task does not know its queue; a row of the project's table is known everywhere.
+    """
+    task = current_app.tasks.get(name) if task is None else task
+    return dict(getattr(task, "destination", {})) or None

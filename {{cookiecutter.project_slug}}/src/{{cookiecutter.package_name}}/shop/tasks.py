@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from .. import artifacts
 from ..celery import app
+from ..queues import QueueName
 from ..runtime.tasks.{{ "progress" if keeps_results else "base" }} import {{ base }}
 from ..tasks import notifications
 from .models import Account, Payment
@@ -45,7 +46,7 @@ def settle_forgotten(minutes: float = 10) -> int:
     return forgotten.count()
 
 
-@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="payments.report")
+@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="payments.report", queue=QueueName.CPU)
 def report(self: {{ base }}, since: str) -> str:
     """Write payments into a CSV file and return the pointer to it.
 

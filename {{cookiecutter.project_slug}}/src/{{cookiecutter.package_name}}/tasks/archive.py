@@ -10,6 +10,7 @@ from celery.utils.log import get_task_logger
 
 from .. import artifacts
 from ..celery import app
+from ..queues import Priority, QueueName
 from ..runtime.errors import PermanentError
 from ..runtime.tasks.base import BaseTask
 
@@ -44,7 +45,7 @@ def sha256(pointer: str) -> str:
     return digest.hexdigest()
 
 
-@app.task(name="archive.checksum")
+@app.task(name="archive.checksum", queue=QueueName.BULK, priority=Priority.LOW)
 def checksum(pointer: str) -> tuple[str, str | None]:
     """Return pointer and checksum, or nothing in its place for a file that cannot be read."""
     try:
@@ -54,13 +55,13 @@ def checksum(pointer: str) -> tuple[str, str | None]:
         return pointer, None
 
 
-@app.task(name="archive.write_manifest")
+@app.task(name="archive.write_manifest", queue=QueueName.BULK, priority=Priority.LOW)
 def write_manifest(checksums: list[tuple[str, str | None]], manifest: str) -> str:
     """Write checksums by pointer and return the pointer to that file."""
     return artifacts.save(manifest, json.dumps(dict(checksums), indent=1).encode())
 
 
-@app.task(base=ItemTask, name="archive.verify")
+@app.task(base=ItemTask, name="archive.verify", queue=QueueName.BULK, priority=Priority.LOW)
 def verify(pointer: str, expected: str) -> None:
     """Compare a file with its checksum.
 
@@ -71,7 +72,7 @@ def verify(pointer: str, expected: str) -> None:
         raise PermanentError(f"artifact {pointer!r} is damaged")
 
 
-@app.task(base=ItemTask, name="archive.erase")
+@app.task(base=ItemTask, name="archive.erase", queue=QueueName.BULK, priority=Priority.LOW)
 def erase(pointer: str) -> None:
     """Delete a file, which may be gone already."""
     artifacts.remove(pointer)

@@ -25,6 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from .. import artifacts
 from ..celery import app
+from ..queues import QueueName
 from ..runtime import answers, budget
 from ..runtime.errors import PermanentError, TransientError
 from ..runtime.tasks.base import BaseTask
@@ -95,7 +96,9 @@ def saved(import_id: str) -> Summary | None:
     return summary
 
 
-@app.task(base=HTTPTask, bind=True, name="imports.download", ignore_result=False)
+@app.task(
+    base=HTTPTask, bind=True, name="imports.download", queue=QueueName.IO, ignore_result=False
+)
 def download(self: HTTPTask, url: str, import_id: str) -> None:
     """Store a file, unless a run before has.
 
@@ -122,7 +125,7 @@ def download(self: HTTPTask, url: str, import_id: str) -> None:
                     raise TransientError(f"GET {url}: took {longest:g} s")
 
 
-@app.task(bind=True, name="imports.split", ignore_result=False)
+@app.task(bind=True, name="imports.split", queue=QueueName.CPU, ignore_result=False)
 def split(self: BaseTask, import_id: str, rows_per_piece: int) -> Any:
     """Cut the file into pieces and go on with one task for each.
 
@@ -172,7 +175,7 @@ def validate_and_save(import_id: str, pieces: Iterable[str]) -> Signature[Any]:
     return fan_out(header, save.s(import_id) | clean_up.s(import_id))
 
 
-@app.task(name="imports.validate", ignore_result=False)
+@app.task(name="imports.validate", queue=QueueName.CPU, ignore_result=False)
 def validate(piece: str, import_id: str) -> Checked:
     """Sort the rows of a piece into good ones and rejected ones, and count them."""
     found = Checked(piece=piece, rows=0, rejected=0)
@@ -215,7 +218,7 @@ def explain(error: ValueError) -> str:
     return "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
 
 
-@app.task(name="imports.save", ignore_result=False)
+@app.task(name="imports.save", queue=QueueName.CPU, ignore_result=False)
 def save(pieces: list[Checked], import_id: str) -> Summary:
     """Join the pieces; the summary, written last, makes them an import."""
     if summary := saved(import_id):
@@ -236,14 +239,14 @@ def save(pieces: list[Checked], import_id: str) -> Summary:
     return summary
 
 
-@app.task(name="imports.clean_up", ignore_result=False)
+@app.task(name="imports.clean_up", queue=QueueName.CPU, ignore_result=False)
 def clean_up(summary: Summary, import_id: str) -> Summary:
     """Delete the temporary files and return the result of the import."""
     artifacts.remove(work(import_id))
     return summary
 
 
-@app.task(name="imports.abandon")
+@app.task(name="imports.abandon", queue=QueueName.CPU)
 def abandon(import_id: str) -> None:
     """Delete what a failed import left: the error callback of its steps."""
     artifacts.remove(work(import_id))

@@ -9,6 +9,7 @@ from celery.utils.log import get_task_logger
 
 from .. import artifacts
 from ..celery import app
+from ..queues import Priority, QueueName
 from ..runtime.errors import PermanentError
 from ..settings import settings
 
@@ -16,7 +17,12 @@ logger = get_task_logger(__name__)
 
 
 # Not logged as an error each time: its dead letter is, once.
-@app.task(name="maintenance.check_disk", throws=(PermanentError,))
+@app.task(
+    name="maintenance.check_disk",
+    throws=(PermanentError,),
+    queue=QueueName.BULK,
+    priority=Priority.LOW,
+)
 def check_disk(path: str = "/") -> float:
     """Return the percentage of the disk that is free.
 
@@ -30,7 +36,7 @@ def check_disk(path: str = "/") -> float:
     return free
 
 
-@app.task(name="maintenance.purge_artifacts")
+@app.task(name="maintenance.purge_artifacts", queue=QueueName.BULK, priority=Priority.LOW)
 def purge_artifacts(older_than_days: float) -> int:
     """Delete old artifacts and return how many there were."""
     purged = artifacts.purge(timedelta(days=older_than_days))

@@ -11,6 +11,7 @@ from celery import current_task
 from celery.utils.log import get_task_logger
 
 from ..celery import app
+from ..queues import CRITICAL, Priority, QueueName
 from ..runtime import answers
 from ..runtime.errors import PermanentError
 from ..settings import settings
@@ -59,27 +60,27 @@ def deliver(message: EmailMessage) -> None:
         raise answers.from_smtp(error) from error
 
 
-@app.task(name="notifications.send_mail")
+@app.task(name="notifications.send_mail", queue=QueueName.IO)
 def send_mail(to: str, subject: str, text: str) -> None:
     """Send one mail."""
     deliver(compose(to, subject, text))
     logger.info("mail sent")
 
 
-@app.task(name="notifications.send_verification")
+@app.task(name="notifications.send_verification", **CRITICAL)
 def send_verification(to: str, link: str) -> None:
     """Ask a new user to confirm the address."""
     deliver(compose(to, "Confirm your address", f"Open this link to confirm:\n\n{link}\n"))
 
 
-@app.task(name="notifications.send_password_reset")
+@app.task(name="notifications.send_password_reset", **CRITICAL)
 def send_password_reset(to: str, link: str) -> None:
     """Send the link to choose a new password."""
     text = f"Open this link to choose a new password:\n\n{link}\n\nNot you? Ignore this mail.\n"
     deliver(compose(to, "Choose a new password", text))
 
 
-@app.task(name="notifications.send_bulk")
+@app.task(name="notifications.send_bulk", queue=QueueName.BULK, priority=Priority.LOW)
 def send_bulk(recipients: list[str], subject: str, text: str) -> int:
     """Queue one mail for each recipient, so that one bad address holds up nobody."""
     unique = list(dict.fromkeys(recipients))

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 
 from ..celery import app
+from ..queues import QueueName
 from ..runtime import answers
 from ..runtime.errors import PermanentError
 from ..runtime.guards.circuit import Circuit
@@ -103,26 +104,26 @@ def note(order: Order, step: str | bytes) -> None:
         both.rpush(key(order), step).expire(key(order), KEPT).execute()
 
 
-@app.task(base=OrderTask, bind=True, name="orders.reserve")
+@app.task(base=OrderTask, bind=True, name="orders.reserve", queue=QueueName.IO)
 def reserve(self: OrderTask, order: Order) -> None:
     """Reserve what was ordered."""
     self.do("reservations", order)
 
 
-@app.task(base=OrderTask, bind=True, name="orders.charge")
+@app.task(base=OrderTask, bind=True, name="orders.charge", queue=QueueName.IO)
 def charge(self: OrderTask, order: Order) -> None:
     """Take the money."""
     self.do("charges", order)
 
 
-@app.task(base=OrderTask, bind=True, name="orders.ship")
+@app.task(base=OrderTask, bind=True, name="orders.ship", queue=QueueName.IO)
 def ship(self: OrderTask, order: Order) -> None:
     """Hand the parcel over."""
     self.do("shipments", order)
 
 
 # Half a day of tries, since a step that is not undone is somebody's money.
-@app.task(base=OrderTask, bind=True, name="orders.cancel", max_retries=80)
+@app.task(base=OrderTask, bind=True, name="orders.cancel", queue=QueueName.IO, max_retries=80)
 def cancel(self: Any, order: Order) -> None:
     """Undo the steps that were begun, the last one first, and tell the customer."""
     with lock(f"order:{order['id']}"):

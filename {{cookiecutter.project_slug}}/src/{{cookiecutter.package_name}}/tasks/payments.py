@@ -12,6 +12,7 @@ from sqlalchemy import {{ "select, tuple_" if base == "BaseTask" else "func, sel
 from .. import artifacts
 from ..celery import app
 from ..models import Account, Payment
+from ..queues import QueueName
 from ..runtime.errors import PermanentError
 from ..runtime.sql import database, outbox
 from ..runtime.tasks.{{ "base" if base == "BaseTask" else "progress" }} import {{ base }}
@@ -68,7 +69,7 @@ def made(first: datetime, last: datetime) -> Iterator[Payment]:
         after = page[-1].made_at, page[-1].key
 
 
-@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="payments.export")
+@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="payments.export", queue=QueueName.CPU)
 def export(self: {{ base }}, since: str, until: str) -> str:
     """Write the payments of a time span into a CSV file and return the pointer to it.
 

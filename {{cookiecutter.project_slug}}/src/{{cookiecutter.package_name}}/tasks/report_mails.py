@@ -7,11 +7,12 @@ from pathlib import PurePosixPath
 
 from .. import artifacts
 from ..celery import app
+from ..queues import QueueName
 from ..runtime.tasks.base import BaseTask
 from .notifications import compose, deliver
 
 
-@app.task(name="report_mails.send")
+@app.task(name="report_mails.send", queue=QueueName.IO)
 def send(pointer: str, to: str, subject: str) -> None:
     """Send one mail with an artifact attached."""
     message, name = compose(to, subject, "The file is attached.\n"), PurePosixPath(pointer).name
@@ -23,7 +24,7 @@ def send(pointer: str, to: str, subject: str) -> None:
 
 # Celery sends an error callback as a task, with retries and a queue, only if it is bound or takes
 # at most one argument; others it calls in place (celery/backends/base.py, `_call_task_errbacks`).
-@app.task(bind=True, name="report_mails.tell_failure")
+@app.task(bind=True, name="report_mails.tell_failure", queue=QueueName.IO)
 def tell_failure(self: BaseTask, to: str, what: str) -> None:
     """Tell somebody that a task failed; for use as an error callback."""
     text = f"{what} failed. The log of task {self.request.parent_id} says why.\n"

@@ -11,6 +11,7 @@ from decimal import Decimal, InvalidOperation
 
 from .. import artifacts
 from ..celery import app
+from ..queues import QueueName
 from ..runtime.errors import PermanentError
 from ..runtime.tasks.{{ "base" if base == "BaseTask" else "progress" }} import {{ base }}
 
@@ -34,7 +35,7 @@ def add_up(rows: Iterable[dict[str, str]], group_by: str, amount: str) -> str:
     return report.getvalue()
 
 
-@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="reports.totals")
+@app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="reports.totals", queue=QueueName.CPU)
 def totals(self: {{ base }}, source: str, group_by: str, amount: str) -> str:
     """Add up a CSV file and return the pointer to the report.
 

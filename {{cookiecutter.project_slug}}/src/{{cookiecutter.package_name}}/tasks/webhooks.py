@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..celery import app
+from ..queues import QueueName
 from ..runtime.tasks.http import HTTPTask
 from ..settings import settings
 
 
-@app.task(base=HTTPTask, bind=True, name="webhooks.deliver")
+@app.task(base=HTTPTask, bind=True, name="webhooks.deliver", queue=QueueName.IO)
 def deliver(
     self: HTTPTask, url: str, event: str, payload: dict[str, Any], idempotency_key: str = ""
 ) -> int:

@@ -7,7 +7,11 @@ from celery.schedules import crontab, schedule, solar
 
 
 def entry(
-    task: str, when: crontab | schedule | solar, expires: timedelta, queue: str, **kwargs: Any
+    task: str,
+    when: crontab | schedule | solar,
+    expires: timedelta,
+    queue: str | None = None,
+    **kwargs: Any,
 ) -> dict[str, Any]:
     """Return a row of the schedule.
 
@@ -15,8 +19,10 @@ def entry(
         task: Name of the task.
         when: Its times. `{"hour": 2}` is none: it must be a `crontab`, `schedule` or `solar`.
         expires: Time after which a worker drops the message unrun.
-        queue: Where it waits.
+        queue: Where it waits, if not where the task usually does.
         kwargs: Keyword arguments of the task.
     """
-    options = {"expires": expires.total_seconds(), "queue": str(queue)}
+    options: dict[str, Any] = {"expires": expires.total_seconds()}
+    if queue is not None:
+        options["queue"] = str(queue)
     return {"task": task, "schedule": when, "kwargs": kwargs, "options": options}

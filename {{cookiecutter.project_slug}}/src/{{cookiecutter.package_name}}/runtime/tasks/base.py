@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import inspect
 import random
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -65,6 +67,10 @@ class BaseTask(Task[Any, Any]):
     # Runs in which the task's process or its whole worker died, by a signal or for want of memory,
     # or was cut off from the broker. They use up no retry.
     max_crashes = 3
+    # The queue and the priority that a task names for itself, see `routes.of_task`.
+    destination: Mapping[str, Any] = MappingProxyType({})
+    # Without the default priority, which would win over that of a route: see `routes.Router`.
+    from_config = tuple(row for row in Task.from_config if row[0] != "priority")
 
     Strategy = f"{WORKER}.request:strategy"
     Request = f"{WORKER}.request:Request"
@@ -73,12 +79,19 @@ class BaseTask(Task[Any, Any]):
         app: App
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a coroutine function, of which Celery would store the coroutine as the result.
+        """Hand the queue of a task to the router; refuse a coroutine function.
+
+        Celery would store the coroutine as the result.
 
         Raises:
             ConfigurationError: The function is `async def`.
         """
         super().__init_subclass__(**kwargs)
+        own = {name: vars(cls)[name] for name in ("queue", "priority") if name in vars(cls)}
+        if own:
+            cls.destination = {**cls.destination, **own}
+            for name in own:
+                delattr(cls, name)
         function = getattr(cls, "_decorated_fun", cls.run)  # what stands below `@app.task`
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise ConfigurationError(

@@ -35,7 +35,7 @@ def write(row: PeriodicTask, entry: dict[str, Any]) -> None:
     """Copy an entry of the code to a row, without saving it."""
     row.task = entry["task"]
     row.kwargs = json.dumps(entry["kwargs"])
-    row.queue = entry["options"]["queue"]
+    row.queue = entry["options"].get("queue")
     row.expire_seconds = int(entry["options"]["expires"])
     when, kind = ModelEntry.to_model_schedule(entry["schedule"])
     for field in WHEN:

@@ -1,7 +1,8 @@
-"""The command `celery demo`: send every example once and watch."""
+"""`make demo`: send every example once and watch."""
 
 from __future__ import annotations
 
+import sys
 import threading
 {% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
 import time
@@ -9,9 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import click
+from celery.result import AsyncResult
 {% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
 from celery.states import READY_STATES
 {% endif %}
@@ -21,9 +22,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 {% endif %}
 
-if TYPE_CHECKING:
-    from celery import Celery
-    from celery.result import AsyncResult
+from . import artifacts
+from .celery import app
 
 ROWS = 400_000
 
@@ -59,10 +59,8 @@ def receiver(console: Console, received: threading.Event) -> Iterator[str]:
         server.shutdown()
 
 
-def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
-    """Send the examples; the report adds up a file that is made here."""
-    from .. import artifacts
-
+def send(url: str) -> dict[str, AsyncResult[object]]:
+    """Send the examples that are there; the report adds up a file that is made here."""
     app.loader.import_default_modules()
     rows = "".join(f"{('north', 'south', 'west')[n % 3]},{n % 97}.50\n" for n in range(ROWS))
     source = artifacts.save("demo/sales.csv", f"region,amount\n{rows}".encode())
@@ -83,6 +81,7 @@ def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
     return {
         name: app.tasks[name].apply_async(kwargs=kwargs, ignore_result=False)
         for name, kwargs in calls
+        if name in app.tasks
     }
 {% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
 
@@ -114,21 +113,23 @@ def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
 {% endif %}
 
 
-@click.command()
-@click.pass_context
-def demo(context: click.Context) -> None:
-    """Send the example tasks to the running workers and show what happens."""
+def main() -> bool:
+    """Send the examples to the running workers; show, and return, whether they succeed."""
     console, received = Console(), threading.Event()
     with receiver(console, received) as url:
-        results = send(context.obj.app, url)
+        results = send(url)
 {% if not cookiecutter._keeps_results[cookiecutter.result_backend] %}
         for name, result in results.items():
             console.print(f"sent {name:33} {result.id}")
         # No results that this process could read: only the webhook tells that a worker runs.
         if not received.wait(PATIENCE):
             console.print("No worker sent the webhook: is `make dev` running?")
-            context.exit(1)
+            return False
+        return True
 {% else %}
-        if not watch(results, console):
-            context.exit(1)
+        return watch(results, console)
 {% endif %}
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main() else 1)

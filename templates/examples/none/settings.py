@@ -1,0 +1,13 @@
+"""The project's own settings: variables that begin with `APP_`."""
+
+from .runtime.config.project import ProjectSettings, once
+
+
+class Settings(ProjectSettings):
+    """One field for each variable, without `APP_` and in small letters.
+
+    The type and the default of a field say what is allowed; a field without a default is required.
+    """
+
+
+settings = once(Settings)
