@@ -43,7 +43,7 @@ UNWIRED = {
     "routes": ("celery.py", "routes=queues.ROUTES", "routes=[]", "tables_of_the_project"),
     "queues": ("celery.py", "queues=queues.QUEUES", "queues=queues.QUEUES[1:]", "tables_of_the_project"),
     "schedule": ("celery.py", "Beat(SCHEDULE)", "Beat({})", "tables_of_the_project"),
-    "store": ("celery.py", ", RedisState()", "", "is_a_dead_letter"),
+    "parts": ("celery.py", ", RedisState()", "", "tables_of_the_project"),
     "task": ("tasks/heartbeat.py", "@app.task(", '@app.task(base=__import__("celery").Task, ', "guarantees"),
     "context": ("runtime/app.py", 'amqp_cls = f"{__package__}.context:AMQP"', "pass", "correlation_id"),
 }

@@ -1,11 +1,4 @@
-{% set parts = [
-    cookiecutter.beat != "none" and ("beat.part", "Beat", "SCHEDULE"),
-    cookiecutter.__django and ("django.part", "Django", ""),
-    cookiecutter.__store and ("redis.state", "RedisState", ""),
-    cookiecutter.__letters == "sql" and ("sql.dead_letters", "DeadLettersInTable", ""),
-    cookiecutter.__sql and ("sql.part", "Database", ""),
-    cookiecutter.__followed and ("tasks.followed", "Followed", ""),
-] | select | list %}
+{% from "parts.jinja" import parts with context %}
 """The Celery app: the option `-A` with the name of this package finds it here."""
 
 {% if cookiecutter.__django %}

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from celery import chain
 
-from {{ cookiecutter.package_name }}.celery import app
-from {{ cookiecutter.package_name }}.queues import (
+from my_celery_project.celery import app
+from my_celery_project.queues import (
     URGENT,
     Priority,
     QueueName,
     to,
 )
-from {{ cookiecutter.package_name }}.runtime.tasks.base import (
+from my_celery_project.runtime.tasks.base import (
     AtMostOnceTask,
 )
 
