@@ -13,7 +13,9 @@ sees within a second what a client with kombu's own transport sends.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import Empty
 from typing import Any
 from uuid import uuid4
@@ -22,6 +24,7 @@ from celery.utils.log import get_logger
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis import Redis
 from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -107,6 +110,25 @@ end
 
 #: The list of what this project's workers took from a queue and could not read as a message.
 UNREADABLE = f"{__package__.partition('.')[0]}:unreadable"
+
+
+class WithoutTransactions:
+    """A client whose pipelines are no transactions unless somebody asks for one.
+
+    In one, the default, a full Redis refuses even to count and to delete.
+    """
+
+    def pipeline(self, transaction: bool = False, shard_hint: str | None = None) -> Any:
+        """Return a pipeline."""
+        return super().pipeline(transaction, shard_hint)  # type: ignore[misc]
+
+
+class Client(WithoutTransactions, Redis):
+    """A client of a Redis."""
+
+
+class PrefixedClient(WithoutTransactions, redis.PrefixedStrictRedis):
+    """A client that puts a prefix before all keys."""
 
 
 class QoS(redis.QoS):
@@ -238,25 +260,34 @@ class AtomicDelivery:
     tag = ""
     _waits = False
     _queues: list[str]
-    _client: Any = None
+    _kept_client: Any = None
 
     def held(self: Any) -> list[str]:
         """Return the tags of all messages that this worker holds, or is about to."""
         asked_for = [self.tag] if self._in_poll and not self._waits else []
         return [*{*self.qos._delivered, *self.qos.late, *running(), *asked_for}]
 
+    def heads(self: Any, queue: str) -> list[bytes]:
+        """Return the oldest message of each priority that a queue has."""
+        prefix = self.global_keyprefix  # kombu's client adds it to the commands that kombu uses
+        lists = (prefix + self._q_for_pri(queue, step) for step in self.priority_steps)
+        with self.conn_or_acquire() as client:
+            return [head for name in lists if (head := client.lindex(name, -1))]
+
     def _create_client(self: Any, asynchronous: bool = False) -> Any:
         # kombu makes one for each command, which took a sixth of the time of a busy worker.
         if asynchronous:
             return super()._create_client(asynchronous)  # type: ignore[misc]
-        if self.closed and self._client is not None:  # acknowledges what still runs
-            return self._client
-        if self._client is None or self._client.connection_pool is not self.pool:
-            self._client = super()._create_client()  # type: ignore[misc]
-            # In a transaction, kombu's default, a full Redis refuses even to count and to delete.
-            pipeline = self._client.pipeline
-            self._client.pipeline = lambda transaction=False, hint=None: pipeline(transaction, hint)
-        return self._client
+        if self.closed and self._kept_client is not None:  # acknowledges what still runs
+            return self._kept_client
+        if self._kept_client is None or self._kept_client.connection_pool is not self.pool:
+            self._kept_client = super()._create_client()  # type: ignore[misc]
+        return self._kept_client
+
+    def _get_client(self: Any) -> Callable[..., Any]:
+        super()._get_client()  # type: ignore[misc]  # which refuses versions that are too old
+        prefix = self.global_keyprefix
+        return partial(PrefixedClient, global_keyprefix=prefix) if prefix else Client
 
     def _eval(self: Any, script: str, keys: list[str], arguments: list[Any]) -> list[Any]:
         prefixed = [self.global_keyprefix + key for key in keys]
