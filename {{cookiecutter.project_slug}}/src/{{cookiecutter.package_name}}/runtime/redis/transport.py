@@ -189,13 +189,13 @@ class QoS(redis.QoS):
             self.forget(tag)
         with self.channel.conn_or_acquire() as client:
             client.execute_command(
-                *self.channel._eval(RENEW, [self.unacked_index_key], [time.time(), *tags])
+                *self.channel.eval_command(RENEW, [self.unacked_index_key], [time.time(), *tags])
             )
 
     def call(self, script: str, lists: list[str], *arguments: Any) -> list[Any]:
         """Return a script's call with the keys of what is held."""
         keys = [self.unacked_index_key, self.unacked_key, *lists]
-        command: list[Any] = self.channel._eval(script, keys, list(arguments))
+        command: list[Any] = self.channel.eval_command(script, keys, list(arguments))
         return command
 
     def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:
@@ -289,7 +289,8 @@ class AtomicDelivery:
         prefix = self.global_keyprefix
         return partial(PrefixedClient, global_keyprefix=prefix) if prefix else Client
 
-    def _eval(self: Any, script: str, keys: list[str], arguments: list[Any]) -> list[Any]:
+    def eval_command(self: Any, script: str, keys: list[str], arguments: list[Any]) -> list[Any]:
+        """Return the command that runs a script."""
         prefixed = [self.global_keyprefix + key for key in keys]
         return ["EVAL", script, len(keys), *prefixed, *arguments]
 
@@ -306,7 +307,8 @@ class AtomicDelivery:
             return
         key = self._q_for_pri(queue, self._get_message_priority(message, reverse=False))
         with self.conn_or_acquire() as client:
-            client.execute_command(*self._eval(PUT, [key, wake_up(queue)], [dumps(message)]))
+            put = self.eval_command(PUT, [key, wake_up(queue)], [dumps(message)])
+            client.execute_command(*put)
 
     def _brpop_start(self: Any, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
@@ -324,7 +326,7 @@ class AtomicDelivery:
         lists = [self._q_for_pri(queue, step) for step in steps for queue in queues]
         keys = [self.unacked_index_key, self.unacked_key, *wake_ups, *lists]
         arguments = [self.tag, time.time(), *map(dumps, queues)]
-        connection.send_command(*self._eval(TAKE, keys, arguments))
+        connection.send_command(*self.eval_command(TAKE, keys, arguments))
 
     def _brpop_read(self: Any, **options: Any) -> bool:
         waited, self._waits = self._waits, False
