@@ -1,27 +1,24 @@
 """Settings of the project itself: variables that begin with `APP_`."""
 
-from functools import cache
 from pathlib import Path
-from typing import Any, Self
 
-import fsspec
-from celery.signals import worker_init
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from .runtime.config.environment import Variables, read
-from .runtime.config.values import {{ "Count, Seconds" if cookiecutter.__chords else "Seconds" }}
+from .runtime.artifacts import ArtifactsURL
+from .runtime.config import {{ "Count, " if cookiecutter.__chords }}ProjectSettings, Seconds, reader
 
 
-class Settings(Variables):
+class Settings(ProjectSettings):
     """Where mail, webhooks and files go."""
 
     model_config = SettingsConfigDict(env_prefix="APP_")
-
-    env: str = "development"
+    needed_on_servers = ("artifacts_url", "smtp_host")
 
     # Folder or object store (s3://bucket/prefix, with s3fs installed) for what tasks produce.
-    artifacts_url: str = Field(default_factory=lambda: (Path.cwd() / ".celery/artifacts").as_uri())
+    artifacts_url: ArtifactsURL = Field(
+        default_factory=lambda: (Path.cwd() / ".celery/artifacts").as_uri()
+    )
 
     # Without a host, mail is written to .celery/outbox as .eml files.
     smtp_host: str = ""
@@ -40,44 +37,6 @@ class Settings(Variables):
     # maintenance.check_disk fails when less is free.
     min_free_disk_percent: float = Field(default=10, gt=0, le=100)
 
-    @field_validator("artifacts_url")
-    @classmethod
-    def check_artifacts(cls, url: str) -> str:
-        """Refuse a place that fsspec cannot reach."""
-        try:
-            fsspec.get_filesystem_class(fsspec.utils.get_protocol(url))
-            is_absolute = "://" in url or Path(url).is_absolute()
-        except (ValueError, ImportError):
-            is_absolute = False
-        if not is_absolute:
-            raise ValueError(
-                "fsspec knows no such place, or lacks its library: use one such as"
-                " file:///PATH/TO/FOLDER, or s3://BUCKET/PREFIX with s3fs installed"
-            )
-        return url
 
-    @model_validator(mode="after")
-    def check_production(self) -> Self:
-        """Refuse what is only right on a developer's machine."""
-        if self.env in {"staging", "production"}:
-            missing = {"smtp_host", "artifacts_url"} - self.model_fields_set
-            if missing:
-                names = ", ".join(f"APP_{name.upper()}" for name in sorted(missing))
-                raise ValueError(f"APP_ENV={self.env} needs {names}")
-        return self
-
-
-@cache
-def settings() -> Settings:
-    """Return the settings, read once.
-
-    Raises:
-        ConfigurationError: A value is wrong or missing.
-    """
-    return read(Settings)
-
-
-@worker_init.connect
-def check_at_start(**_: Any) -> None:
-    """Let a worker that has wrong settings not start; its first task would say so."""
-    read(Settings)
+#: Returns the settings of this process, read once; a worker that has wrong ones does not start.
+settings = reader(Settings)

@@ -10,7 +10,7 @@ from fleet import PROCFILE, WORKERS, Fleet
 from pytest_httpserver import HTTPServer
 from servers import wait_until
 
-from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.artifacts import artifacts
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.workflows import imports
 

@@ -61,7 +61,7 @@ def receiver(console: Console, received: threading.Event) -> Iterator[str]:
 
 def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
     """Send the examples; the report adds up a file that is made here."""
-    from .. import artifacts
+    from ..artifacts import artifacts
 
     app.loader.import_default_modules()
     rows = "".join(f"{('north', 'south', 'west')[n % 3]},{n % 97}.50\n" for n in range(ROWS))
