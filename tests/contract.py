@@ -24,6 +24,9 @@ from typing import Any
 
 TABLE = Path(__file__).with_name("contract.toml")
 
+#: What to do about a name without a row.
+ENTER = "enter it in tests/contract.toml"
+
 #: What a comment cites as the reason for our code: `(celery/beat.py, `Service.start`)`.
 CITATION = re.compile(r"\((\w+(?:/\w+)+)\.py,([^)]*)\)")
 
@@ -72,33 +75,43 @@ def is_private(name: str) -> bool:
 
 
 def unlisted(root: Path, table: dict[str, Any]) -> list[str]:
-    """Return a line for each private or cited name that a file uses and the table lacks, and for each stale row.
+    """Return a line for each name that a file uses and the table lacks, and for each row that nothing uses.
 
     Args:
         root: A copy of the engine room.
         table: The table.
     """
-    found = []
-    for path in sorted(root.rglob("*.py")):
-        file, text = path.relative_to(root).as_posix(), path.read_text("utf-8")
-        listed = table.get(file, {})
-        tree = ast.parse(text)
-        known = {last(name) for name in listed}.union(*(row.get("sets", ()) for row in listed.values()))
-        for name, line in private_uses(tree):
-            if name not in known:
-                found.append(f"runtime/{file}:{line} uses {name} of another library: enter it in tests/contract.toml")
-        for name, line in undocumented_imports(tree, set(table["libraries"])):
-            module = name.replace(":", ".")  # unless it is a class or a function
-            if not any(row == name or row.startswith((f"{name}.", f"{module}:", f"{module}.")) for row in listed):
-                found.append(f"runtime/{file}:{line} imports {name}: enter it in tests/contract.toml")
-        for name in citations(text, set(table["libraries"])):
-            if not any(row.startswith(name.partition(":")[0]) and last(row) == last(name) for row in listed):
-                found.append(f"runtime/{file} cites {name}: enter it in tests/contract.toml")
-        for name, row in listed.items():
-            if "code" not in row and not re.search(rf"\b{last(name)}\b", text):
-                found.append(f"tests/contract.toml: runtime/{file} no longer names {name}")
-    missing = [file for file in table if file != "libraries" and not (root / file).exists()]
-    return [*found, *(f"tests/contract.toml: there is no runtime/{file}" for file in missing)]
+    found = [
+        f"runtime/{file}{line}: {ENTER}"
+        for path in sorted(root.rglob("*.py"))
+        for file in [path.relative_to(root).as_posix()]
+        for line in without_row(path.read_text("utf-8"), table.get(file, {}), set(table["libraries"]))
+    ]
+    for file, name, row in rows(table):
+        if not (root / file).exists():
+            found.append(f"tests/contract.toml: there is no runtime/{file}")
+        elif "code" not in row and not re.search(rf"\b{last(name)}\b", (root / file).read_text("utf-8")):
+            found.append(f"tests/contract.toml: runtime/{file} no longer names {name}")
+    return found
+
+
+def without_row(text: str, listed: dict[str, dict[str, Any]], libraries: set[str]) -> Iterator[str]:
+    """Yield what a file uses, replaces, imports and cites of libraries without a row, with its line."""
+    tree = ast.parse(text)
+    known = {last(name) for name in listed}.union(*(row.get("sets", ()) for row in listed.values()))
+    for name, line in private_uses(tree):
+        if name not in known:
+            yield f":{line} uses {name} of another library"
+    for name, line in replacements(tree, libraries):
+        if name not in known:
+            yield f":{line} replaces {name} of another library"
+    for name, line in internal_imports(tree, libraries):
+        module = name.replace(":", ".")  # unless it is a class or a function
+        if not any(row == name or row.startswith((f"{name}.", f"{module}:", f"{module}.")) for row in listed):
+            yield f":{line} imports {name}"
+    for name in citations(text, libraries):
+        if not any(row.startswith(name.partition(":")[0]) and last(row) == last(name) for row in listed):
+            yield f" cites {name}"
 
 
 def private_uses(tree: ast.Module) -> Iterator[tuple[str, int]]:
@@ -122,7 +135,22 @@ def private_uses(tree: ast.Module) -> Iterator[tuple[str, int]]:
                     yield str(argument.value), node.lineno
 
 
-def undocumented_imports(tree: ast.Module, libraries: set[str]) -> Iterator[tuple[str, int]]:
+def replacements(tree: ast.Module, libraries: set[str]) -> Iterator[tuple[str, int]]:
+    """Yield the attributes that a module replaces in what it imports from these libraries."""
+    imported = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] in libraries
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            place = ast.unparse(node.value).split(".")[0]
+            if place in imported:
+                yield node.attr, node.lineno
+
+
+def internal_imports(tree: ast.Module, libraries: set[str]) -> Iterator[tuple[str, int]]:
     """Yield what a module imports from parts of these libraries that are not documented."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and not node.level:
@@ -297,10 +325,7 @@ def conflicts(ours: type, theirs: list[type], table: dict[str, Any]) -> Iterator
             continue
         owner = next((base for base in theirs if name in vars(base)), None)
         if owner and (is_private(name) or not isinstance(vars(owner)[name], SETTINGS)):
-            yield (
-                f"{ours.__name__} in runtime/{file} overrides {owner.__module__}:{owner.__name__}.{name}:"
-                " enter it in tests/contract.toml"
-            )
+            yield (f"{ours.__name__} in runtime/{file} overrides {owner.__module__}:{owner.__name__}.{name}: {ENTER}")
         elif is_private(name):
             for base in theirs:
                 if re.search(rf"\b{name}\b", source(base)):

@@ -113,6 +113,7 @@ USES = {
     "an inherited one": ("class A(Connection):\n    def f(self):\n        return self._debug\n", "uses _debug"),
     "one that is set": ("def f(channel):\n    channel._closed = True\n", "uses _closed"),
     "one by its name": ("def f(channel):\n    return getattr(channel, '_closed', None)\n", "uses _closed"),
+    "one that is replaced": ("connection.Connection.clone = None\n", "replaces clone"),
     "a private module": ("from celery._state import get_current_app\n", "uses get_current_app"),
     "an internal module": ("from kombu.utils.functional import lazy\n", "imports kombu.utils.functional:lazy"),
     "a citation": ("# It waits (kombu/utils/functional.py,\n# `lazy`).\n", "cites kombu.utils.functional:lazy"),
@@ -132,7 +133,7 @@ def test_a_use_without_a_row_is_found(text: str, line: str, tmp_path: Path) -> N
 def test_a_row_that_nothing_uses_is_found() -> None:
     table = load()
     table["context.py"] |= {"kombu.connection:Connection._closed": {"is": "None"}}
-    table["nowhere.py"] = {}
+    table["nowhere.py"] = {"kombu.connection:Connection.clone": {"is": "(self)"}}
     assert unlisted(RUNTIME, table) == [
         "tests/contract.toml: runtime/context.py no longer names kombu.connection:Connection._closed",
         "tests/contract.toml: there is no runtime/nowhere.py",
