@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
-from typing import IO, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import fsspec
 from fsspec.core import url_to_fs
-from fsspec.implementations.dirfs import DirFileSystem
 from pydantic import AfterValidator
 
 from .errors import PermanentError
+
+if TYPE_CHECKING:
+    from fsspec.implementations.dirfs import DirFileSystem
 
 #: Text is UTF-8, and its line ends stay as they are.
 TEXT = {"encoding": "utf-8", "newline": ""}
@@ -67,6 +69,8 @@ class Artifacts:
 
     def store(self) -> DirFileSystem:
         """Return the file system below the URL."""
+        from fsspec.implementations.dirfs import DirFileSystem  # which settings do not need
+
         filesystem, path = url_to_fs(self.url())
         return DirFileSystem(path, filesystem)
 
