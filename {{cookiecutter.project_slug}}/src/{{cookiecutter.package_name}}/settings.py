@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from pydantic import Field, SecretStr
-from pydantic_settings import SettingsConfigDict
 
 from .runtime.artifacts import ArtifactsURL
 from .runtime.config import {{ "Count, " if cookiecutter.__chords }}ProjectSettings, Seconds, reader
@@ -12,7 +11,7 @@ from .runtime.config import {{ "Count, " if cookiecutter.__chords }}ProjectSetti
 class Settings(ProjectSettings):
     """Where mail, webhooks and files go."""
 
-    model_config = SettingsConfigDict(env_prefix="APP_")
+    # What has no default that is right on a server.
     needed_on_servers = ("artifacts_url", "smtp_host")
 
     # Folder or object store (s3://bucket/prefix, with s3fs installed) for what tasks produce.

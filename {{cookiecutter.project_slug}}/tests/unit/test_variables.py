@@ -19,6 +19,7 @@ from {{ cookiecutter.package_name }} import config
 from {{ cookiecutter.package_name }}.celery import create_app
 from {{ cookiecutter.package_name }}.runtime.config import (
     ConfigurationError,
+    ProjectSettings,
     Settings,
     Variables,
     read,
@@ -80,7 +81,7 @@ def classes(base: type[Variables] = Variables) -> Iterator[type[Variables]]:
     for one in derived:
         if not issubclass(one, Settings):
             yield from classes(one)
-    if not derived:
+    if not derived and base is not ProjectSettings:  # from which a project may derive
         yield base
 
 

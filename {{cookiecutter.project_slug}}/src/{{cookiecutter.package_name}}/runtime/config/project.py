@@ -1,4 +1,4 @@
-"""Settings of a project itself, beside those of Celery and of the servers: variables of its own."""
+"""Settings of a project itself, beside those of Celery and of the servers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from celery.signals import worker_init
 from pydantic import model_validator
+from pydantic_settings import SettingsConfigDict
 
 from .environment import Variables, read
 
@@ -14,7 +15,9 @@ S_co = TypeVar("S_co", bound=Variables, covariant=True)
 
 
 class ProjectSettings(Variables):
-    """Settings whose defaults are right on a developer's machine, and not all on a server."""
+    """Variables that begin with `APP_`. Not every default is right on a server."""
+
+    model_config = SettingsConfigDict(env_prefix="APP_")
 
     #: Fields without which neither staging nor production starts.
     needed_on_servers: ClassVar[tuple[str, ...]] = ()
@@ -26,8 +29,7 @@ class ProjectSettings(Variables):
         """Refuse what is only right on a developer's machine."""
         missing = sorted({*self.needed_on_servers} - self.model_fields_set)
         if missing and self.env in {"staging", "production"}:
-            prefix = self.model_config["env_prefix"]
-            names = ", ".join(f"{prefix}{name}".upper() for name in missing)
+            names = ", ".join(f"APP_{name.upper()}" for name in missing)
             raise ValueError(f"APP_ENV={self.env} needs {names}")
         return self
 
