@@ -1,6 +1,6 @@
 """The project's own settings: variables that begin with `APP_`."""
 
-from .runtime.config.project import ProjectSettings, once
+from .runtime.config import ProjectSettings, reader
 
 
 class Settings(ProjectSettings):
@@ -10,4 +10,5 @@ class Settings(ProjectSettings):
     """
 
 
-settings = once(Settings)
+#: Returns the settings of this process, read once; a worker that has wrong ones does not start.
+settings = reader(Settings)

@@ -157,12 +157,13 @@ class Job:
         """Say that the task has started."""
 
 
-def test_a_flush_spares_what_a_process_has_got() -> None:
+def test_a_flush_spares_what_a_process_has_got(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting, handed_over, ended = Job(None), Job("process"), Job("process", ready=True)
-    processes: Any = SimpleNamespace(_cache={1: waiting, 2: handed_over, 3: ended})
-    processes.flush = processes._cache.clear
+    processes: Any = object.__new__(prefork.Processes)
+    processes._cache = {1: waiting, 2: handed_over, 3: ended}
+    monkeypatch.setattr(prefork.AsynPool, "flush", lambda self: self._cache.clear())
     try:
-        prefork.flush_others(processes)
+        processes.flush()
         assert processes._cache == {2: handed_over}
         assert handed_over in state.active_requests
     finally:

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery.beat import Scheduler, Service
+from celery.beat import PersistentScheduler, Scheduler
 from celery.schedules import schedule
 from celery.signals import before_task_publish
+from celery.utils.imports import qualname, symbol_by_name
 
 from my_celery_project.celery import app
 from my_celery_project.runtime.beat import ticks
@@ -36,13 +37,14 @@ def beat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], flo
                 events.append("ticked")
                 return wait
 
+            def setup_schedule(self) -> None:
+                """Leave it empty."""
+
             def close(self) -> None:
                 events.append("close")
 
         monkeypatch.setitem(app.conf, "beat_enable_remote_control", False)
-        service = Service(app)
-        monkeypatch.setattr(service, "scheduler", Recorder(app, lazy=True))
-        service.start()
+        ticks.Service(app, scheduler_cls=Recorder).start()
         return events
 
     yield run
@@ -65,7 +67,7 @@ def test_what_beat_sends_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         return dict(message.headers)
 
     assert PERIODIC_HEADER not in headers()
-    ticks.prepare(Service(app))
+    ticks.prepare(ticks.Service(app))
     assert PERIODIC_HEADER in headers()
 
 
@@ -119,12 +121,27 @@ def test_a_signal_ends_a_beat_that_sleeps(
 
 def test_each_tick_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     heartbeat = tmp_path / "heartbeat"
-    service, scheduler = Service(app), Scheduler(app, lazy=True, max_interval=60)
-    monkeypatch.setattr(service, "scheduler", scheduler)
+    service = ticks.Service(app, max_interval=60, scheduler_cls=Scheduler)
     monkeypatch.delenv("HEARTBEAT_PATH", raising=False)
-    ticks.touch_at_each_tick(service)
-    assert scheduler.max_interval == 60
+    assert service.get_scheduler().max_interval == 60
     monkeypatch.setenv("HEARTBEAT_PATH", str(heartbeat))
-    ticks.touch_at_each_tick(service)
-    assert scheduler.tick() <= liveness.INTERVAL
+    assert service.get_scheduler().tick() <= liveness.INTERVAL
     assert heartbeat.exists()
+
+
+def test_a_scheduler_of_the_command_line_is_stoppable_under_its_own_name(
+    empty_folder: None,
+) -> None:
+    assert issubclass(app.Beat, ticks.Beat)
+    assert app.Beat.Service is ticks.Service
+    name: Any = "celery.beat:PersistentScheduler"
+    scheduler: Any = ticks.Service(app, scheduler_cls=name).scheduler
+    assert isinstance(scheduler, ticks.Stoppable)
+    assert isinstance(scheduler, PersistentScheduler)
+    assert qualname(scheduler) == "celery.beat.PersistentScheduler"
+    scheduler.close()
+
+
+def test_the_scheduler_of_the_settings_is_stoppable() -> None:
+    """Also where Celery's own loop runs it, as in a worker with the option --beat."""
+    assert issubclass(symbol_by_name(app.conf.beat_scheduler), ticks.Stoppable)

@@ -20,6 +20,7 @@ from my_celery_project import config
 from my_celery_project.celery import create_app
 from my_celery_project.runtime.config import (
     ConfigurationError,
+    ProjectSettings,
     Settings,
     Variables,
     read,
@@ -79,7 +80,7 @@ def classes(base: type[Variables] = Variables) -> Iterator[type[Variables]]:
     for one in derived:
         if not issubclass(one, Settings):
             yield from classes(one)
-    if not derived:
+    if not derived and base is not ProjectSettings:  # from which a project may derive
         yield base
 
 

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 {% endif %}
 
-from . import artifacts
+from .artifacts import artifacts
 from .celery import app
 
 ROWS = 400_000

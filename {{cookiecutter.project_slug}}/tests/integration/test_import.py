@@ -7,7 +7,7 @@ import sys
 import pytest
 from pytest_httpserver import HTTPServer
 
-from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.artifacts import artifacts
 from {{ cookiecutter.package_name }}.runtime.testing.fleet import (
     Fleet,
 )

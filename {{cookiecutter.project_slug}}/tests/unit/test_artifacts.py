@@ -1,6 +1,6 @@
 import pytest
 
-from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.artifacts import artifacts
 from {{ cookiecutter.package_name }}.settings import settings
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.artifacts import artifacts
 from {{ cookiecutter.package_name }}.runtime import errors
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.workflows import archive

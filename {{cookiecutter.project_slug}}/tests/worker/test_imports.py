@@ -12,7 +12,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.artifacts import artifacts
 from {{ cookiecutter.package_name }}.runtime import budget, errors
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import imports as steps

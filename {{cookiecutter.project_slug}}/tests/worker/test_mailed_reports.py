@@ -7,7 +7,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.artifacts import artifacts
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import notifications
 from {{ cookiecutter.package_name }}.workflows import reports

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import artifacts, config
+from {{ cookiecutter.package_name }} import config
+from {{ cookiecutter.package_name }}.artifacts import artifacts
 from {{ cookiecutter.package_name }}.runtime import errors
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import maintenance

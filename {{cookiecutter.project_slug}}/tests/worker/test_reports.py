@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.package_name }} import artifacts
+from {{ cookiecutter.package_name }}.artifacts import artifacts
 from {{ cookiecutter.package_name }}.runtime import errors
 from {{ cookiecutter.package_name }}.settings import settings
 from {{ cookiecutter.package_name }}.tasks import reports

@@ -9,6 +9,7 @@ What differs between projects is handed in here, and found again on the app: `ap
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from celery import Celery
@@ -59,6 +60,14 @@ class App(Celery):
     # Celery's own attributes: classes of this package in place of its own.
     amqp_cls = f"{__package__}.context:AMQP"
     task_cls = f"{__package__}.tasks.base:BaseTask"
+    #: The class of `celery beat`; the part for beat has its own.
+    beat_cls = "celery.apps.beat:Beat"
+
+    @cached_property
+    def Beat(self) -> Any:  # noqa: N802
+        """Return the class of `celery beat`."""
+        name: Any = self.beat_cls  # Celery's types know that of a class, and not its name
+        return self.subclass_with_self(name)
 
     @property
     def transient_errors(self) -> tuple[type[Exception], ...]:

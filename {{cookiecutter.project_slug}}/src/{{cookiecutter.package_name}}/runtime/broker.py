@@ -20,6 +20,14 @@ def is_local(app: Celery) -> bool:
     return str(app.conf.broker_url).partition("://")[0] in LOCAL_BROKERS
 
 
+def size(channel: Any, queue: str) -> int:
+    """Return how many messages wait in a queue, for a channel of any of kombu's own transports.
+
+    kombu's check that a queue exists, which every public way begins with, ignores a key prefix.
+    """
+    return int(channel._size(queue))
+
+
 class Broker(ABC):
     """A kind of broker."""
 
@@ -55,8 +63,7 @@ class Broker(ABC):
         """
         if connection.transport.driver_type == self.driver:
             return self.look_at_server(connection, queue)
-        channel: Any = connection.default_channel  # in memory or in files
-        return channel._size(queue), None
+        return size(connection.default_channel, queue), None  # in memory or in files
 
     @abstractmethod
     def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from .. import artifacts
+from ..artifacts import artifacts
 from ..celery import app
 from ..queues import QueueName
 from ..runtime.tasks.{{ "progress" if keeps_results else "base" }} import {{ base }}

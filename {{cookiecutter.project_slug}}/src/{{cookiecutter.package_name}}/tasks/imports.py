@@ -23,7 +23,7 @@ from typing import Any, TypedDict
 from celery.canvas import Signature
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from .. import artifacts
+from ..artifacts import artifacts
 from ..celery import app
 from ..queues import QueueName
 from ..runtime import answers, budget

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from celery.utils.log import get_task_logger
 
-from .. import artifacts
+from ..artifacts import artifacts
 from ..celery import app
 from ..queues import Priority, QueueName
 from ..runtime.errors import PermanentError

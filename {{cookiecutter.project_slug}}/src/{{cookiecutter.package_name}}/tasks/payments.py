@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import {{ "select, tuple_" if base == "BaseTask" else "func, select, tuple_" }}
 
-from .. import artifacts
+from ..artifacts import artifacts
 from ..celery import app
 from ..models import Account, Payment
 from ..queues import QueueName

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 from pathlib import PurePosixPath
 
-from .. import artifacts
+from ..artifacts import artifacts
 from ..celery import app
 from ..queues import QueueName
 from ..runtime.tasks.base import BaseTask

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 
-from .. import artifacts
+from ..artifacts import artifacts
 from ..celery import app
 from ..queues import QueueName
 from ..runtime.errors import PermanentError

@@ -24,13 +24,14 @@ class Beat(Part):
         self.schedule = schedule
 
     def install(self, app: App) -> None:
-        """Set the schedule, and prepare a process with beat when it starts."""
+        """Set the schedule and the class of `celery beat`; prepare beat when it starts."""
         app.conf.beat_schedule = dict(self.schedule)
+        app.beat_cls = f"{__package__}.ticks:Beat"
         beat_init.connect(prepare)
 
 
 def prepare(sender: Any, **_: Any) -> None:
-    """Let beat mark what it sends, give signs of life, and stop between two looks."""
+    """Let beat mark what it sends, and stop between two looks."""
     from . import ticks  # which no other process needs
 
     ticks.prepare(sender)

@@ -5,7 +5,7 @@ Any number of beats may run: the one that holds a lock sends, the others stand b
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from celery.schedules import solar
 from celery.signals import beat_init
@@ -13,11 +13,13 @@ from celery.utils.log import get_logger
 from redbeat import schedulers
 from redbeat.decoder import RedBeatJSONDecoder, RedBeatJSONEncoder
 from redis.exceptions import LockError, RedisError
+from redis.lock import Lock
 
 from ..config.environment import ConfigurationError
 from ..redis import clients as redis_clients
 from ..redis.redis_options import SCHEMES
 from .redbeat_settings import broken
+from .ticks import Stoppable
 
 logger = get_logger("celery.beat")
 
@@ -63,7 +65,15 @@ class Decoder(RedBeatJSONDecoder):  # type: ignore[misc]
 schedulers.RedBeatJSONEncoder, schedulers.RedBeatJSONDecoder = Encoder, Decoder
 
 
-class Scheduler(schedulers.RedBeatScheduler):  # type: ignore[misc]
+class RenewedLock(Lock):
+    """A lock to whose time redbeat adds none: it sets the time that is left."""
+
+    def extend(self, additional_time: Any, replace_ttl: bool = True) -> Literal[True]:
+        """Set the time after which another beat may take the lock."""
+        return super().extend(additional_time, replace_ttl)
+
+
+class Outliving(schedulers.RedBeatScheduler):  # type: ignore[misc]
     """Outlive what ends redbeat: a Redis that is away, and a lock that is lost."""
 
     is_set_up = False
@@ -98,9 +108,9 @@ class Scheduler(schedulers.RedBeatScheduler):  # type: ignore[misc]
     def acquire(self) -> bool:
         """Take the lock unless another beat has it, and return whether it is ours."""
         client = schedulers.get_redis(self.app)
-        lock = client.lock(self.lock_key, timeout=self.lock_timeout, blocking=False)
-        # redis-py adds to the time that is left; redbeat sets it.
-        lock.lua_extend = client.register_script(schedulers.LUA_EXTEND_TO_SCRIPT)
+        lock = client.lock(
+            self.lock_key, timeout=self.lock_timeout, blocking=False, lock_class=RenewedLock
+        )
         if not lock.acquire():
             return False
         logger.info("beat: Acquired lock")
@@ -142,3 +152,7 @@ class Scheduler(schedulers.RedBeatScheduler):  # type: ignore[misc]
         except RedisError as error:
             logger.warning("beat: The lock is not released: %s", error)
             self.lock = None
+
+
+class Scheduler(Stoppable, Outliving):
+    """The scheduler of beat. What it does in a look is one step, which no signal interrupts."""

@@ -24,7 +24,7 @@ PACKAGE = __package__.partition(".")[0]
 STORES = (*SCHEMES, "filesystem://", "file://", "memory://", "cache+memory://")
 
 # `celery report` and `inspect conf` hide the settings whose names match this. Celery does not know
-# that this one has a password.
+# that this one has a password, and has no setting for the names.
 HIDDEN = utils.HIDDEN_SETTINGS.pattern + "|REDBEAT_REDIS_URL"  # type: ignore[attr-defined]
 utils.HIDDEN_SETTINGS = re.compile(HIDDEN, re.IGNORECASE)  # type: ignore[attr-defined]
 

@@ -10,9 +10,10 @@ from typing import Any
 from celery.beat import PersistentScheduler
 
 from ..config.environment import ConfigurationError
+from .ticks import Stoppable
 
 
-class Scheduler(PersistentScheduler):
+class Scheduler(Stoppable, PersistentScheduler):
     """Refuse in one line a file that cannot be kept."""
 
     def __init__(self, *args: Any, schedule_filename: str, **kwargs: Any) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from celery import platforms
-from celery.beat import Service
+from celery import beat, platforms
+from celery.apps import beat as command
 from celery.signals import before_task_publish
+from celery.utils.imports import load_extension_class_names, symbol_by_name
 
 from ..letters.letter import PERIODIC_HEADER
 from ..worker import liveness
@@ -16,69 +18,106 @@ from ..worker import liveness
 #: Seconds in which a send may end after a signal: one to a broker that is away goes on for minutes.
 GRACE = 3
 
-
-def prepare(sender: Service) -> None:
-    """Prepare beat when it starts."""
-    stop_after_a_tick(sender)
-    touch_at_each_tick(sender)
-    before_task_publish.connect(mark)  # a process with beat sends nothing else
+#: What a mixin for schedulers derives from, for the type checker alone.
+Base: Any = beat.Scheduler if TYPE_CHECKING else object
 
 
-def stop_after_a_tick(sender: Service) -> None:
-    """Let a signal end beat when nothing is being sent, but soon; a second signal ends it at once.
+class Stoppable(Base):  # type: ignore[misc]
+    """The part of a scheduler that differs: a sign of life at each look, and an end between two.
 
-    Celery's own handler closes the schedule wherever it is
-    (celery.apps.beat, `install_sync_handler`). In the middle of a send that is an error, which
-    beat logs in place of ending, or which ends it with a traceback: 12 of 120 beats that were
-    stopped while they sent to RabbitMQ (Celery 5.7).
+    Celery's own handler of signals closes the schedule wherever it is (celery/apps/beat.py,
+    `install_sync_handler`). In the middle of a send that is an error, which beat logs in place of
+    ending, or which ends it with a traceback: 12 of 120 beats that were stopped while they sent to
+    RabbitMQ (Celery 5.7).
     """
-    scheduler: Any = sender.scheduler
-    is_busy = is_stopping = False
 
-    def stop(*_: object) -> None:
-        nonlocal is_stopping
-        if is_stopping or not is_busy:
+    #: Seconds between two looks at the schedule, at most.
+    max_interval: Any
+    #: Whether it sends or writes, which no signal may interrupt.
+    is_busy = False
+    #: Whether a signal has asked it to end.
+    is_stopping = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if liveness.is_watched():
+            self.max_interval = min(self.max_interval, liveness.INTERVAL)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due; return the seconds until the next look, none when beat is to end."""
+        if liveness.is_watched():
+            liveness.touch()
+        with self.uninterrupted():
+            wait: float = super().tick(*args, **kwargs)
+        return 0 if self.is_stopping else wait
+
+    def sync(self) -> None:
+        """Write down what was sent."""
+        with self.uninterrupted():
+            super().sync()
+
+    @contextmanager
+    def uninterrupted(self) -> Iterator[None]:
+        """Let a signal wait until the block has ended, or for `GRACE` seconds."""
+        outer, self.is_busy = self.is_busy, True
+        try:
+            yield
+        finally:
+            self.is_busy = outer
+
+    def obey(self, service: beat.Service) -> None:
+        """Let a signal end a service when nothing is being sent, but soon; a second one at once."""
+        stop = partial(self.stop, service)
+        platforms.signals.update(SIGTERM=stop, SIGINT=stop, SIGALRM=stop)
+
+    def stop(self, service: beat.Service, *_: object) -> None:
+        """Handle a signal.
+
+        Raises:
+            SystemExit: Nothing is being sent, or it is not the first signal.
+        """
+        is_first, self.is_stopping = not self.is_stopping, True
+        if not (is_first and self.is_busy):
             raise SystemExit
-        is_stopping = True
-        sender.stop()
+        service.stop()
         platforms.signals.arm_alarm(GRACE)
 
-    def finished(function: Callable[..., Any]) -> Callable[..., Any]:
-        """Let no signal interrupt a function; a beat that stops does not sleep after it."""
 
-        @wraps(function)
-        def run(*args: Any, **kwargs: Any) -> Any:
-            nonlocal is_busy
-            is_busy = True
-            try:
-                wait = function(*args, **kwargs)
-            finally:
-                is_busy = False
-            return 0 if is_stopping else wait
+def stoppable(scheduler: Any) -> Any:
+    """Return a class of schedulers with `Stoppable`, under its own name."""
+    if not isinstance(scheduler, type) or issubclass(scheduler, Stoppable):
+        return scheduler
+    attributes = {"__module__": scheduler.__module__, "__doc__": scheduler.__doc__}
+    return type(scheduler.__name__, (Stoppable, scheduler), attributes)
 
-        return run
 
-    # What `Service.start` calls between two sleeps.
-    scheduler.tick, scheduler._do_sync = finished(scheduler.tick), finished(scheduler._do_sync)
-    platforms.signals.update(SIGTERM=stop, SIGINT=stop, SIGALRM=stop)
+class Service(beat.Service):
+    """Celery's loop, which makes every scheduler stoppable: the option --scheduler may name any."""
+
+    def get_scheduler(
+        self, lazy: bool = False, extension_namespace: str = "celery.beat_schedulers"
+    ) -> Any:
+        """Return a scheduler."""
+        names: Any = load_extension_class_names(extension_namespace)
+        given: Any = self.scheduler_cls  # a name or a class
+        self.scheduler_cls = stoppable(symbol_by_name(given, aliases=dict(names)))
+        return super().get_scheduler(lazy, extension_namespace)
+
+
+class Beat(command.Beat):
+    """The command `celery beat`."""
+
+    Service = Service
+
+
+def prepare(sender: beat.Service) -> None:
+    """Prepare beat when it starts, also the one that a worker runs beside itself."""
+    scheduler: Any = sender.scheduler
+    if isinstance(scheduler, Stoppable):
+        scheduler.obey(sender)
+    before_task_publish.connect(mark)  # a process with beat sends nothing else
 
 
 def mark(headers: dict[str, Any], **_: Any) -> None:
     """Note on a message that beat has sent it."""
     headers[PERIODIC_HEADER] = "yes"
-
-
-def touch_at_each_tick(sender: Service) -> None:
-    """Let beat look at its schedule often, and give a sign of life."""
-    if not liveness.is_watched():
-        return
-    scheduler: Any = sender.scheduler
-    scheduler.max_interval = min(scheduler.max_interval, liveness.INTERVAL)
-    tick = scheduler.tick
-
-    @wraps(tick)
-    def touch_and_tick(*args: Any, **kwargs: Any) -> Any:
-        liveness.touch()
-        return tick(*args, **kwargs)
-
-    scheduler.tick = touch_and_tick

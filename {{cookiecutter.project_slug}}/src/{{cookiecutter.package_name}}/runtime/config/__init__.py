@@ -7,6 +7,7 @@ for each environment: `Development(OnFiles, Base)`, `Testing(InMemory, Base)`, a
 
 from .environment import ENV_FILE, ConfigurationError, Variables, read
 from .environments import InMemory, OnFiles, OnServers, load_from
+from .project import ProjectSettings, reader
 from .settings import Settings
 from .values import Count, LogFormat, PriorityNumber, Seconds, TaskLogFormat, TimeZone
 
@@ -19,6 +20,7 @@ __all__ = [
     "OnFiles",
     "OnServers",
     "PriorityNumber",
+    "ProjectSettings",
     "Seconds",
     "Settings",
     "TaskLogFormat",
@@ -26,4 +28,5 @@ __all__ = [
     "Variables",
     "load_from",
     "read",
+    "reader",
 ]

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -83,8 +83,9 @@ class ConfigurationError(SystemExit):
 class Environ(EnvSettingsSource):
     """Variables of the process, and the files that those named `..._FILE` name."""
 
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {**super()._load_env_vars(), **secrets_from_files(self.settings_cls)}
+    def __init__(self, settings_class: type[BaseSettings]) -> None:
+        super().__init__(settings_class)
+        self.env_vars = {**self.env_vars, **secrets_from_files(settings_class)}
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         """Return what JSON stands for; words between commas where a list is meant.

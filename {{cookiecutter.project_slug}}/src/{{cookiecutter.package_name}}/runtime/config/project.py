@@ -1,43 +1,61 @@
-"""Settings of a project itself, of which Celery knows nothing: variables that begin with `APP_`."""
+"""Settings of a project itself, beside those of Celery and of the servers."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache, partial
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from celery.signals import worker_init
+from pydantic import model_validator
 from pydantic_settings import SettingsConfigDict
 
 from .environment import Variables, read
 
-if TYPE_CHECKING:
-    from functools import _lru_cache_wrapper
-
-S = TypeVar("S", bound="ProjectSettings")
+S_co = TypeVar("S_co", bound=Variables, covariant=True)
 
 
 class ProjectSettings(Variables):
-    """What a project's own class of settings derives from; each field is a variable."""
+    """Variables that begin with `APP_`. Not every default is right on a server."""
 
     model_config = SettingsConfigDict(env_prefix="APP_")
 
+    #: Fields without which neither staging nor production starts.
+    needed_on_servers: ClassVar[tuple[str, ...]] = ()
+
     env: str = "development"
 
-    @property
-    def is_server(self) -> bool:
-        """Whether this is no developer's machine and no test."""
-        return self.env in {"staging", "production"}
+    @model_validator(mode="after")
+    def check_server(self) -> Self:
+        """Refuse what is only right on a developer's machine."""
+        missing = sorted({*self.needed_on_servers} - self.model_fields_set)
+        if missing and self.env in {"staging", "production"}:
+            names = ", ".join(f"APP_{name.upper()}" for name in missing)
+            raise ValueError(f"APP_ENV={self.env} needs {names}")
+        return self
 
 
-def once(settings_class: type[S]) -> _lru_cache_wrapper[S]:
-    """Return a function that returns the settings, which are read once.
+class Reader(Protocol[S_co]):
+    """Gives the settings of this process, and may be told to forget them."""
 
-    A worker reads them before it starts, and ends with one line if they are wrong; otherwise its
-    first task would find out.
+    def __call__(self) -> S_co:
+        """Return the settings.
+
+        Raises:
+            ConfigurationError: A value is wrong or missing.
+        """
+
+    def cache_clear(self) -> None:
+        """Read them anew the next time."""
+
+
+def reader(settings_class: type[S_co]) -> Reader[S_co]:
+    """Return a function that gives settings, read once.
+
+    A worker that has wrong ones does not start; otherwise its first task would say so.
     """
 
-    def check(**_: Any) -> None:
+    def check_at_start(**_: Any) -> None:
         read(settings_class)
 
-    worker_init.connect(check, weak=False)
-    return cache(lambda: read(settings_class))
+    worker_init.connect(check_at_start, weak=False)
+    return cache(partial(read, settings_class))

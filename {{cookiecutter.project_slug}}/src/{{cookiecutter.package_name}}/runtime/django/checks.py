@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from celery import current_app
-from celery.app import defaults
 from django.conf import settings
 from django.core import checks
+
+from ..config.variables import OLD_NAMES
 
 PREFIXES = ("CELERY_", "CELERYD_", "CELERYBEAT_", "BROKER_")
 
@@ -22,7 +23,7 @@ TABLES = {"beat_schedule": "schedule", "task_queues": "queues", "task_routes": "
 def setting_of(name: str) -> str:
     """Return the setting of Celery that a name stands for; it may be one of old versions."""
     lower = name.removeprefix("CELERY_").lower()
-    return str(defaults._TO_NEW_KEY.get(name, lower))  # type: ignore[attr-defined]
+    return OLD_NAMES.get(name, lower)
 
 
 def place(name: str) -> str:

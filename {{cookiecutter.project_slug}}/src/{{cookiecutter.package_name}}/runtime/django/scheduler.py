@@ -8,10 +8,12 @@ from celery.utils.log import get_logger
 from django.db import DatabaseError, InterfaceError
 from django_celery_beat.schedulers import DatabaseScheduler
 
+from ..beat.ticks import Stoppable
+
 logger = get_logger(__name__)
 
 
-class Scheduler(DatabaseScheduler):  # type: ignore[misc]
+class Scheduler(Stoppable, DatabaseScheduler):  # type: ignore[misc]
     """Go on with the rows that were read last while the database is away.
 
     django-celery-beat reads all rows every five minutes, and ends with a traceback if it cannot.

@@ -117,5 +117,6 @@ class Topology(bootsteps.StartStopStep):
             raise ConfigurationError(str(error)) from None
 
 
-# Celery's step binds all queues, so they must be there first.
+# Celery's step binds all queues, so they must be there first. A step can only name those that come
+# before it, and this one of ours is not known to Celery's.
 DelayedDelivery.requires = (Tasks, Topology)

@@ -8,20 +8,15 @@ from typing import Any
 from kombu import Connection
 from kombu.utils.json import loads
 
+from ..broker import size
+
 
 def look(connection: Connection, queue: str) -> tuple[int, float | None]:
     """Return how many messages wait, and the age of the oldest in seconds, if there is one."""
     channel: Any = connection.default_channel
-    # kombu's check that a queue exists, which every other way begins with, ignores a key prefix.
-    messages = channel._size(queue)
-    if not messages or not hasattr(channel, "priority_steps"):  # empty; in memory or in files
+    messages = size(channel, queue)
+    if not messages:
         return messages, None
-    prefix = channel.global_keyprefix  # kombu's client adds it to the commands that kombu uses
-    with channel.conn_or_acquire() as client:
-        heads = [
-            client.lindex(prefix + channel._q_for_pri(queue, step), -1)
-            for step in channel.priority_steps
-        ]
-    sent = [loads(head)["properties"].get("timestamp") for head in heads if head]
+    sent = [loads(head)["properties"].get("timestamp") for head in channel.heads(queue)]
     times = [moment for moment in sent if moment]
     return messages, max(0.0, time.time() - min(times)) if times else None

@@ -13,7 +13,9 @@ sees within a second what a client with kombu's own transport sends.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import Empty
 from typing import Any
 from uuid import uuid4
@@ -22,6 +24,7 @@ from celery.utils.log import get_logger
 from kombu.transport import TRANSPORT_ALIASES, redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
+from redis import Redis
 from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -109,6 +112,25 @@ end
 UNREADABLE = f"{__package__.partition('.')[0]}:unreadable"
 
 
+class WithoutTransactions:
+    """A client whose pipelines are no transactions unless somebody asks for one.
+
+    In one, the default, a full Redis refuses even to count and to delete.
+    """
+
+    def pipeline(self, transaction: bool = False, shard_hint: str | None = None) -> Any:
+        """Return a pipeline."""
+        return super().pipeline(transaction, shard_hint)  # type: ignore[misc]
+
+
+class Client(WithoutTransactions, Redis):
+    """A client of a Redis."""
+
+
+class PrefixedClient(WithoutTransactions, redis.PrefixedStrictRedis):
+    """A client that puts a prefix before all keys."""
+
+
 class QoS(redis.QoS):
     """What a channel holds."""
 
@@ -167,13 +189,13 @@ class QoS(redis.QoS):
             self.forget(tag)
         with self.channel.conn_or_acquire() as client:
             client.execute_command(
-                *self.channel._eval(RENEW, [self.unacked_index_key], [time.time(), *tags])
+                *self.channel.eval_command(RENEW, [self.unacked_index_key], [time.time(), *tags])
             )
 
     def call(self, script: str, lists: list[str], *arguments: Any) -> list[Any]:
         """Return a script's call with the keys of what is held."""
         keys = [self.unacked_index_key, self.unacked_key, *lists]
-        command: list[Any] = self.channel._eval(script, keys, list(arguments))
+        command: list[Any] = self.channel.eval_command(script, keys, list(arguments))
         return command
 
     def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:
@@ -238,27 +260,37 @@ class AtomicDelivery:
     tag = ""
     _waits = False
     _queues: list[str]
-    _client: Any = None
+    _kept_client: Any = None
 
     def held(self: Any) -> list[str]:
         """Return the tags of all messages that this worker holds, or is about to."""
         asked_for = [self.tag] if self._in_poll and not self._waits else []
         return [*{*self.qos._delivered, *self.qos.late, *running(), *asked_for}]
 
+    def heads(self: Any, queue: str) -> list[bytes]:
+        """Return the oldest message of each priority that a queue has."""
+        prefix = self.global_keyprefix  # kombu's client adds it to the commands that kombu uses
+        lists = (prefix + self._q_for_pri(queue, step) for step in self.priority_steps)
+        with self.conn_or_acquire() as client:
+            return [head for name in lists if (head := client.lindex(name, -1))]
+
     def _create_client(self: Any, asynchronous: bool = False) -> Any:
         # kombu makes one for each command, which took a sixth of the time of a busy worker.
         if asynchronous:
             return super()._create_client(asynchronous)  # type: ignore[misc]
-        if self.closed and self._client is not None:  # acknowledges what still runs
-            return self._client
-        if self._client is None or self._client.connection_pool is not self.pool:
-            self._client = super()._create_client()  # type: ignore[misc]
-            # In a transaction, kombu's default, a full Redis refuses even to count and to delete.
-            pipeline = self._client.pipeline
-            self._client.pipeline = lambda transaction=False, hint=None: pipeline(transaction, hint)
-        return self._client
+        if self.closed and self._kept_client is not None:  # acknowledges what still runs
+            return self._kept_client
+        if self._kept_client is None or self._kept_client.connection_pool is not self.pool:
+            self._kept_client = super()._create_client()  # type: ignore[misc]
+        return self._kept_client
 
-    def _eval(self: Any, script: str, keys: list[str], arguments: list[Any]) -> list[Any]:
+    def _get_client(self: Any) -> Callable[..., Any]:
+        super()._get_client()  # type: ignore[misc]  # which refuses versions that are too old
+        prefix = self.global_keyprefix
+        return partial(PrefixedClient, global_keyprefix=prefix) if prefix else Client
+
+    def eval_command(self: Any, script: str, keys: list[str], arguments: list[Any]) -> list[Any]:
+        """Return the command that runs a script."""
         prefixed = [self.global_keyprefix + key for key in keys]
         return ["EVAL", script, len(keys), *prefixed, *arguments]
 
@@ -275,7 +307,8 @@ class AtomicDelivery:
             return
         key = self._q_for_pri(queue, self._get_message_priority(message, reverse=False))
         with self.conn_or_acquire() as client:
-            client.execute_command(*self._eval(PUT, [key, wake_up(queue)], [dumps(message)]))
+            put = self.eval_command(PUT, [key, wake_up(queue)], [dumps(message)])
+            client.execute_command(*put)
 
     def _brpop_start(self: Any, timeout: float | None = None) -> None:
         queues = self._queue_cycle.consume(len(self.active_queues))
@@ -293,7 +326,7 @@ class AtomicDelivery:
         lists = [self._q_for_pri(queue, step) for step in steps for queue in queues]
         keys = [self.unacked_index_key, self.unacked_key, *wake_ups, *lists]
         arguments = [self.tag, time.time(), *map(dumps, queues)]
-        connection.send_command(*self._eval(TAKE, keys, arguments))
+        connection.send_command(*self.eval_command(TAKE, keys, arguments))
 
     def _brpop_read(self: Any, **options: Any) -> bool:
         waited, self._waits = self._waits, False

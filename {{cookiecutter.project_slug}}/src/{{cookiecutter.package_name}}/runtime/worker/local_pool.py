@@ -29,6 +29,18 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
+class Results:
+    """The queue of a process for its results."""
+
+    def __init__(self, queue: Any) -> None:
+        self.queue = queue
+
+    def put(self, result: Any) -> None:
+        """Write a result without interruption."""
+        with uninterrupted():
+            self.queue.put(result)
+
+
 class Worker(pool.Worker):
     """A process that reads and writes without interruption."""
 
@@ -47,15 +59,9 @@ class Worker(pool.Worker):
 
         return receive
 
-    def on_loop_start(self: Any, pid: int) -> None:
+    def on_loop_start(self, pid: int) -> None:
         """Send results in one piece."""
-        put = self.outq.put
-
-        def put_uninterrupted(result: Any) -> None:
-            with uninterrupted():
-                put(result)
-
-        self.outq.put = put_uninterrupted
+        self.outq: Any = Results(self.outq)
 
 
 class Pool(pool.Pool):

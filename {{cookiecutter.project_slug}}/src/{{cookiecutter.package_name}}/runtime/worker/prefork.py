@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
-from celery.concurrency import prefork
+from celery.concurrency import asynpool, prefork
 from celery.worker import state
 
 from . import local_pool
 
+#: Celery's types lack it.
+AsynPool: Any = asynpool.AsynPool
 
-class TaskPool(prefork.TaskPool):
-    """A pool of processes that forgets no task when its connection is lost, or when it stops.
+
+class Processes(AsynPool):  # type: ignore[misc]
+    """Processes that are fed by an event loop, where a lost connection and a stop forget no task.
 
     Celery forgets what a process has got but not yet reported as started
     (celery/concurrency/asynpool.py, `flush`), although it runs: its message goes back and runs
@@ -20,21 +22,18 @@ class TaskPool(prefork.TaskPool):
     (billiard/pool.py). One deploy in five did.
     """
 
-    BlockingPool = local_pool.Pool  # only used where the broker has no event loop
+    def flush(self) -> None:
+        """Forget the tasks that no process has got."""
+        jobs = {number: job for number, job in self._cache.items() if job._write_to}
+        super().flush()
+        for number, job in jobs.items():
+            if not job.ready():
+                self._cache[number] = job
+                state.active_requests.add(job._accept_callback.__self__)
 
-    def on_start(self) -> None:
-        """Start the processes."""
-        super().on_start()
-        pool: Any = self  # Celery's types lack most of what is used here
-        if pool.flush:  # without an event loop, as on files, the pool forgets nothing
-            pool.flush = partial(flush_others, pool._pool)
 
+class TaskPool(prefork.TaskPool):
+    """Celery's pool of processes of these classes."""
 
-def flush_others(processes: Any) -> None:
-    """Forget the tasks that no process has got."""
-    jobs = {number: job for number, job in processes._cache.items() if job._write_to}
-    processes.flush()
-    for number, job in jobs.items():
-        if not job.ready():
-            processes._cache[number] = job
-            state.active_requests.add(job._accept_callback.__self__)
+    Pool = Processes
+    BlockingPool = local_pool.Pool  # where the broker has no event loop, as on files: forgets none
