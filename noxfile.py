@@ -56,7 +56,7 @@ def bake(session: nox.Session) -> None:
 def quality(session: nox.Session) -> None:
     """Check every variant with the linters that its owner would run."""
     install(session)
-    pytest(session, "tests/test_quality.py", "tests/test_runtime.py", workers="2")
+    pytest(session, "tests/test_quality.py", "tests/test_runtime.py", "tests/test_startup.py", workers="2")
 
 
 @nox.session

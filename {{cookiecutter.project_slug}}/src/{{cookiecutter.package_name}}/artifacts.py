@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from uuid import uuid4
-
-from fsspec.core import url_to_fs
-from fsspec.implementations.dirfs import DirFileSystem
 
 from .runtime.errors import PermanentError
 from .settings import settings
+
+if TYPE_CHECKING:
+    from fsspec.implementations.dirfs import DirFileSystem
 
 #: Text is UTF-8, and its line ends stay as they are.
 TEXT = {"encoding": "utf-8", "newline": ""}
@@ -25,6 +25,10 @@ TEXT = {"encoding": "utf-8", "newline": ""}
 
 def store() -> DirFileSystem:
     """Return the file system below `APP_ARTIFACTS_URL`."""
+    # Here, since a process that only sends tasks imports this module too.
+    from fsspec.core import url_to_fs
+    from fsspec.implementations.dirfs import DirFileSystem
+
     filesystem, path = url_to_fs(settings().artifacts_url)
     return DirFileSystem(path, filesystem)
 

@@ -2,8 +2,9 @@
     cookiecutter.beat != "none" and ("beat.part", "Beat", "SCHEDULE"),
     cookiecutter.__django and ("django.part", "Django", ""),
     cookiecutter.__store and ("redis.state", "RedisState", ""),
-    cookiecutter.__letters == "sql" and ("sql.dead_letters", "DeadLettersInTable", ""),
-    cookiecutter.__sql and ("sql.part", "Database", ""),
+    cookiecutter.__sql and (
+        "sql.part", "Database", "keeps_dead_letters=True" if cookiecutter.__letters == "sql" else ""
+    ),
     cookiecutter.__followed and ("tasks.followed", "Followed", ""),
 ] | select | list %}
 """The Celery app: the option `-A` with the name of this package finds it here."""

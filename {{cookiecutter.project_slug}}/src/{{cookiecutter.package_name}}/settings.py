@@ -4,7 +4,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-import fsspec
 from celery.signals import worker_init
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -44,6 +43,8 @@ class Settings(Variables):
     @classmethod
     def check_artifacts(cls, url: str) -> str:
         """Refuse a place that fsspec cannot reach."""
+        import fsspec  # as in artifacts.py, only when it is used
+
         try:
             fsspec.get_filesystem_class(fsspec.utils.get_protocol(url))
             is_absolute = "://" in url or Path(url).is_absolute()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from celery import Celery
+from kombu.utils.imports import symbol_by_name
 
 from . import __version__, context, discovery
 from .runs import Runs
@@ -45,8 +46,9 @@ class App(Celery):
     broker: Broker
     #: How long tasks and a shutdown may take.
     budget: Budget
-    #: The class of stores in which dead letters are kept.
-    dead_letters: type[Store]
+    #: The name of the class of stores in which dead letters are kept, as `module:class`. A name,
+    #: since a process that only publishes needs none.
+    dead_letter_store: str
     #: What is known of earlier runs of a message.
     runs: Runs
     #: How a task learns that somebody has cancelled it.
@@ -59,6 +61,12 @@ class App(Celery):
     # Celery's own attributes: classes of this package in place of its own.
     amqp_cls = f"{__package__}.context:AMQP"
     task_cls = f"{__package__}.tasks.base:BaseTask"
+
+    @property
+    def dead_letters(self) -> type[Store]:
+        """Return the class of stores in which dead letters are kept."""
+        store: type[Store] = symbol_by_name(self.dead_letter_store)
+        return store
 
     @property
     def transient_errors(self) -> tuple[type[Exception], ...]:
@@ -115,7 +123,7 @@ def create(
         app.set_default()  # in every thread; without it, it is current in this one only
     app.settings, app.broker, app.budget = settings, broker, settings.budget
     app.parts = parts
-    app.dead_letters, app.runs = broker.dead_letters(), Runs()
+    app.dead_letter_store, app.runs = broker.dead_letter_store, Runs()
     app.cancellation, app.on_commit = Cancellation(), at_once
     app.conf.update(settings.for_celery())
     app.conf.update(
