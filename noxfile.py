@@ -56,7 +56,8 @@ def bake(session: nox.Session) -> None:
 def quality(session: nox.Session) -> None:
     """Check every variant with the linters that its owner would run."""
     install(session)
-    pytest(session, "tests/test_quality.py", "tests/test_runtime.py", "tests/test_contract.py", workers="2")
+    modules = ("quality", "runtime", "contract", "startup")
+    pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="2")
 
 
 @nox.session

@@ -223,9 +223,9 @@ def falls_below(length: Callable[[], int], limit: float, group: int) -> tuple[fl
 
 
 @contextmanager
-def environment(folder: Path, broker: str, pool: str) -> Iterator[tuple[Path, Path]]:
-    """Bake and install a project; yield its folder and its interpreter."""
-    answers = [f"broker={broker}", f"pool={pool}", "examples=none"]
+def environment(folder: Path, broker: str, pool: str, examples: str = "none") -> Iterator[tuple[Path, Path]]:
+    """Bake and install a project, and compile it, as its image does; yield its folder and its interpreter."""
+    answers = [f"broker={broker}", f"pool={pool}", f"examples={examples}"]
     bake = [sys.executable, "-m", "cookiecutter", "--no-input", "-o", str(folder), str(TEMPLATE), *answers]
     config = folder / "config.yaml"
     config.write_text(f'{{"cookiecutters_dir": "{folder}/cc", "replay_dir": "{folder}/replay"}}', "utf-8")
@@ -234,7 +234,8 @@ def environment(folder: Path, broker: str, pool: str) -> Iterator[tuple[Path, Pa
     uv = [sys.executable, "-m", "uv"]
     python = folder / "environment" / "bin" / "python"
     subprocess.run([*uv, "venv", "-q", "-p", sys.executable, str(folder / "environment")], check=True)
-    subprocess.run([*uv, "pip", "install", "-q", "-p", str(python), "-e", str(project)], check=True)
+    install = [*uv, "pip", "install", "-q", "--compile-bytecode", "-p", str(python)]
+    subprocess.run([*install, str(project)], check=True)
     yield project, python
 
 

@@ -1,3 +1,4 @@
+import gc
 from types import SimpleNamespace
 from typing import Any
 
@@ -178,3 +179,14 @@ def test_a_pool_without_an_event_loop_has_no_flush() -> None:
         assert pool.flush is None
     finally:
         pool.terminate()
+
+
+def test_processes_leave_what_they_share_out_of_every_garbage_collection() -> None:
+    options: Any = {"initargs": (create_app(config.load()), "general@test")}
+    pool: Any = prefork.TaskPool(1, threads=True, **options)
+    pool.start()
+    try:
+        assert pool._pool.apply_async(gc.get_freeze_count).get(timeout=60) > 10_000
+    finally:
+        pool.terminate()
+        gc.unfreeze()

@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-
-import httpx
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from .errors import PermanentError, RateLimitedError, TransientError
+
+if TYPE_CHECKING:
+    import httpx
 
 #: Client errors that may pass: timeout, conflict with a running request, too early.
 TRANSIENT_STATUS = {408, 409, 425}
@@ -42,6 +45,8 @@ def calling(what: str) -> Iterator[None]:
         PermanentError: The URL is wrong.
         TransientError: The server cannot be reached, or does not answer in time.
     """
+    import httpx  # which a process that only publishes does without, and it is slow to import
+
     try:
         yield
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
@@ -63,7 +68,7 @@ def raise_for_response(response: httpx.Response) -> None:
     status = response.status_code
     message = f"{response.request.method} {response.request.url} answered {status}"
     wait = retry_after(response.headers.get("Retry-After"))
-    if status == httpx.codes.TOO_MANY_REQUESTS or (response.is_server_error and wait is not None):
+    if status == HTTPStatus.TOO_MANY_REQUESTS or (response.is_server_error and wait is not None):
         raise RateLimitedError(message, wait)
     if response.is_server_error or status in TRANSIENT_STATUS:
         raise TransientError(message)

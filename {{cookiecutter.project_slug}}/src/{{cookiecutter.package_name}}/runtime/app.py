@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from celery import Celery
+from kombu.utils.imports import symbol_by_name
 
 from . import __version__, context, discovery
 from .runs import Runs
@@ -46,8 +47,9 @@ class App(Celery):
     broker: Broker
     #: How long tasks and a shutdown may take.
     budget: Budget
-    #: The class of stores in which dead letters are kept.
-    dead_letters: type[Store]
+    #: The name of the class of stores in which dead letters are kept, as `module:class`. A name,
+    #: since a process that only publishes needs none.
+    dead_letter_store: str
     #: What is known of earlier runs of a message.
     runs: Runs
     #: How a task learns that somebody has cancelled it.
@@ -68,6 +70,12 @@ class App(Celery):
         """Return the class of `celery beat`."""
         name: Any = self.beat_cls  # Celery's types know that of a class, and not its name
         return self.subclass_with_self(name)
+
+    @property
+    def dead_letters(self) -> type[Store]:
+        """Return the class of stores in which dead letters are kept."""
+        store: type[Store] = symbol_by_name(self.dead_letter_store)
+        return store
 
     @property
     def transient_errors(self) -> tuple[type[Exception], ...]:
@@ -124,7 +132,7 @@ def create(
         app.set_default()  # in every thread; without it, it is current in this one only
     app.settings, app.broker, app.budget = settings, broker, settings.budget
     app.parts = parts
-    app.dead_letters, app.runs = broker.dead_letters(), Runs()
+    app.dead_letter_store, app.runs = broker.dead_letter_store, Runs()
     app.cancellation, app.on_commit = Cancellation(), at_once
     app.conf.update(settings.for_celery())
     app.conf.update(

@@ -13,8 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
-import fsspec
-from fsspec.core import url_to_fs
 from pydantic import AfterValidator
 
 from .errors import PermanentError
@@ -28,6 +26,8 @@ TEXT = {"encoding": "utf-8", "newline": ""}
 
 def is_place(url: str) -> str:
     """Refuse a place that fsspec cannot reach."""
+    import fsspec  # which a process that only publishes does without
+
     try:
         fsspec.get_filesystem_class(fsspec.utils.get_protocol(url))
         is_absolute = "://" in url or Path(url).is_absolute()
@@ -69,7 +69,8 @@ class Artifacts:
 
     def store(self) -> DirFileSystem:
         """Return the file system below the URL."""
-        from fsspec.implementations.dirfs import DirFileSystem  # which settings do not need
+        from fsspec.core import url_to_fs
+        from fsspec.implementations.dirfs import DirFileSystem
 
         filesystem, path = url_to_fs(self.url())
         return DirFileSystem(path, filesystem)

@@ -38,15 +38,14 @@ class Broker(ABC):
     #: Steps for the consumer of every worker, as Celery's blueprints take them.
     consumer_steps: tuple[str, ...] = ()
 
+    #: The class of stores for the dead letters of a project that has nothing better, by its name.
+    dead_letter_store: str
+
     def app_class(self) -> type[App]:
         """Return the class of apps that send to this broker."""
         from .app import App
 
         return App
-
-    @abstractmethod
-    def dead_letters(self) -> type[Store]:
-        """Return the class of stores for the dead letters of a project that has nothing better."""
 
     @abstractmethod
     def collect(self, app: Celery, store: Store) -> int:

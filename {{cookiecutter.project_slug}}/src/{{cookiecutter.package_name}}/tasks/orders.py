@@ -9,10 +9,9 @@ time.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, TypedDict
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypedDict
 from urllib.parse import quote
-
-import httpx
 
 from ..celery import app
 from ..queues import QueueName
@@ -24,6 +23,9 @@ from ..runtime.redis import store
 from ..runtime.tasks.http import HTTPTask
 from ..settings import settings
 from . import notifications
+
+if TYPE_CHECKING:
+    import httpx
 
 #: How long it is known what was done for an order.
 KEPT = timedelta(days=30)
@@ -67,7 +69,7 @@ class OrderTask(HTTPTask):
             TransientError: The service fails.
         """
         response = self.ask("DELETE", step, order)
-        if response.status_code != httpx.codes.NOT_FOUND:
+        if response.status_code != HTTPStatus.NOT_FOUND:
             answers.raise_for_response(response)
 
     def ask(self, method: str, step: str, order: Order) -> httpx.Response:

@@ -105,7 +105,13 @@ class Variables(BaseSettings):
     """Settings that are read from variables. Neither errors nor `repr` show a secret."""
 
     model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+        # Of the classes of all environments a process uses one: the schemas of the others would be
+        # a tenth of what it takes to import the app.
+        defer_build=True,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     @classmethod

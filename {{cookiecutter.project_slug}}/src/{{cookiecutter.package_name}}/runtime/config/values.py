@@ -76,14 +76,15 @@ def is_format(text: str, record: dict[str, str]) -> str:
 def is_importable(path: str) -> str:
     """Refuse what is neither a class in a module that is there nor the name of a scheduler."""
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
-    schedulers: Any = load_extension_class_names("celery.beat_schedulers")
-    if path in dict(schedulers):
-        return path
     try:
         if name.isidentifier() and find_spec(module):
             return path
     except (ImportError, ValueError, AttributeError):
         pass
+    # Last, since it reads the metadata of all libraries.
+    schedulers: Any = load_extension_class_names("celery.beat_schedulers")
+    if path in dict(schedulers):
+        return path
     raise ValueError(
         "there is no such class: use its module and its name, such as package.module:Class"
     )

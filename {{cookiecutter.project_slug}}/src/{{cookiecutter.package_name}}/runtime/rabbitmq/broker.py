@@ -19,19 +19,14 @@ class RabbitMQ(Broker):
 
     name = "RabbitMQ"
     driver = "amqp"
-    consumer_steps = (f"{__package__}.topology:Topology",)
+    consumer_steps = (f"{__package__}.topology_step:Topology",)
+    dead_letter_store = f"{__package__}.dead_letters:DeadLetters"
 
     def app_class(self) -> type[App]:
         """Return the class of apps whose delayed messages always arrive."""
         from .app import App
 
         return App
-
-    def dead_letters(self) -> type[Store]:
-        """Return the class of stores for dead letters."""
-        from .dead_letters import DeadLetters
-
-        return DeadLetters
 
     def collect(self, app: Celery, store: Store) -> int:
         """Move RabbitMQ's own dead letters."""

@@ -13,11 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from celery import bootsteps
-from celery.worker.consumer import Tasks
-from celery.worker.consumer.delayed_delivery import DelayedDelivery
 from kombu import Connection, Exchange, Queue
 from kombu.exceptions import OperationalError
 from kombu.transport.native_delayed_delivery import (
@@ -28,7 +24,6 @@ from kombu.transport.native_delayed_delivery import (
 )
 from kombu.transport.pyamqp import Transport
 
-from ..config.environment import ConfigurationError
 from .queues import DEAD_LETTERS
 
 #: What RabbitMQ answers where something is there already and differs
@@ -93,30 +88,3 @@ def declare(connection: Connection, queues: Iterable[Queue]) -> None:
         declare_delayed(connection, "quorum")
         for queue in queues:
             bind_delayed(connection, queue)
-
-
-class Topology(bootsteps.StartStopStep):
-    """Declare everything whenever the worker has connected."""
-
-    requires = ("celery.worker.consumer.connection:Connection",)
-
-    def include_if(self, parent: Any) -> bool:
-        """Other brokers, as in tests, need nothing."""
-        return bool(parent.conninfo.transport.driver_type == "amqp")
-
-    def start(self, parent: Any) -> None:
-        """Declare on a connection of its own: a failure closes no channel of the worker.
-
-        Raises:
-            ConfigurationError: A queue or an exchange is there already and differs.
-        """
-        try:
-            with parent.app.connection_for_write() as connection:
-                declare(connection, parent.app.conf.task_queues)
-        except MismatchError as error:
-            raise ConfigurationError(str(error)) from None
-
-
-# Celery's step binds all queues, so they must be there first. A step can only name those that come
-# before it, and this one of ours is not known to Celery's.
-DelayedDelivery.requires = (Tasks, Topology)

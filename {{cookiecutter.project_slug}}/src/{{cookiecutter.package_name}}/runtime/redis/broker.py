@@ -19,12 +19,7 @@ class Redis(Broker):
     name = "Redis"
     driver = "redis"
     consumer_steps = (f"{__package__}.lease:VisibilityLease",)
-
-    def dead_letters(self) -> type[Store]:
-        """Return the class of stores for dead letters."""
-        from .dead_letters import DeadLetters
-
-        return DeadLetters
+    dead_letter_store = f"{__package__}.dead_letters:DeadLetters"
 
     def collect(self, app: Celery, store: Store) -> int:
         """Move what the transport could not read."""

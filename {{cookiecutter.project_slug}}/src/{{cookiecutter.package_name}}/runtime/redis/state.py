@@ -23,8 +23,7 @@ class RedisState(Part):
         Raises:
             ConfigurationError: A setting of the store is wrong or missing.
         """
-        from .dead_letters import DeadLetters
         from .runs import Runs
 
         store.check(app.conf)
-        app.dead_letters, app.runs = DeadLetters, Runs()
+        app.dead_letter_store, app.runs = f"{__package__}.dead_letters:DeadLetters", Runs()

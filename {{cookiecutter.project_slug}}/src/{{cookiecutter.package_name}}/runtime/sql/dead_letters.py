@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Celery
 from sqlalchemy import CursorResult, delete, func, select, tuple_, update
@@ -17,12 +17,8 @@ from ..broker import is_local
 from ..letters.files import FileStore
 from ..letters.letter import DeadLetter
 from ..letters.store import Store
-from ..parts import Part
 from . import database
 from .tables import Base
-
-if TYPE_CHECKING:
-    from ..app import App
 
 #: Rows that are read at once.
 CHUNK = 200
@@ -111,14 +107,6 @@ class DeadLetters(Store):
     def discard(self, letter_id: str) -> bool:
         """Delete a dead letter; return whether there was one."""
         return changes(delete(DeadLetterRow).where(DeadLetterRow.id == letter_id))
-
-
-class DeadLettersInTable(Part):
-    """Keep the dead letters of an app in its database, where it has no Redis for them."""
-
-    def install(self, app: App) -> None:
-        """Keep dead letters there."""
-        app.dead_letters = DeadLetters
 
 
 def read(row: DeadLetterRow) -> DeadLetter:

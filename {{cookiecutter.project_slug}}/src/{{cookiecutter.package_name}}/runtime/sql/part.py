@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import exc
 
 from ..parts import Part
 
+if TYPE_CHECKING:
+    from ..app import App
+
 
 class Database(Part):
-    """The project's database."""
+    """The project's database.
+
+    Args:
+        keeps_dead_letters: Whether dead letters are kept in it, as where there is no Redis.
+    """
 
     tasks = (f"{__package__}.tasks",)
     # A database that is away, a deadlock, a lock that was waited for in vain; no connection free.
     transient_errors = (exc.OperationalError, exc.TimeoutError)
+
+    def __init__(self, *, keeps_dead_letters: bool = False) -> None:
+        self.keeps_dead_letters = keeps_dead_letters
+
+    def install(self, app: App) -> None:
+        """Say where dead letters are."""
+        if self.keeps_dead_letters:
+            app.dead_letter_store = f"{__package__}.dead_letters:DeadLetters"
 
     def prepare(self, pool: str, concurrency: int) -> None:
         """Make room for a connection for each task.

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 from celery import current_app
 
 from .. import answers
 from ..resources import PerProcess
 from .base import BaseTask
 
+if TYPE_CHECKING:
+    import httpx
+
 #: Seconds without an answer; a call may name its own `timeout`.
 TIMEOUT = 10
 
-client = PerProcess(
-    lambda: httpx.Client(timeout=TIMEOUT, headers={"User-Agent": str(current_app.main)}),
-    httpx.Client.close,
-)
+
+def connect() -> httpx.Client:
+    """Return a new client."""
+    import httpx  # which a process that only publishes does without, and it is slow to import
+
+    return httpx.Client(timeout=TIMEOUT, headers={"User-Agent": str(current_app.main)})
+
+
+client = PerProcess(connect, lambda client: client.close())
 
 
 class HTTPTask(BaseTask):

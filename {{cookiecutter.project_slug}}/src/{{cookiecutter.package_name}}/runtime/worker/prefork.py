@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from celery.concurrency import asynpool, prefork
@@ -37,3 +38,13 @@ class TaskPool(prefork.TaskPool):
 
     Pool = Processes
     BlockingPool = local_pool.Pool  # where the broker has no event loop, as on files: forgets none
+
+    def on_start(self) -> None:
+        """Start the processes.
+
+        They share the memory of what is there now, as long as nobody writes to it. A garbage
+        collection would write to all of it, so this is left out of every one from now on:
+        https://docs.python.org/3/library/gc.html#gc.freeze
+        """
+        gc.freeze()
+        super().on_start()
