@@ -11,6 +11,7 @@ import pytest
 from integration.guarded import PAUSE, RATE
 from redis import Redis
 
+from my_celery_project.runtime import guards  # noqa: F401 - what this is about
 from my_celery_project.runtime.testing import Project
 from my_celery_project.runtime.testing.fleet import Fleet, open_fleet
 from my_celery_project.runtime.testing.servers import wait_until

@@ -10,18 +10,6 @@ from typing import Any
 import pytest
 from celery import current_app
 from fakeredis import FakeRedis
-from redis.exceptions import RedisError
-
-from my_celery_project.celery import create_app
-from my_celery_project.config import (
-    ENVIRONMENTS,
-    ConfigurationError,
-)
-from my_celery_project.runtime.errors import (
-    PermanentError,
-    RateLimitedError,
-    TransientError,
-)
 from my_celery_project.runtime.guards import (
     cache,
     circuit,
@@ -33,6 +21,18 @@ from my_celery_project.runtime.redis import (
     leases,
     settings,
     store,
+)
+from redis.exceptions import RedisError
+
+from my_celery_project.celery import create_app
+from my_celery_project.config import (
+    ENVIRONMENTS,
+    ConfigurationError,
+)
+from my_celery_project.runtime.errors import (
+    PermanentError,
+    RateLimitedError,
+    TransientError,
 )
 
 pytestmark = pytest.mark.usefixtures("redis")

@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 from celery.exceptions import Ignore, Reject, Retry
 from fakeredis import FakeRedis
+from my_celery_project.runtime.redis import (
+    runs,
+    store,
+)
 from redis.exceptions import ConnectionError as Away
 
 from my_celery_project.celery import app
@@ -17,10 +21,6 @@ from my_celery_project.runtime.letters.letter import (
 )
 from my_celery_project.runtime.letters.store import (
     store_of,
-)
-from my_celery_project.runtime.redis import (
-    runs,
-    store,
 )
 from my_celery_project.runtime.runs import (
     CRASHES_HEADER,
