@@ -19,14 +19,14 @@ RESULTS_ARE_IN_REDIS = "redis" in SCHEMES
 RESULTS = "rpc://" if "rpc" in SCHEMES else ""
 if RESULTS_ARE_IN_REDIS:
     RESULTS = "redis://:s3cr3t@redis.internal/1"
+HAS_POSTGRESQL = "postgresql" in getattr(getattr(config.Base, "database", None), "dialects", ())
 DATABASE = (
     "postgresql://app:s3cr3t@postgres.internal/app"
-    if find_spec("psycopg")
+    if HAS_POSTGRESQL
     else "sqlite:////var/lib/app/app.sqlite"
 )
 
 KEEPS_RESULTS = issubclass(config.Base, KeptResults)
-HAS_POSTGRESQL = find_spec("psycopg") is not None
 HAS_REDIS = find_spec(f"{app.main}.runtime.redis") is not None
 HAS_BEAT = find_spec(f"{app.main}.runtime.beat") is not None
 HAS_REDBEAT = find_spec("redbeat") is not None
