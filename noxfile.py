@@ -116,6 +116,16 @@ def summary(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def benchmark(session: nox.Session) -> None:
+    """Run one of the benchmarks, for example `nox -s benchmark -- startup.py --rounds 9`."""
+    names = sorted(path.name for path in Path("benchmarks").glob("*.py"))
+    if not session.posargs or session.posargs[0] not in names:
+        session.error(f"give its name: nox -s benchmark -- {' or '.join(names)}")
+    install(session)
+    session.run("python", f"benchmarks/{session.posargs[0]}", *session.posargs[1:])
+
+
+@nox.session(default=False)
 def requirements(session: nox.Session) -> None:
     """Pin the versions of requirements.txt anew."""
     command = ("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")

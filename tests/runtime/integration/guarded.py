@@ -3,6 +3,10 @@
 import time
 from datetime import timedelta
 
+from my_celery_project.celery import app
+from my_celery_project.runtime.errors import (
+    TransientError,
+)
 from my_celery_project.runtime.guards import (
     idempotency,
 )
@@ -19,11 +23,6 @@ from my_celery_project.runtime.guards.unique import (
     UniqueTask,
 )
 from my_celery_project.runtime.redis import store
-
-from my_celery_project.celery import app
-from my_celery_project.runtime.errors import (
-    TransientError,
-)
 from my_celery_project.runtime.tasks.base import (
     BaseTask,
 )

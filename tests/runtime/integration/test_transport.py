@@ -10,14 +10,14 @@ import pytest
 from celery import Celery
 from kombu import Connection, Message, Producer, Queue
 from kombu.transport.redis import Transport as KombuTransport
-from my_celery_project.runtime.redis import (
-    transport,
-    unreadable,
-)
 from redis import Redis
 
 from my_celery_project.runtime.letters import (
     files,
+)
+from my_celery_project.runtime.redis import (
+    transport,
+    unreadable,
 )
 from my_celery_project.runtime.testing.servers import wait_until
 

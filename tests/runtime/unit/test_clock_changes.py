@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from celery import beat
 from celery.schedules import BaseSchedule, crontab, solar
-from my_celery_project.runtime.beat import part  # noqa: F401 - what this is about
 
 from my_celery_project.celery import app
+from my_celery_project.runtime.beat import part  # noqa: F401 - what this is about
 
 
 def runs(when: BaseSchedule, start: datetime) -> Iterator[datetime]:

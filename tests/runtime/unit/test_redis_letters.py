@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 from fakeredis import FakeRedis
-from my_celery_project.runtime.redis import (
-    dead_letters,
-)
 
 from my_celery_project.runtime.letters import (
     store,
+)
+from my_celery_project.runtime.redis import (
+    dead_letters,
 )
 
 

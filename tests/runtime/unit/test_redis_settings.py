@@ -6,9 +6,9 @@ import sys
 
 import pytest
 from host import RESULTS
-from my_celery_project.runtime.redis import broker  # noqa: F401 - what this is about
 
 from my_celery_project import config
+from my_celery_project.runtime.redis import broker  # noqa: F401 - what this is about
 
 
 @pytest.fixture(autouse=True)

@@ -10,18 +10,6 @@ from typing import Any
 import pytest
 from celery import current_app
 from fakeredis import FakeRedis
-from my_celery_project.runtime.guards import (
-    cache,
-    circuit,
-    idempotency,
-    lock,
-    rates,
-)
-from my_celery_project.runtime.redis import (
-    leases,
-    settings,
-    store,
-)
 from redis.exceptions import RedisError
 
 from my_celery_project.celery import create_app
@@ -33,6 +21,18 @@ from my_celery_project.runtime.errors import (
     PermanentError,
     RateLimitedError,
     TransientError,
+)
+from my_celery_project.runtime.guards import (
+    cache,
+    circuit,
+    idempotency,
+    lock,
+    rates,
+)
+from my_celery_project.runtime.redis import (
+    leases,
+    settings,
+    store,
 )
 
 pytestmark = pytest.mark.usefixtures("redis")

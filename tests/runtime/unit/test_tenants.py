@@ -3,14 +3,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from my_celery_project.runtime.redis import (
-    settings,
-    tenants,
-)
 
 from my_celery_project import queues
 from my_celery_project.celery import app
 from my_celery_project.runtime.context import bind
+from my_celery_project.runtime.redis import (
+    settings,
+    tenants,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from celery.beat import PersistentScheduler, Scheduler
 from celery.schedules import schedule
 from celery.signals import before_task_publish
 from celery.utils.imports import qualname, symbol_by_name
-from my_celery_project.runtime.beat import ticks
 
 from my_celery_project.celery import app
+from my_celery_project.runtime.beat import ticks
 from my_celery_project.runtime.letters.letter import (
     PERIODIC_HEADER,
 )

@@ -7,6 +7,12 @@ from typing import Any
 
 import pytest
 from fakeredis import FakeRedis
+from redis.exceptions import ConnectionError as Away
+
+from my_celery_project.celery import app
+from my_celery_project.runtime.errors import (
+    NotNowError,
+)
 from my_celery_project.runtime.guards import (
     idempotency,
     unique,
@@ -15,12 +21,6 @@ from my_celery_project.runtime.guards.unique import (
     UniqueTask,
 )
 from my_celery_project.runtime.redis import store
-from redis.exceptions import ConnectionError as Away
-
-from my_celery_project.celery import app
-from my_celery_project.runtime.errors import (
-    NotNowError,
-)
 from my_celery_project.runtime.tasks.base import (
     BaseTask,
 )

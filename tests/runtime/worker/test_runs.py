@@ -9,10 +9,6 @@ from typing import Any
 import pytest
 from celery.exceptions import Ignore, Reject, Retry
 from fakeredis import FakeRedis
-from my_celery_project.runtime.redis import (
-    runs,
-    store,
-)
 from redis.exceptions import ConnectionError as Away
 
 from my_celery_project.celery import app
@@ -21,6 +17,10 @@ from my_celery_project.runtime.letters.letter import (
 )
 from my_celery_project.runtime.letters.store import (
     store_of,
+)
+from my_celery_project.runtime.redis import (
+    runs,
+    store,
 )
 from my_celery_project.runtime.runs import (
     CRASHES_HEADER,

@@ -25,6 +25,8 @@ OTHERS = re.compile(
     r"""
     # Celery itself, before any configuration
     CELERY_(LOADER|SKIP_CHECKS|CONFIG_MODULE|CUSTOM_WORKER_POOL|TRACE_APP|BENCH(_EVERY)?|RDB_\w+)
+    # environment.py, for Celery's command line; a child process inherits them
+    | CELERY_(WORKER|BEAT)_LOGLEVEL
     # a worker, for the processes that it starts (celery/app/log.py, `setup`)
     | CELERY_LOG_(LEVEL|FILE|REDIRECT|REDIRECT_LEVEL)
     # service files of Celery's documentation:
