@@ -231,7 +231,12 @@ def test_an_import_outlives_its_workers(
 @pytest.mark.parametrize(
     ("file", "old", "new", "test"),
     [
-        ("tasks/imports.py", 'name="imports.validate", ignore_result=False', 'name="imports.validate"', "header"),
+        (
+            "tasks/imports.py",
+            'name="imports.validate", queue=QueueName.CPU, ignore_result=False',
+            'name="imports.validate", queue=QueueName.CPU',
+            "header",
+        ),
         ("tasks/imports.py", "return fan_out(header, ", "return chord(header, ", "chord_is_made"),
         (
             "tasks/report_mails.py",

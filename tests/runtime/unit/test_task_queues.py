@@ -1,5 +1,7 @@
 """Where a message goes, and with which priority, however the task is sent."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -75,6 +77,17 @@ def test_a_task_names_its_queue_and_priority(task: Any, expected: Any, sent: Sen
     task.s().apply_async()
     chain(task.si(), usual.si()).apply_async()
     assert sent == [expected] * 4
+
+
+def test_a_process_that_has_imported_no_task_knows_where_it_goes() -> None:
+    code = """
+from {{ cookiecutter.package_name }}.celery import app
+def late(): pass
+app.loader.import_default_modules = lambda: app.task(name="late", queue="cpu")(late)
+print(app.amqp.router.route({}, "late")["queue"].name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "cpu"
 
 
 def test_a_row_of_the_table_decides_with_its_priority(

@@ -77,8 +77,10 @@ def of_task(
         @app.task(name="images.resize", queue="cpu")
 
     Celery would take them for options of every call, which win over all routers: the task could
-    not be sent as urgent. So `BaseTask` keeps them for this router. A process that has not imported
-    the task does not know its queue; a row of the project's table is known everywhere.
+    not be sent as urgent. So `BaseTask` keeps them for this router. Who sends an unknown name, as
+    `celery call` does, first imports all modules with tasks.
     """
+    if task is None and name not in current_app.tasks:
+        current_app.loader.import_default_modules()
     task = current_app.tasks.get(name) if task is None else task
     return dict(getattr(task, "destination", {})) or None
