@@ -95,7 +95,7 @@ def test_a_frozen_holder_has_no_effect_when_it_wakes_up(answers: Answers, two: T
             time.sleep(max(0, frozen_at + FROZEN - time.monotonic()))
         finally:
             os.killpg(fleet.processes[frozen].pid, signal.SIGCONT)
-        fleet.wait(lambda: "no longer claimed here" in fleet.log(frozen), "the frozen one sees that it is late")
+        fleet.wait(lambda: "no longer holds the claim" in fleet.log(frozen), "the frozen one sees that it is late")
         fleet.wait(lambda: fleet.seen(event="end", task="once.pay", state="SUCCESS", worker=other), "it ends")
         time.sleep(LEASE)  # a second effect would have happened by then
         assert len(fleet.seen(event="paid")) == 1

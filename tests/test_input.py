@@ -316,7 +316,7 @@ def test_broken_jinja_is_refused(text: str, field: str, refuse: Refuse, bakery: 
 @in_each_text
 @pytest.mark.parametrize("text", ["", " ", "\u00a0\u3000", " x", "x "], ids=repr)
 def test_a_text_that_is_blank_or_has_blanks_around_it_is_refused(text: str, field: str, refuse: Refuse) -> None:
-    assert f"{field} {text!r} is empty or has blanks around it" in refuse({field: text})
+    assert f"{field} {text!r} is empty or has spaces at its ends" in refuse({field: text})
 
 
 # Names
@@ -452,7 +452,7 @@ def test_a_project_cannot_be_named_like_what_it_depends_on(
     [
         ({"project_slug": "../x"}, "project_slug '../x' is not allowed: "),
         ({"package_name": "celery"}, "package_name 'celery' would hide "),
-        ({"author_email": "x"}, "author_email 'x' is no e-mail address: "),
+        ({"author_email": "x"}, "author_email 'x' is not a valid e-mail address: "),
         ({"description": "a\x1bb"}, "description 'a\\x1bb' contains the control character "),
         ({"author_name": "\udcff"}, "author_name '\\udcff' contains the control character "),
         ({"project_name": "{{ 1 }}"}, "project_name '{{ 1 }}' contains '{{', "),

@@ -43,7 +43,7 @@ def test_a_killed_process_of_a_worker_loses_nothing(fleet: Fleet) -> None:
     wait_until(lambda: len(ended(fleet)) > 10 and started.search(fleet.log()))
     os.kill(int(started.findall(fleet.log())[0]), signal.SIGKILL)
     wait_until(lambda: ended(fleet) == sent, timeout=40)
-    assert f"Process of tests.slow[{long}] was lost, 1 so far" in fleet.log()
+    assert f"The process of tests.slow[{long}] was lost (1 so far)" in fleet.log()
 
 
 def test_a_deploy_loses_nothing_and_repeats_nothing(busy: tuple[Fleet, set[str]]) -> None:

@@ -139,7 +139,7 @@ class ApiTest(LiveServerTestCase):
             status, told, _ = self.call("GET", "/admin/queues")
             assert (status, told["detail"]) == (
                 403,
-                "nobody may call this: APP_ADMIN_TOKEN is not set",
+                "nobody may call this, because the server has no token: set APP_ADMIN_TOKEN there",
             )
 
     def test_what_cannot_be_a_job_is_refused(self) -> None:
@@ -235,7 +235,7 @@ class ApiTest(LiveServerTestCase):
             assert self.call("GET", f"/health/{path}")[:2] == (200, {"status": "ok"})
         with patch.object(app, "connection_for_write", side_effect=OSError("away")):
             status, told, _ = self.call("GET", "/health/ready")
-        assert (status, told["detail"]) == (503, "no answer from: broker: try again later")
+        assert (status, told["detail"]) == (503, "these servers do not answer: broker: try again later")
         away = patch.object(connection, "cursor", side_effect=DatabaseError("away"))
         with away, pytest.raises(ConnectionError, match="away"):
             check_database()
@@ -301,7 +301,7 @@ class ApiTest(LiveServerTestCase):
             assert end.called
         app.backend.store_result(str(job.pk), 7, states.SUCCESS)
         status, told, _ = self.call("DELETE", place)
-        assert (status, told["detail"]) == (409, "it has ended: SUCCESS")
+        assert (status, told["detail"]) == (409, "the task has ended already: SUCCESS")
 
     @pytest.mark.usefixtures("worker")
     def test_a_job_that_threads_run_is_started_and_cannot_be_ended(self) -> None:

@@ -148,14 +148,14 @@ def test_a_worker_does_not_start_with_wrong_settings(
         ({"APP_ENV": "production"}, "DATABASE_URL is not set"),
         ({"APP_ENV": "staging"}, "DATABASE_URL is not set"),
 {% if cookiecutter.database == "postgresql" %}
-        ({"APP_ENV": "production", "DATABASE_URL": "sqlite:////app.sqlite"}, "for one machine"),
+        ({"APP_ENV": "production", "DATABASE_URL": "sqlite:////app.sqlite"}, "one machine only"),
 {% endif %}
         (
             {
                 "APP_ENV": "production",
                 "DATABASE_URL": "postgresql://app:Postgres@localhost/s3cr3t",
             },
-            "DATABASE_URL is refused: ",
+            "DATABASE_URL is refused",
         ),
     ],
 )

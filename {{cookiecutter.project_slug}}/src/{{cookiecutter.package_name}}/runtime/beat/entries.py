@@ -1,4 +1,4 @@
-"""Rows of the schedule that a project keeps in code."""
+"""Entries of the schedule in a project's code."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,13 +9,13 @@ from celery.schedules import crontab, schedule, solar
 def entry(
     task: str, when: crontab | schedule | solar, expires: timedelta, queue: str, **kwargs: Any
 ) -> dict[str, Any]:
-    """Return a row of the schedule.
+    """Return an entry of the schedule.
 
     Args:
         task: Name of the task.
-        when: Its times. `{"hour": 2}` is none: it must be a `crontab`, `schedule` or `solar`.
-        expires: Time after which a worker drops the message unrun.
-        queue: Where it waits.
+        when: A `crontab`, `schedule` or `solar`; a dictionary such as `{"hour": 2}` is an error.
+        expires: Time after which a worker drops the message without running it.
+        queue: The queue to send to.
         kwargs: Keyword arguments of the task.
     """
     options = {"expires": expires.total_seconds(), "queue": str(queue)}

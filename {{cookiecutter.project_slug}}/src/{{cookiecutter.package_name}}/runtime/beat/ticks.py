@@ -1,4 +1,4 @@
-"""What beat does around each look at its schedule: it gives a sign of life, and may stop."""
+"""What beat does around each tick: it touches its liveness file, and stops if it was told to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from celery.signals import before_task_publish
 from ..letters.letter import PERIODIC_HEADER
 from ..worker import liveness
 
-#: Seconds in which a send may end after a signal: one to a broker that is away goes on for minutes.
+#: Seconds that a send may take after a stop signal; to an unreachable broker it would take minutes.
 GRACE = 3
 
 
@@ -21,15 +21,15 @@ def prepare(sender: Service) -> None:
     """Prepare beat when it starts."""
     stop_after_a_tick(sender)
     touch_at_each_tick(sender)
-    before_task_publish.connect(mark)  # a process with beat sends nothing else
+    before_task_publish.connect(mark)  # a process that runs beat sends nothing else
 
 
 def stop_after_a_tick(sender: Service) -> None:
-    """Let a signal end beat when nothing is being sent, but soon; a second signal ends it at once.
+    """Make a stop signal end beat soon, but not during a send; a second signal ends it at once.
 
-    Celery's own handler closes the schedule wherever it is
-    (celery.apps.beat, `install_sync_handler`). In the middle of a send that is an error, which
-    beat logs in place of ending, or which ends it with a traceback: 12 of 120 beats that were
+    Celery's own handler closes the schedule at any point (celery.apps.beat,
+    `install_sync_handler`). In the middle of a send, that causes an error, which beat either logs
+    and does not end, or which ends it with a traceback: this happened to 12 of 120 beats that were
     stopped while they sent to RabbitMQ (Celery 5.7).
     """
     scheduler: Any = sender.scheduler
@@ -44,7 +44,7 @@ def stop_after_a_tick(sender: Service) -> None:
         platforms.signals.arm_alarm(GRACE)
 
     def finished(function: Callable[..., Any]) -> Callable[..., Any]:
-        """Let no signal interrupt a function; a beat that stops does not sleep after it."""
+        """Wrap a function so that no signal interrupts it, and beat can stop after it."""
 
         @wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
@@ -58,18 +58,18 @@ def stop_after_a_tick(sender: Service) -> None:
 
         return run
 
-    # What `Service.start` calls between two sleeps.
+    # `Service.start` calls this between two sleeps.
     scheduler.tick, scheduler._do_sync = finished(scheduler.tick), finished(scheduler._do_sync)
     platforms.signals.update(SIGTERM=stop, SIGINT=stop, SIGALRM=stop)
 
 
 def mark(headers: dict[str, Any], **_: Any) -> None:
-    """Note on a message that beat has sent it."""
+    """Add a header to a message that says that beat has sent it."""
     headers[PERIODIC_HEADER] = "yes"
 
 
 def touch_at_each_tick(sender: Service) -> None:
-    """Let beat look at its schedule often, and give a sign of life."""
+    """Make beat tick often, and touch its liveness file at each tick."""
     if not liveness.is_watched():
         return
     scheduler: Any = sender.scheduler

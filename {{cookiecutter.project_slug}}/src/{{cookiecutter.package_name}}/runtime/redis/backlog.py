@@ -1,4 +1,4 @@
-"""How much waits in a queue, and for how long. On Redis one can look at a message."""
+"""The number of waiting messages in a queue, and the age of the oldest."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kombu.utils.json import loads
 def look(connection: Connection, queue: str) -> tuple[int, float | None]:
     """Return how many messages wait, and the age of the oldest in seconds, if there is one."""
     channel: Any = connection.default_channel
-    # kombu's check that a queue exists, which every other way begins with, ignores a key prefix.
+    # This avoids kombu's check that a queue exists, because that check ignores a key prefix.
     messages = channel._size(queue)
     if not messages or not hasattr(channel, "priority_steps"):  # empty; in memory or in files
         return messages, None
-    prefix = channel.global_keyprefix  # kombu's client adds it to the commands that kombu uses
+    prefix = channel.global_keyprefix  # kombu's client adds it only to commands that kombu uses
     with channel.conn_or_acquire() as client:
         heads = [
             client.lindex(prefix + channel._q_for_pri(queue, step), -1)

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class Redis(Broker):
-    """A Redis, by the transport of this package."""
+    """Redis, with the transport of this package."""
 
     name = "Redis"
     driver = "redis"
     consumer_steps = (f"{__package__}.lease:VisibilityLease",)
 
     def dead_letters(self) -> type[Store]:
-        """Return the class of stores for dead letters."""
+        """Return the class of the store of dead letters in Redis."""
         from .dead_letters import DeadLetters
 
         return DeadLetters
 
     def collect(self, app: Celery, store: Store) -> int:
-        """Move what the transport could not read."""
+        """Move messages that the transport could not read into a store."""
         from .unreadable import collect
 
         return collect(app, store)

@@ -1,4 +1,4 @@
-"""A database by SQLAlchemy, as a part of the project's app."""
+"""The database part of the project's app."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Database(Part):
     """The project's database."""
 
     tasks = (f"{__package__}.tasks",)
-    # A database that is away, a deadlock, a lock that was waited for in vain; no connection free.
+    # An unreachable database, a deadlock, a lock that timed out; no free connection.
     transient_errors = (exc.OperationalError, exc.TimeoutError)
 
     def prepare(self, pool: str, concurrency: int) -> None:
-        """Make room for a connection for each task.
+        """Size the connection pool, with a connection for each task.
 
         Raises:
             ConfigurationError: A setting of the database is wrong or missing.

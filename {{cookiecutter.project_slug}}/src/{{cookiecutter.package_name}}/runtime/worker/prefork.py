@@ -1,4 +1,4 @@
-"""The pool of processes: Celery's, which spares what a process has got but not yet reported."""
+"""The prefork pool, without Celery's loss of tasks that a process has not yet reported."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from . import local_pool
 
 
 class TaskPool(prefork.TaskPool):
-    """A pool of processes that forgets no task when its connection is lost, or when it stops.
+    """A prefork pool that forgets no task when the worker's connection is lost, or when it stops.
 
-    Celery forgets what a process has got but not yet reported as started
-    (celery/concurrency/asynpool.py, `flush`), although it runs: its message goes back and runs
-    again, and a stopping process waits 30 seconds for somebody to take note of its result
-    (billiard/pool.py). One deploy in five did.
+    Celery forgets tasks that a process has received but not yet reported as started
+    (celery/concurrency/asynpool.py, `flush`), although they run. Their messages go back and run
+    again, and a stopping process waits 30 seconds for somebody to read its result
+    (billiard/pool.py), which happened in one deployment out of five.
     """
 
     BlockingPool = local_pool.Pool  # only used where the broker has no event loop
@@ -26,12 +26,12 @@ class TaskPool(prefork.TaskPool):
         """Start the processes."""
         super().on_start()
         pool: Any = self  # Celery's types lack most of what is used here
-        if pool.flush:  # without an event loop, as on files, the pool forgets nothing
+        if pool.flush:  # without an event loop, as with files, the pool forgets nothing
             pool.flush = partial(flush_others, pool._pool)
 
 
 def flush_others(processes: Any) -> None:
-    """Forget the tasks that no process has got."""
+    """Forget the tasks that no process has received."""
     jobs = {number: job for number, job in processes._cache.items() if job._write_to}
     processes.flush()
     for number, job in jobs.items():
