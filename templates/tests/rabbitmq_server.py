@@ -2,7 +2,7 @@
 
 @contextmanager
 def rabbitmq_server(folder: Path) -> Iterator[str]:
-    """Run a RabbitMQ of this test run's own, with the project's configuration; yield its URL."""
+    """Run a RabbitMQ for this test run, with the project's configuration, and yield its URL."""
     binary, port, epmd_port = needed("rabbitmq-server"), free_port(), free_port()
     (folder / "plugins").write_text("[].\n", encoding="utf-8")
     environment = {
@@ -19,7 +19,7 @@ def rabbitmq_server(folder: Path) -> Iterator[str]:
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_PID_FILE": str(folder / "pid"),
     }
-    # Started first and here, the daemon that names Erlang's nodes ends with the tests.
+    # Start the daemon that names Erlang's nodes here, so that it ends with the tests.
     epmd = [needed("epmd"), "-port", str(epmd_port), "-address", "127.0.0.1"]
     with (
         (folder / "output").open("wb") as output,

@@ -2,7 +2,7 @@
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """Run a Redis of this test run's own and yield its URL."""
+    """Run a Redis for this test run, and yield its URL."""
     binary, port = needed("redis-server"), free_port()
     options = {"port": port, "bind": "127.0.0.1", "dir": folder, "save": ""}
     arguments = [str(word) for name, value in options.items() for word in (f"--{name}", value)]

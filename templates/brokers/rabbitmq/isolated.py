@@ -1,11 +1,11 @@
 
 
-#: Seconds; workers give a sign of life twice as often.
+#: Seconds; workers send a heartbeat twice as often.
 LEASE = {{ 400 if cookiecutter.pool == "solo" else 3 }}
 
 
 def isolated(broker_url: str) -> dict[str, Any]:
-    """Return settings for queues that hold nothing: all that the project knows are emptied."""
+    """Return settings for empty queues: all queues of the project are purged."""
     with Connection(broker_url) as connection, connection.channel() as channel:
         declare(connection, queues.QUEUES)
         delayed = [level_name(level) for level in range(MAX_LEVEL + 1)]

@@ -5,7 +5,7 @@ LEASE = {{ 400 if cookiecutter.pool == "solo" else 3 }}
 
 
 def isolated(broker_url: str) -> dict[str, Any]:
-    """Return settings for queues that hold nothing: keys with a prefix of their own."""
+    """Return settings for empty queues: keys get a prefix of their own."""
     options = {
         "visibility_timeout": LEASE,
         "unacked_restore_interval": 0.5,

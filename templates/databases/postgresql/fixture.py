@@ -5,9 +5,9 @@ def tables(
     migrations: Config,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[None]:
-    """Use a database of this test's own, or that of TEST_DATABASE_URL, with tables as migrated.
+    """Use a database for this test alone, or that of TEST_DATABASE_URL, with migrated tables.
 
-    Tests that use it run on both; those on a server are `make integration`.
+    Tests that use it run on both; `make integration` runs those on a server.
     """
     monkeypatch.setattr(database_settings, "load", database_settings.load.__wrapped__)
     if request.param == "postgresql":

@@ -10,7 +10,7 @@
     "payments.report": to(QueueName.CPU),
 {% endif %}
     "archive.*": to(QueueName.BULK, Priority.LOW),
-    # Batches: inside a chain or a group Celery routes them by these names, not by their items'.
+    # Batches: inside a chain or a group, Celery routes them by these names, not by their items'.
     "celery.map": to(QueueName.BULK, Priority.LOW),
     "celery.starmap": to(QueueName.BULK, Priority.LOW),
 {% if cookiecutter.__chords %}

@@ -4,7 +4,7 @@
         timedelta(minutes=4),
         QueueName.BULK,
     ),
-    # A crontab, not an interval of a day: an interval starts anew when beat's state is lost.
+    # A crontab instead of a daily interval, which would start anew if beat's state were lost.
     "purge-artifacts": entry(
         "maintenance.purge_artifacts",
         crontab(hour="3", minute="15"),

@@ -1,6 +1,6 @@
-"""Files that tasks produce. A result carries the pointer to a file, never the file itself.
+"""Files that tasks write. A result holds the pointer to a file, never the file itself.
 
-The place is a URL that fsspec understands: a folder, `s3://`, `gs://`, `memory://`
+Their location is any URL that fsspec supports: a folder, `s3://`, `gs://`, `memory://`
 (https://filesystem-spec.readthedocs.io/en/latest/api.html#other-known-implementations).
 """
 
@@ -19,7 +19,7 @@ from fsspec.implementations.dirfs import DirFileSystem
 from .runtime.errors import PermanentError
 from .settings import settings
 
-#: Text is UTF-8, and its line ends stay as they are.
+#: Text is UTF-8, and its line endings are kept.
 TEXT = {"encoding": "utf-8", "newline": ""}
 
 
@@ -30,10 +30,10 @@ def store() -> DirFileSystem:
 
 
 def checked(pointer: str) -> str:
-    """Return a pointer that stays inside the store.
+    """Return the pointer if it stays inside the store.
 
     Raises:
-        PermanentError: It is absolute or climbs out.
+        PermanentError: It is absolute, or leads out of the store.
     """
     path = PurePosixPath(pointer)
     if path.is_absolute() or ".." in path.parts or not path.parts:
@@ -43,10 +43,10 @@ def checked(pointer: str) -> str:
 
 @contextmanager
 def create(pointer: str, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a new file, which is there, and whole, when the block ends without an error.
+    """Open a new file, which appears, complete, when the block ends without an error.
 
     Args:
-        pointer: The file; one of that name is replaced.
+        pointer: The pointer to the file; an existing file is replaced.
         mode: `wb`, or `w` for text.
     """
     place, path = store(), checked(pointer)
@@ -63,7 +63,7 @@ def create(pointer: str, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 def save(pointer: str, data: bytes) -> str:
-    """Write a file in one step and return its pointer."""
+    """Write a file in one step, and return its pointer."""
     with create(pointer) as file:
         file.write(data)
     return checked(pointer)
@@ -83,23 +83,23 @@ def open_binary(pointer: str, mode: str = "rb", **options: str) -> IO[Any]:
 
 
 def open_text(pointer: str) -> IO[str]:
-    """Open a text for reading; errors are those of `open_binary`."""
+    """Open a text file for reading; it raises the same errors as `open_binary`."""
     return open_binary(pointer, "r", **TEXT)
 
 
 def exists(pointer: str) -> bool:
-    """Whether there is such a file."""
+    """Whether a file exists."""
     return bool(store().exists(checked(pointer)))
 
 
 def remove(pointer: str) -> None:
-    """Delete a file, or a folder with all that is in it; it may be gone already."""
+    """Delete a file, or a folder with everything in it, if it exists."""
     with suppress(FileNotFoundError):
         store().rm(checked(pointer), recursive=True)
 
 
 def purge(older_than: timedelta) -> int:
-    """Delete the files that are older and return how many there were."""
+    """Delete files that are older, and return how many there were."""
     place, oldest, purged = store(), datetime.now(UTC) - older_than, 0
     if not place.exists(""):
         return 0

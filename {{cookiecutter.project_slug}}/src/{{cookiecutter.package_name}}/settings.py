@@ -20,7 +20,7 @@ class Settings(Variables):
 
     env: str = "development"
 
-    # Folder or object store (s3://bucket/prefix, with s3fs installed) for what tasks produce.
+    # The folder or object store (s3://bucket/prefix, with s3fs installed) for files of tasks.
     artifacts_url: str = Field(default_factory=lambda: (Path.cwd() / ".celery/artifacts").as_uri())
 
     # Without a host, mail is written to .celery/outbox as .eml files.
@@ -37,13 +37,13 @@ class Settings(Variables):
     webhook_timeout: Seconds = 10
 {% include "examples/" ~ cookiecutter.examples ~ "/settings.py" ignore missing %}
 
-    # maintenance.check_disk fails when less is free.
+    # The task maintenance.check_disk fails if less is free.
     min_free_disk_percent: float = Field(default=10, gt=0, le=100)
 
     @field_validator("artifacts_url")
     @classmethod
     def check_artifacts(cls, url: str) -> str:
-        """Refuse a place that fsspec cannot reach."""
+        """Refuse a URL that fsspec cannot use."""
         try:
             fsspec.get_filesystem_class(fsspec.utils.get_protocol(url))
             is_absolute = "://" in url or Path(url).is_absolute()
@@ -51,19 +51,19 @@ class Settings(Variables):
             is_absolute = False
         if not is_absolute:
             raise ValueError(
-                "fsspec knows no such place, or lacks its library: use one such as"
+                "fsspec cannot use it, or its library is not installed: use a URL such as"
                 " file:///PATH/TO/FOLDER, or s3://BUCKET/PREFIX with s3fs installed"
             )
         return url
 
     @model_validator(mode="after")
     def check_production(self) -> Self:
-        """Refuse what is only right on a developer's machine."""
+        """Refuse defaults that are only right on a developer's machine."""
         if self.env in {"staging", "production"}:
             missing = {"smtp_host", "artifacts_url"} - self.model_fields_set
             if missing:
                 names = ", ".join(f"APP_{name.upper()}" for name in sorted(missing))
-                raise ValueError(f"APP_ENV={self.env} needs {names}")
+                raise ValueError(f"these variables must be set with APP_ENV={self.env}: {names}")
         return self
 
 
@@ -79,5 +79,5 @@ def settings() -> Settings:
 
 @worker_init.connect
 def check_at_start(**_: Any) -> None:
-    """Let a worker that has wrong settings not start; its first task would say so."""
+    """Refuse to start a worker with wrong settings, before its first task fails."""
     read(Settings)

@@ -2,7 +2,7 @@
 
 @contextmanager
 def serve() -> Iterator[str]:
-    """Serve the app in a thread and yield its URL."""
+    """Serve the app in a thread, and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(create_app(), log_level="warning", ws="none")
         server = uvicorn.Server(config)

@@ -2,7 +2,7 @@
 
 @contextmanager
 def serve() -> Iterator[str]:
-    """Serve the app in a thread and yield its URL."""
+    """Serve the app in a thread, and yield its URL."""
     server = make_server("127.0.0.1", 0, create_app(), threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

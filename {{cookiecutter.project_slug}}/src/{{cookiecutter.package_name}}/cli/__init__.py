@@ -1,1 +1,1 @@
-"""Commands that hang into `celery`, by the entry point `celery.commands` in pyproject.toml."""
+"""Commands of `celery`, added by the entry point `celery.commands` in pyproject.toml."""

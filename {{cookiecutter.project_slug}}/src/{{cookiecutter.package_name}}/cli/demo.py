@@ -1,4 +1,4 @@
-"""The command `celery demo`: send every example once and watch."""
+"""The command `celery demo`: send every example task once, and watch them run."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ PATIENCE = 60
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Take webhooks as a customer's server would."""
+    """A web server that receives webhooks, as a customer's server would."""
 
     console: Console
     received: threading.Event
 
     def do_POST(self) -> None:
-        """Accept, and show the key that makes a repetition recognisable."""
+        """Accept a webhook, and show the key by which a repetition is recognised."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(202)
         self.end_headers()
@@ -46,12 +46,12 @@ class Receiver(BaseHTTPRequestHandler):
         self.received.set()
 
     def log_message(self, *_: object) -> None:
-        """Be quiet: do_POST says what matters."""
+        """Log nothing: do_POST shows what matters."""
 
 
 @contextmanager
 def receiver(console: Console, received: threading.Event) -> Iterator[str]:
-    """Run a web server on a free port of this machine and yield its URL."""
+    """Run a web server on a free port of this machine, and yield its URL."""
     handler = type("DemoReceiver", (Receiver,), {"console": console, "received": received})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -60,7 +60,7 @@ def receiver(console: Console, received: threading.Event) -> Iterator[str]:
 
 
 def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
-    """Send the examples; the report adds up a file that is made here."""
+    """Send the example tasks, and write the file that the report adds up."""
     from .. import artifacts
 
     app.loader.import_default_modules()
@@ -88,7 +88,7 @@ def send(app: Celery, url: str) -> dict[str, AsyncResult[object]]:
 
 
 def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
-    """Show a bar for each task until all have ended; return whether all succeeded."""
+    """Show a progress bar for each task until all have ended; return whether all succeeded."""
     columns = (
         TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=33)),
         BarColumn(bar_width=12),
@@ -109,7 +109,7 @@ def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
                     bars.update(bar, completed=info["percent"], outcome=info["message"])
             time.sleep(0.1)
     if waiting:
-        console.print(f"No worker took {', '.join(waiting)}: is `make dev` running?")
+        console.print(f"No worker has finished {', '.join(waiting)}: is `make dev` running?")
     return not waiting and all(result.successful() for result in results.values())
 {% endif %}
 
@@ -117,16 +117,16 @@ def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
 @click.command()
 @click.pass_context
 def demo(context: click.Context) -> None:
-    """Send the example tasks to the running workers and show what happens."""
+    """Send the example tasks to the running workers, and show what happens."""
     console, received = Console(), threading.Event()
     with receiver(console, received) as url:
         results = send(context.obj.app, url)
 {% if not cookiecutter._keeps_results[cookiecutter.result_backend] %}
         for name, result in results.items():
             console.print(f"sent {name:33} {result.id}")
-        # No results that this process could read: only the webhook tells that a worker runs.
+        # This process can read no results, so only the webhook shows that a worker runs.
         if not received.wait(PATIENCE):
-            console.print("No worker sent the webhook: is `make dev` running?")
+            console.print("No worker has sent the webhook: is `make dev` running?")
             context.exit(1)
 {% else %}
         if not watch(results, console):
