@@ -1,4 +1,4 @@
-"""Nothing is lost in silence: what fails for good is a dead letter, in every pool, on real servers."""
+"""No task is lost silently: one that fails for good is a dead letter, in every pool, on real servers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Letters:
         return [str(project.environment / "bin" / "celery"), "-A", project.package, "dead-letters", *arguments]
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        """Return what a command writes; fail if it ends otherwise."""
+        """Run a command with the expected exit code, and return its output."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
             self.command(*arguments), capture_output=True, encoding="utf-8", check=False, **self.place
         )

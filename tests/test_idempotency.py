@@ -34,7 +34,7 @@ SHORT_LEASE = {
 #: Of the claims in probe/once.py, and the rate there.
 LEASE = 4
 RATE = 50
-#: How long a worker stands still, in seconds.
+#: How long a worker is frozen, in seconds.
 FROZEN = 120 if FULL else 20
 
 Two = Callable[..., AbstractContextManager[Fleet]]
@@ -163,7 +163,7 @@ def test_the_lock_of_a_unique_task_outlives_its_process_and_ends_with_its_last_t
 
 
 class Shop:
-    """The services of a shop, which recognise a repeated call by its key; they can stand still."""
+    """The services of a shop, which recognise a repeated call by its key, and can be frozen."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.calls: list[str] = []

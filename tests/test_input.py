@@ -1,4 +1,4 @@
-"""Texts arrive unchanged in every format; names and texts that cannot work leave one line."""
+"""Texts arrive unchanged in every file format; names and texts that cannot work are refused in one line."""
 
 from __future__ import annotations
 
@@ -432,7 +432,7 @@ def test_a_good_name_is_accepted(name: str, bakery: Bakery, tmp_path: Path) -> N
 def test_a_project_cannot_be_named_like_what_it_depends_on(
     baked: Callable[[Answers], Path],
 ) -> None:
-    """Neither the slug, which pip would mistake, nor the package, which would hide the other."""
+    """Refused as a slug, which pip would confuse, and as a package, which would hide the other one."""
     requirements: list[str] = []
     for answers in pairwise():
         declared = tomllib.loads((baked(answers) / "pyproject.toml").read_text("utf-8"))

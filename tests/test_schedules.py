@@ -1,4 +1,4 @@
-"""Beats on redbeat, several at once, on a real Redis: one sends, and another goes on when it ends."""
+"""Several beats with redbeat on a real Redis: one sends, and another takes over when it ends."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def schedule(fleet: Fleet, *words: str) -> str:
 
 
 def add(fleet: Fleet) -> None:
-    """Let a heartbeat be sent often, to a queue where no other is."""
+    """Add a frequent heartbeat, in a queue without other messages."""
     options = ("--every", str(INTERVAL), "--expires", "1.9", "--queue", "bulk")
     schedule(fleet, "add", "mine", "heartbeat.beat", *options)
 

@@ -1,4 +1,4 @@
-"""A wrong setting ends every kind of process of a generated project: one line, no traceback, no secret."""
+"""A wrong setting ends every kind of process of a project with one line, without a traceback or a secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bake into a folder that holds something changes files of the template only."""
+"""Generating into a folder that is not empty changes only files of the template."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PACKAGE = SLUG.replace("-", "_")
 
 @pytest.fixture
 def rebake(bakery: Bakery, tmp_path: Path) -> Rebake:
-    """Return a function that bakes into `tmp_path`, over what is there."""
+    """Return a function that generates into `tmp_path`, over existing files."""
 
     def bake(
         answers: Mapping[str, Choice] | None = None, skip_if_file_exists: bool = False, replay: bool = False

@@ -1,4 +1,4 @@
-"""What all tests share.
+"""Fixtures for all tests.
 
 Celery reads `CELERY_BROKER_URL` from the process before any configuration object, so a shell that
 points at a real broker would lead every test there. All such variables go before the first import.
@@ -79,7 +79,7 @@ def empty_folder(
 
 
 def wait_until_idle() -> None:
-    """Wait until the worker has ended all it has: signals may come later than the outcome."""
+    """Wait until the worker has finished everything; signals may come later than the outcome."""
     deadline = time.monotonic() + 10
     while reserved_requests and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -87,7 +87,7 @@ def wait_until_idle() -> None:
 
 @pytest.fixture
 def idle() -> Callable[[], None]:
-    """Return what waits until the worker has nothing to do."""
+    """Return a function that waits until the worker has nothing to do."""
     return wait_until_idle
 
 

@@ -1,4 +1,4 @@
-"""What is deployed agrees with the Procfile, the queues, the time budget and `.env.example`."""
+"""The deployment files agree with the Procfile, the queues, the time budget and `.env.example`."""
 
 import re
 from collections import defaultdict
@@ -17,7 +17,7 @@ GRACE = re.compile(
     r"[:=] ?(\d+)s?$"
 )
 
-#: A worker's command, in whatever pieces.
+#: A worker's command, however it is split into parts.
 WORKER = re.compile(r"worker --hostname (\w+)@%h --queues ([\w,-]+) --pool (\S+) --concurrency")
 
 #: A variable that is set, or read.
@@ -31,7 +31,7 @@ NOT_OURS = re.compile("POSTGRES_(?!PASSWORD)|RABBITMQ_(?!PASSWORD)|REDISCLI_|KED
 
 
 def read() -> dict[str, str]:
-    """Return all that starts processes: the text of a file, or of a folder in `deploy`."""
+    """Return everything that starts processes: the text of a file, or of a folder in `deploy`."""
     texts: dict[str, str] = defaultdict(str)
     files = [ROOT / "Procfile", *ROOT.glob("compose*"), *(ROOT / "deploy").rglob("*")]
     for path in sorted(file for file in files if file.is_file()):

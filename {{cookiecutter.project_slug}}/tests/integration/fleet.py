@@ -25,7 +25,7 @@ PROCFILE: dict[str, str] = dict(
 )
 WORKERS = [name for name, command in PROCFILE.items() if " worker " in command]
 
-#: What a process writes when it works.
+#: The line that a process writes when it is ready.
 READY = re.compile(r" ready\.|beat: Starting{{ "|Uvicorn running|Listening at" if cookiecutter._web_commands[cookiecutter.framework] }}")
 
 #: Seconds to stop. A signal in the very moment in which a task ends makes the prefork pool wait for
@@ -39,7 +39,7 @@ def with_tasks(module: str, name: str) -> str:
 
 
 class Fleet:
-    """Workers in processes of their own, on queues that hold nothing.
+    """Workers in processes of their own, with empty queues.
 
     Args:
         urls: The URLs of the servers, as settings.
@@ -103,7 +103,7 @@ class Fleet:
         return self.send("heartbeat.beat", **queues.to(queue, priority))
 
     def kill(self, name: str) -> None:
-        """End a worker and its children without warning."""
+        """Kill a worker and its children."""
         os.killpg(self.workers[name].pid, signal.SIGKILL)
         self.workers[name].wait()
 

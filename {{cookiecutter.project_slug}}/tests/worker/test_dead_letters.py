@@ -1,4 +1,4 @@
-"""What fails for good is a letter; a letter is replayed once. Shown by a real worker, on files."""
+"""A task that fails for good is a dead letter, which is replayed once; with a real worker, on files."""
 
 import base64
 import json
