@@ -59,15 +59,15 @@ def per_second(_: click.Context, __: click.Parameter, text: str | None) -> float
 def filtered(command: F) -> F:
     """Add the options that select dead letters."""
     options = (
-        click.option("--task", default="*", metavar="PATTERN", help="Task name, such as orders.*"),
+        click.option("--task", default="*", metavar="PATTERN", help="Task name, such as orders.*."),
         click.option("--error", default="*", metavar="PATTERN", help="Class of the error."),
         click.option("--queue", default="*", metavar="PATTERN", help="Queue of the task."),
         click.option("--reason", default="*", metavar="PATTERN", help="Why it is a dead letter."),
         click.option(
-            "--since", callback=moment, metavar="TIME", help="Failed since 2h (ago), or a UTC date."
+            "--since", callback=moment, metavar="TIME", help="Failed after 2h (ago) or a UTC date."
         ),
         click.option(
-            "--until", callback=moment, metavar="TIME", help="Failed until 2h (ago), or a UTC date."
+            "--until", callback=moment, metavar="TIME", help="Failed before 2h (ago) or a UTC date."
         ),
         click.option(
             "--replayed/--not-replayed", default=None, help="Only those that were (not) replayed."
@@ -155,7 +155,7 @@ def dead_letters() -> None:
 @click.option(
     "--offset", type=click.IntRange(0), default=0, help="Dead letters to skip (earlier pages)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def list_letters(
     context: click.Context, /, limit: int, offset: int, as_json: bool, **filters: Any
@@ -190,10 +190,13 @@ def show(context: click.Context, letter_id: str) -> None:
 
 @dead_letters.command()
 @filtered
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def group(context: click.Context, /, as_json: bool, **filters: Any) -> None:
-    """Count dead letters by task, reason and error, and show the newest of each group."""
+    """Count dead letters by task, reason and error.
+
+    The newest dead letter of each group is shown.
+    """
     from ..letters.store import grouped
 
     wanted = selection(filters)
@@ -223,7 +226,7 @@ def group(context: click.Context, /, as_json: bool, **filters: Any) -> None:
 @click.argument("letter_id", metavar="[ID]", required=False)
 @filtered
 @click.option("--all", "everything", is_flag=True, help="All dead letters, unfiltered.")
-@click.option("--rate", callback=per_second, metavar="50/s", help="At most this fast (or /m, /h).")
+@click.option("--rate", callback=per_second, metavar="50/s", help="At most 50/s; also /m or /h.")
 @click.option("--dry-run", is_flag=True, help="Only print the ids.")
 @click.pass_context
 def replay(
@@ -235,7 +238,7 @@ def replay(
     dry_run: bool,
     **filters: Any,
 ) -> None:
-    """Send one task again by its ID, or all that the filters select, the oldest first."""
+    """Replay the dead letter ID, or all that match the filters, the oldest first."""
     from ..letters.replay import replay, replay_all
 
     app = context.obj.app
@@ -289,7 +292,7 @@ def discard(context: click.Context, letter_ids: tuple[str, ...]) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_context
 def purge(context: click.Context, /, everything: bool, yes: bool, **filters: Any) -> None:
-    """Delete all dead letters that the filters select."""
+    """Delete all dead letters that match the filters."""
     check_selection(None, everything, filters)
     wanted = selection(filters)
     with opened(context) as letters:

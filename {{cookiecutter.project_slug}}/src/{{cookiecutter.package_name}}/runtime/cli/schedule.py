@@ -34,7 +34,7 @@ def duration(text: str) -> timedelta:
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
+def one_line_errors() -> Iterator[None]:
     """Turn expected errors into one-line errors of the command."""
     from ..beat.schedules import ScheduleError
 
@@ -66,12 +66,12 @@ def schedule() -> None:
 
 
 @schedule.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_schedules(as_json: bool) -> None:
     """List all schedules, including those in schedule.py."""
     from ..beat.schedules import entries
 
-    with told_in_one_line():
+    with one_line_errors():
         rows = [
             {
                 "name": entry.name,
@@ -129,7 +129,7 @@ def add(
             f"--kwargs {kwargs!r} is not a JSON object: use one with the names and values"
             " of the task's arguments"
         ) from None
-    with told_in_one_line():
+    with one_line_errors():
         added = schedules.add(name, task, when, queue=queue, expires=expires, kwargs=arguments)
     click.echo(f"{name} runs next at {added.next_run:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -140,7 +140,7 @@ def pause(name: str) -> None:
     """Pause NAME: send nothing for it until it is resumed."""
     from ..beat import schedules
 
-    with told_in_one_line():
+    with one_line_errors():
         schedules.pause(name)
 
 
@@ -150,7 +150,7 @@ def resume(name: str) -> None:
     """Resume NAME from its next scheduled time."""
     from ..beat import schedules
 
-    with told_in_one_line():
+    with one_line_errors():
         schedules.resume(name)
 
 
@@ -160,5 +160,5 @@ def remove(name: str) -> None:
     """Delete the schedule NAME."""
     from ..beat import schedules
 
-    with told_in_one_line():
+    with one_line_errors():
         schedules.remove(name)
