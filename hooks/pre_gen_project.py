@@ -73,7 +73,7 @@ def refused_name(option: str, name: str, pattern: re.Pattern[str], allowed: str)
     if len(name) > NAME_LENGTH:
         yield f"{option} {name!r} has {len(name)} characters: use at most {NAME_LENGTH}"
     elif not pattern.fullmatch(name):
-        yield f"{option} {name!r} is not allowed: begin with a lower-case letter, and use only {allowed}"
+        yield f"{option} {name!r} is not allowed: start with a lower-case letter and use only {allowed}"
     elif keyword.iskeyword(module) or keyword.issoftkeyword(module):
         yield f"{option} {name!r} is a Python keyword: choose another name"
     elif module in sys.stdlib_module_names:

@@ -373,7 +373,7 @@ RULES = {
     "characters: use at most 64": ["a" * 65, "a" * 300],
     "is a Python keyword": ["class", "for", "import", "match", "case"],
     "would hide a standard library module": ["json", "email", "asyncio", "queue", "types", "site"],
-    "would hide a dependency or a reserved name": [
+    "would hide a dependency or is a reserved name": [
         "celery",
         "kombu",
         "redis",

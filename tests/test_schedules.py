@@ -172,7 +172,7 @@ def test_beat_outlives_a_redis_that_hangs_and_one_that_forgets(running: Running)
         # Not while beat publishes: it waits there until Redis answers, and says nothing.
         fleet.wait(lambda: any(redis.scan_iter("bulk*", _type="list")), "the heartbeat is published")
         redis.client_pause(20_000)
-        fleet.wait(lambda: "Redis fails" in fleet.log("one"), "beat says that Redis hangs")
+        fleet.wait(lambda: "Redis failed" in fleet.log("one"), "beat says that Redis hangs")
         before = len(sent(fleet))
         fleet.wait(lambda: len(sent(fleet)) > before + 1, "the heartbeat is sent again")
         redis.flushall()
