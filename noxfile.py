@@ -13,10 +13,10 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False
 
 CODE = ("benchmarks", "docs", "hooks", "noxfile.py", "tests")
-#: Parallel test processes. Most tests wait for processes, so there are more of them than cores.
+#: Parallel test processes: more than cores, because most tests wait for other processes.
 WORKERS = "4"
 
-#: The records that the tests of this run leave, of which the last session makes a table.
+#: The records that the tests of this run leave, from which the last session makes a table.
 RECORDS: list[str] = []
 
 
@@ -54,7 +54,7 @@ def bake(session: nox.Session) -> None:
 
 @nox.session
 def quality(session: nox.Session) -> None:
-    """Check every variant with the linters that its owner would run."""
+    """Check every variant with the linters that its owner runs."""
     install(session)
     modules = ("quality", "runtime", "contract", "startup")
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="2")
@@ -85,15 +85,15 @@ def servers(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Kill, cut off and fill up what generated projects run on; count what is lost."""
+    """Kill workers and servers, cut connections, fill up memory, and count lost tasks."""
     install(session)
-    # The large loads keep both processors busy, and would take them from each other.
+    # The large loads keep both cores busy, and would compete for them.
     pytest(session, "tests/test_faults.py", workers="2" if os.environ.get("TEST_SIZE") == "full" else WORKERS)
 
 
 @nox.session
 def deploy(session: nox.Session) -> None:
-    """Deploy generated projects: by Docker, systemd and supervisor, and check what Kubernetes and CI would run."""
+    """Deploy generated projects with Docker, systemd and supervisor, and check the files for Kubernetes and CI."""
     install(session)
     modules = ("docker", "hosts", "liveness", "drift", "kubernetes", "ci")
     pytest(session, *(f"tests/test_{module}.py" for module in modules))
@@ -101,7 +101,7 @@ def deploy(session: nox.Session) -> None:
 
 @nox.session(default=False, venv_backend="none")
 def full(session: nox.Session) -> None:
-    """Run every session in full size: all allowed pairs on real servers, 10,000 tasks a fault; write docs/proof.md."""
+    """Run every session in full size: all allowed pairs, 10,000 tasks for each fault; write docs/proof.md."""
     os.environ["TEST_SIZE"] = "full"
     for name, function in nox.registry.get().items():
         if function.default:
@@ -111,7 +111,7 @@ def full(session: nox.Session) -> None:
 
 @nox.session(default=False, venv_backend="none")
 def summary(session: nox.Session) -> None:
-    """Show what the sessions before it took and what they skipped; each of them asks for it."""
+    """Show the time and the skipped tests of the other sessions, each of which requests this one."""
     session.run(sys.executable, "tests/summary.py", *session.posargs, *RECORDS)
 
 
@@ -127,7 +127,7 @@ def benchmark(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def requirements(session: nox.Session) -> None:
-    """Pin the versions of requirements.txt anew."""
+    """Update the versions that requirements.txt pins."""
     command = ("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes")
     groups = ("--group", "dev", "--no-emit-index-url", "--no-emit-find-links")
     Path("requirements.txt").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Measure a bake of this template against a bake of as many plain files.
+"""Compare the time to generate a project with that of a template with the same number of plain files.
 
 Both run as `cookiecutter --no-input` in a process of its own, in pairs and in alternating order.
 The bare template has the files of the default variant, with the same names and sizes, but no Jinja
@@ -27,7 +27,7 @@ SLUG = "{{cookiecutter.project_slug}}"
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a folder for everything that is written, configuration and hooks included."""
+    """Yield a folder for everything that is written, including configuration and hooks."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folders = {key: str(folder / key) for key in ("cookiecutters_dir", "replay_dir")}
@@ -58,7 +58,7 @@ def bake(template: Path, folder: Path) -> tuple[Path, float, float]:
 
 
 def bare_template(project: Path, folder: Path) -> Path:
-    """Make a template that gives the same files as a project, by plain copies of the same size."""
+    """Make a template whose plain files are copies of a project's files, of the same size."""
     template = folder / "bare"
     for path in project.rglob("*"):
         copy = template / SLUG / path.relative_to(project)

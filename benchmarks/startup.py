@@ -113,7 +113,7 @@ class Contender:
                 time.sleep(REST)
                 memory = sum(pss(process) for process in members(worker.pid))
             finally:
-                kill_group(worker.pid)  # not in peace: the server is dropped too
+                kill_group(worker.pid)  # without waiting, because the server is dropped too
                 worker.wait()
         return {"worker CPU": 1000 * cpu, "worker wall": 1000 * wall, "worker memory": memory}
 

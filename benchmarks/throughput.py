@@ -93,7 +93,7 @@ from bench import app, noop
 items, chunk = int(sys.argv[1]), int(sys.argv[2])
 app.finalize()
 with app.connection_for_write() as connection:
-    connection.default_channel.queue_delete("default")  # each app declares it as it likes
+    connection.default_channel.queue_delete("default")  # each app declares it in its own way
 start = time.perf_counter()
 if chunk:
     noop.chunks(((number,) for number in range(items)), chunk).group().apply_async(queue="default")
@@ -202,7 +202,7 @@ class Contender:
                 first, last = falls_below(length, 0.9 * messages, worker.pid), None
                 last = falls_below(length, 0.1 * messages, worker.pid)
             finally:
-                kill_group(worker.pid)  # not in peace: the server is dropped too
+                kill_group(worker.pid)  # without waiting, because the server is dropped too
                 depth.kill()
         done = (first[2] - last[2]) / messages * items
         return {

@@ -31,7 +31,7 @@ COLUMNS, LINES = 88, 24
 
 
 def run_in_terminal(command: list[str], cwd: Path) -> list[Text]:
-    """Run a command in a terminal and return the screen after each time that it wrote."""
+    """Run a command in a terminal, and return the screen after each of its writes."""
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(cwd)
@@ -51,7 +51,7 @@ def run_in_terminal(command: list[str], cwd: Path) -> list[Text]:
 
 
 def colored(screen: pyte.Screen) -> Text:
-    """Return what a screen shows."""
+    """Return the lines of a screen, with their styles."""
     text = Text()
     for number in range(LINES):
         cells = [screen.buffer[number][column] for column in range(COLUMNS)]
@@ -62,13 +62,13 @@ def colored(screen: pyte.Screen) -> Text:
 
 
 def style_of(cell: Char) -> str:
-    """Return a cell's style as rich names it."""
+    """Return a cell's style, as a name that rich knows."""
     color = f"#{cell.fg}" if re.fullmatch(r"[0-9a-f]{6}", cell.fg) else cell.fg.replace("brown", "yellow")
     return f"bold {color}" if cell.bold else color
 
 
 def main() -> None:
-    """Generate, start, watch, draw."""
+    """Generate a project, run it, and draw its output."""
     with tempfile.TemporaryDirectory() as folder:
         project = Path(cookiecutter(str(TEMPLATE), no_input=True, output_dir=folder))
         subprocess.run(["make", "install"], cwd=project, check=True)
@@ -88,7 +88,7 @@ def main() -> None:
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115
     console.print(Text("$ ", style="bold"), frame, sep="")
     picture = console.export_svg(title="my-celery-project", unique_id="demo")
-    # The font would be loaded from a foreign server.
+    # Without this, the font would be loaded from another server.
     picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
     (TEMPLATE / "docs" / "demo.svg").write_text(picture, "utf-8")
 

@@ -1,7 +1,7 @@
-"""Delete what the answers leave out, by the table ``_removals``, and say what to do next.
+"""Delete the parts that the answers leave out, by the table ``_removals``, and say what to do next.
 
-Only what this bake wrote is deleted: what was there before has been set aside by
-``pre_gen_project.py``, and comes back at the end.
+Only files that cookiecutter has just written are deleted: ``pre_gen_project.py`` has set aside files
+that existed before, and they are put back at the end.
 """
 
 import io
@@ -16,7 +16,7 @@ ASIDE = Path(ANSWERS["_set_aside"])
 
 
 def remove(path: Path) -> None:
-    """Delete a file or a folder, and the folders around it that this bake made and that are empty now."""
+    """Delete a file or a folder, and the new folders around it that are empty now."""
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     for folder in path.parents[:-1]:
         if any(folder.iterdir()) or (ASIDE / folder).is_dir():
@@ -25,7 +25,7 @@ def remove(path: Path) -> None:
 
 
 def put_back() -> list[str]:
-    """Move what was set aside to where it was, and return its paths; a folder goes as a whole where it can."""
+    """Move files that were set aside back to where they were, and return a line for each path."""
     kept = []
     for path in sorted(ASIDE.rglob("*")):
         place = path.relative_to(ASIDE)
@@ -37,15 +37,15 @@ def put_back() -> list[str]:
 
 
 def tell(name: str) -> None:
-    """Say what to do next, and which answers were completed since others need them, one line each."""
+    """Print what to do next, and which answers were changed because others need that."""
     print(f"\n{name} is ready. Next:\n\n  cd {name}\n  make dev\n")
     if added := ANSWERS["__added"]:
-        print(f"Some answers need others, so these were completed:\n\n{added}")
+        print(f"Some answers require others, so these were changed:\n\n{added}")
 
 
 def main() -> None:
-    """Apply every row whose conditions all hold."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a console that lacks a character shows its number
+    """Apply every row of the table whose conditions all hold."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # show the number of a character that a console lacks
         sys.stdout.reconfigure(errors="backslashreplace")
     package = f"src/{ANSWERS['package_name']}/"
     for row in ANSWERS["_removals"].values():
@@ -54,7 +54,7 @@ def main() -> None:
                 for path in list(Path().glob(pattern.replace("src/*/", package))):
                     remove(path)
     if kept := put_back():
-        print("\nThese were here before and stay as they are, although your answers leave them out:", *kept, sep="\n")
+        print("\nThese existed before and are unchanged, although your answers leave them out:", *kept, sep="\n")
     tell(Path.cwd().name)
 
 

@@ -1,4 +1,4 @@
-"""Bake projects for the tests, and look at what was baked."""
+"""Fixtures that generate and install projects, and helpers that inspect them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from servers import (
 from support import UV, python_of, run
 from variants import PROJECT, TEMPLATE, Answers, Choice, all_variants, allowed, variant_id
 
-#: A change of a file of a project: path below its folder, old text, new text.
+#: A change to a file of a project: its path in the project, the old text, the new text.
 Edit = tuple[str, str, str]
 Baked = Callable[[Mapping[str, Choice]], Path]
 Copied = Callable[[Mapping[str, Choice], Path], Path]
@@ -59,7 +59,7 @@ NEWEST = Place(NEWER_ROOT)
 
 @dataclass(frozen=True)
 class Bakery:
-    """Bakes with a configuration of its own: nothing of the user's is read or written.
+    """Generates projects with a configuration of its own, without reading or writing the user's.
 
     Args:
         home: Folder for cookiecutter's configuration and for temporary files.
@@ -111,7 +111,7 @@ class Bakery:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the variables that keep commands away from what is the user's."""
+        """Return variables that keep commands away from the user's configuration."""
         return {
             "COOKIECUTTER_CONFIG": str(self.config_file),
             "GIT_CONFIG_GLOBAL": os.devnull,
@@ -166,7 +166,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def baked(bakery: Bakery, shared: Path) -> Baked:
-    """Return a function that gives the project for answers: baked once by all processes, only to be read."""
+    """Return a function that gives the project for answers, generated once for all processes; only for reading."""
 
     def bake_once(answers: Mapping[str, Choice]) -> Path:
         root = shared / "baked" / f"{crc32(repr(sorted(answers.items())).encode()):x}"
@@ -218,7 +218,7 @@ def baked_part(bakery: Bakery, tmp_path_factory: pytest.TempPathFactory) -> Call
 
 @pytest.fixture(scope="session")
 def environment(baked: Baked, shared: Path) -> Path:
-    """Return an environment with all that variants depend on, made once."""
+    """Return an environment with the dependencies of all variants, made once."""
     environment = shared / "quality"
     with FileLock(shared / "quality.lock"):
         if not environment.exists():
@@ -233,7 +233,7 @@ def environment(baked: Baked, shared: Path) -> Path:
 
 
 def libraries(root: Path, project: Path) -> Path:
-    """Return an environment with what a project depends on, which projects that depend on the same share.
+    """Return an environment with a project's dependencies; projects with the same dependencies share it.
 
     So their libraries are installed and compiled once.
     """
@@ -251,7 +251,7 @@ def libraries(root: Path, project: Path) -> Path:
 
 
 def borrow(environment: Path, libraries: Path) -> None:
-    """Let an environment import the libraries of another one, and have their commands."""
+    """Make the libraries of another environment, and their commands, available in an environment."""
     (ours,), (theirs,) = (folder.glob("lib/python*/site-packages") for folder in (environment, libraries))
     (ours / "libraries.pth").write_text(f"{theirs}\n", "utf-8")
     for script in (libraries / "bin").iterdir():
@@ -269,7 +269,7 @@ def installed(copied: Copied, shared: Path) -> Installed:
     """
 
     def install(answers: Answers, *edits: Edit) -> Project:
-        # Short, since a script names its interpreter in no more than 127 characters.
+        # A short path, because a script can name its interpreter in at most 127 characters.
         name = f"{variant_id(answers)[:30]}-{crc32(repr((sorted(answers.items()), edits)).encode()):x}"
         root = shared / "installed" / name
         environment = root / "environment"
@@ -301,7 +301,7 @@ def postgresql() -> Iterator[PostgreSQL]:
 
 @pytest.fixture(scope="session")
 def rabbitmq(baked: Baked) -> Iterator[Callable[[Place], str]]:
-    """Return a function that gives the URL of a RabbitMQ, of which each process of tests has one."""
+    """Return a function that gives the URL of a RabbitMQ; each test process has its own."""
     urls: dict[Place, str] = {}
     with ExitStack() as stack:
 
@@ -347,7 +347,7 @@ def running(installed: Installed, rabbitmq: Callable[[Place], str], tmp_path: Pa
 
 @pytest.fixture
 def refuse(bakery: Bakery, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Return a function that bakes what a hook must refuse, and gives the line that it wrote.
+    """Return a function that passes answers which a hook must refuse, and gives the line that it wrote.
 
     Neither the output folder nor the folder around it keeps anything.
     """
@@ -369,7 +369,7 @@ def refuse(bakery: Bakery, tmp_path: Path, capfd: pytest.CaptureFixture[str]) ->
 
 @pytest.fixture
 def template_copy(tmp_path: Path) -> Path:
-    """Return a copy of what cookiecutter reads of the template, for a test that changes it."""
+    """Return a copy of the template, for a test that changes it."""
     copy = tmp_path / "template"
     copy.mkdir()
     shutil.copy(TEMPLATE / "cookiecutter.json", copy)
@@ -396,7 +396,7 @@ def files(project: Path) -> list[Path]:
 
 
 def unparsable(project: Path) -> list[str]:
-    """Return path and reason of every file that the parser of its format refuses."""
+    """Return the path of every file that is not valid in its format, and the reason."""
     parsers: dict[str, Callable[[str], object]] = {
         ".json": json.loads,
         ".py": lambda text: compile(text, "file", "exec", dont_inherit=True),
@@ -428,7 +428,7 @@ def summary(record_property: Callable[[str, object], None]) -> Callable[[str], N
 
 
 def figures(reports: Iterable[Any]) -> list[str]:
-    """Return what tests left by `summary` and `tally`, and the table of faults."""
+    """Return the texts that tests passed to `summary` and `tally`, and the table of faults."""
     texts: list[str] = []
     counts: Counter[str] = Counter()
     totals: Counter[str] = Counter()
@@ -447,7 +447,7 @@ def figures(reports: Iterable[Any]) -> list[str]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add an option: where a run leaves its record, of which `nox` makes a table in the end."""
+    """Add the option that names the file for the record of a run, from which `nox` makes a table."""
     parser.addoption("--record", type=Path, help="file to write: counts, time, figures, and what was missing, as JSON")
 
 

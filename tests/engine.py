@@ -1,4 +1,4 @@
-"""A Docker engine of the tests' own, and images of servers that no registry is needed for.
+"""A Docker engine for the tests, and images of servers that need no registry.
 
 The programs are those of Debian 13 in DEPLOY_TOOLS, the images are made of the Debian 13 in
 NEWER_SERVERS and have the names that generated projects use: `.ci/run` makes both.
@@ -23,20 +23,20 @@ from filelock import FileLock
 
 from servers import MADE, NEWER_ROOT, kill_group, missing, needed, newer, processes, wait_until
 
-#: Below it are the programs.
+#: The folder that holds the programs.
 TOOLS = os.environ.get("DEPLOY_TOOLS", "")
 
-#: What no image needs of the root.
+#: Parts of the root that no image needs.
 LEFT_OUT = ("./var/cache", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/locale", "./usr/share/man")
 
-#: Variables that tell pip and uv where packages are on this machine, and by which certificates.
+#: Variables that tell pip and uv where to get packages on this machine, and which certificates to use.
 REGISTRIES = re.compile(r"(PIP|UV)_(\w+_)?(INDEX\w*|TRUSTED_HOST|INSECURE_HOST)|(https?|no)_proxy", re.IGNORECASE)
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 #: Tables of the firewall before anybody writes rules.
 EMPTY_TABLES = (b"*filter\n:INPUT ACCEPT\n:FORWARD ACCEPT\n:OUTPUT ACCEPT\nCOMMIT\n", b"*nat\nCOMMIT\n")
 
-#: What stands in for the official images, in as much as generated projects rely on them.
+#: Replacements for the official images, as far as generated projects rely on them.
 IMAGES = """
 FROM root AS python
 RUN ln -s python3 /usr/bin/python && rm -f /usr/lib/python3*/EXTERNALLY-MANAGED
@@ -120,7 +120,7 @@ class Engine:
         return result.stdout
 
     def inspect(self, *names: str) -> list[dict[str, Any]]:
-        """Return all about containers, images and so on."""
+        """Return all details of containers, images and so on."""
         return list(json.loads(self("inspect", *names)))
 
     def volume(self, name: str) -> Path:
@@ -130,7 +130,7 @@ class Engine:
 
 @contextmanager
 def firewall_kept() -> Iterator[None]:
-    """Undo what an engine changes of the network of this machine."""
+    """Undo the changes that an engine makes to the network of this machine."""
     forward = Path("/proc/sys/net/ipv4/ip_forward")
     before = forward.read_text()
     rules = subprocess.run([needed("iptables-save")], capture_output=True, check=True).stdout
@@ -146,14 +146,14 @@ def firewall_kept() -> Iterator[None]:
 
 @contextmanager
 def docker_engine() -> Iterator[Engine]:
-    """Run a Docker engine that has the images; nothing of it is left."""
+    """Run a Docker engine that has the images, and remove all traces of it afterwards."""
     newer()
     runtime, daemon = needed("runc"), tool("dockerd")
     with ExitStack() as stack:
-        # A short path, since there are sockets in it; large, and so not in memory.
+        # A short path, because it holds sockets; not in memory, because it grows large.
         place = TemporaryDirectory(prefix="ct-", dir="/var/tmp", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(place))
-        # One engine at a time, since each keeps and restores the firewall.
+        # One engine at a time, because each saves and restores the firewall.
         stack.enter_context(FileLock(Path(TOOLS, "lock")))
         stack.enter_context(firewall_kept())
         plugins = folder / "config" / "cli-plugins"
@@ -202,7 +202,7 @@ def docker_engine() -> Iterator[Engine]:
 
 
 def make_images(engine: Engine) -> None:
-    """Make an image of the Debian 13, and one of it in place of each official one."""
+    """Make an image of the Debian 13, and from it a replacement for each official image."""
     folder = engine.folder / "images"
     folder.mkdir()
     excluded = [f"--exclude={path}" for path in LEFT_OUT]
@@ -222,7 +222,7 @@ def make_images(engine: Engine) -> None:
 
 
 def end(server: subprocess.Popen[bytes], engine: Engine) -> None:
-    """End an engine, and what it has started and mounted."""
+    """End an engine with everything that it has started and mounted."""
     with suppress(AssertionError, subprocess.TimeoutExpired):
         if containers := engine("ps", "--all", "--quiet", timeout=60).split():
             engine("rm", "--force", "--volumes", *containers, timeout=60)

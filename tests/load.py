@@ -1,4 +1,4 @@
-"""Faults, and a load that counts what they lose.
+"""Faults, and a load of tasks that counts what they lose.
 
 Servers that keep their data when they are killed, a proxy that cuts connections or swallows what
 passes, and a load of numbered tasks, each of which leaves a line in a file.
@@ -43,14 +43,14 @@ class Server:
         subprocess.run(["/usr/lib/rabbitmq/bin/rabbitmqctl", *arguments], check=True, capture_output=True, **self.popen)
 
     def freeze(self, seconds: float) -> None:
-        """Let it stand still for a time."""
+        """Freeze it for a time."""
         assert self.process
         os.killpg(self.process.pid, signal.SIGSTOP)
         time.sleep(seconds)
         os.killpg(self.process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it without warning."""
+        """Kill it."""
         if self.process:
             kill_group(self.process.pid)
             self.process.wait()
@@ -58,7 +58,7 @@ class Server:
 
 @contextmanager
 def durable_redis(*options: str) -> Iterator[Server]:
-    """Run a Redis that has written what it acknowledged: an append-only file, synchronised always."""
+    """Run a Redis that syncs its append-only file before it acknowledges a write."""
     port = free_port()
     durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", "", "--maxmemory-policy", "noeviction"]
     with quick_folder() as folder:
@@ -88,7 +88,7 @@ def sentinel(folder: Path, port: int, master: int, more: str = "") -> Iterator[N
 
 @contextmanager
 def durable_rabbitmq(config: Path) -> Iterator[Server]:
-    """Run a RabbitMQ; its quorum queues are on disk before a publisher hears that it has a message."""
+    """Run a RabbitMQ; its quorum queues write a message to disk before they confirm it."""
     port, epmd_port = free_port(), free_port()
     with quick_folder() as folder:
         (folder / "plugins").write_text("[].\n", "utf-8")
@@ -127,7 +127,7 @@ class Proxy:
         self.target = target
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
-        #: Swallow everything, answer nothing, close nothing: a network that is gone.
+        #: Swallow everything, answer nothing and close nothing, like a lost network.
         self.black_hole = threading.Event()
         self.cuts = 0
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
@@ -189,7 +189,7 @@ class Proxy:
         self.cut()
 
 
-#: Numbers from here on are those of tasks that must not run twice; one in ten is such a task.
+#: Numbers from here on belong to tasks that must not run twice, which are one in ten.
 ONCE = 1_000_000
 
 
@@ -264,7 +264,7 @@ class Load:
 
 
 class Row(NamedTuple):
-    """What became of the tasks of a scenario."""
+    """The outcome of a scenario's tasks."""
 
     scenario: str
     accepted: int

@@ -1,4 +1,4 @@
-"""A Debian 12 with systemd as its first process, in a container that has no network and forgets everything."""
+"""A booted Debian 12 with systemd, in a container without a network that keeps no data."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Machine:
         return result.stdout
 
     def path(self, path: str) -> Path:
-        """Return the path by which a file of the machine is seen from here."""
+        """Return the path of a file of the machine, as seen from here."""
         return Path(f"/proc/{self.first}/root{path}")
 
     def show(self, unit: str, *names: str) -> dict[str, str]:
@@ -67,7 +67,7 @@ class Machine:
         return dict(line.split("=", 1) for line in output.splitlines())
 
     def is_up(self) -> bool:
-        """Whether systemd has started all that it was to start."""
+        """Whether systemd has started everything."""
         return self.run("systemctl", "is-system-running", code=None).strip() in ("running", "degraded")
 
 
@@ -82,7 +82,7 @@ def needed_root() -> str:
 
 @contextmanager
 def machine(log: Path, folders: Mapping[str, Path]) -> Iterator[Machine]:
-    """Boot a machine; what it writes is in memory and gone with it.
+    """Boot a machine; everything that it writes is in memory and lost at its end.
 
     Args:
         log: Where its console is kept.
@@ -101,7 +101,7 @@ def machine(log: Path, folders: Mapping[str, Path]) -> Iterator[Machine]:
         )
     explain = partial(log.read_text, "utf-8", "replace")
     try:
-        # At first it has another child, which makes the one that stays.
+        # Its first child is a temporary one, which starts the one that stays.
         wait_until(
             lambda: any(Machine(first).is_up() for first in children(nspawn)), "the machine is up", explain=explain
         )

@@ -1,4 +1,4 @@
-"""Real servers, and the processes of generated projects that run on them.
+"""Real servers, and processes of generated projects that use them.
 
 Every process leads a group of its own, so that ending the group ends its children too.
 """
@@ -32,10 +32,10 @@ from uv import find_uv_bin
 
 from summary import REMEDY
 
-#: Modules that the processes of a project load beside its own.
+#: Modules that the processes of a project load in addition to its own.
 PROBE = Path(__file__).parent / "probe"
 
-#: Seconds; generous, since other tests keep the processors busy.
+#: Seconds; generous, because other tests keep the cores busy.
 PATIENCE = 90
 
 #: Seconds in which a process without work ends after SIGTERM. A signal in the very moment in which a
@@ -43,7 +43,7 @@ PATIENCE = 90
 STOP_TIME = 45
 
 
-#: How to get what no package is.
+#: How to get things that are not packages.
 MADE = "as root, .ci/run makes it"
 
 #: The packages of Debian with programs of other names.
@@ -86,7 +86,7 @@ def settled(count: Callable[[], int], seconds: float = 3) -> int:
 
 
 def missing(what: str, remedy: str) -> NoReturn:
-    """Skip a test for which something is missing, or fail it in CI: what it is, and how to get it."""
+    """Skip a test because something is missing, or fail it in CI; say what it is and how to get it."""
     reason = f"{what}{REMEDY}{remedy}"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
@@ -95,7 +95,7 @@ def missing(what: str, remedy: str) -> NoReturn:
 
 def needed(program: str, root: str = "") -> str:
     """Return the path of a program, below a root; without it, skip the test, or fail it in CI."""
-    # Debian keeps a RabbitMQ that any user may start away from the PATH, and all of PostgreSQL.
+    # On Debian, PostgreSQL and the RabbitMQ that any user may start are not on the PATH.
     postgresql = map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))
     folders = ["/usr/lib/rabbitmq/bin", *postgresql, *os.environ["PATH"].split(":"), *os.defpath.split(":")]
     path = shutil.which(program, path=":".join(root + folder for folder in folders))
@@ -121,7 +121,7 @@ def accepts(port: int) -> bool:
 #: Root of a Debian with newer servers than this machine's own: `.ci/run` makes one.
 NEWER_ROOT = os.environ.get("NEWER_SERVERS", "")
 
-#: Where a folder of this machine is to be found in that root.
+#: Where a folder of this machine appears in that root.
 INSIDE = "/srv"
 
 #: Enter the root, with a folder of this machine in it; the mounts end with the process.
@@ -176,7 +176,7 @@ def quick_folder() -> Iterator[Path]:
 
 @contextmanager
 def redis_server(folder: Path, place: Place | None = None) -> Iterator[str]:
-    """Run a Redis of this test's own and yield its URL, without a database."""
+    """Run a Redis for this test, and yield its URL without a database."""
     place, port = place or Place(), free_port()
     options = {"port": port, "bind": "127.0.0.1", "dir": place.inside(folder), "save": ""}
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
@@ -191,7 +191,7 @@ def redis_server(folder: Path, place: Place | None = None) -> Iterator[str]:
 
 @contextmanager
 def rabbitmq_server(folder: Path, config: Path, place: Place | None = None) -> Iterator[str]:
-    """Run a RabbitMQ of this test's own and yield its URL, which ends with the virtual host.
+    """Run a RabbitMQ for this test, and yield its URL, which ends with the virtual host.
 
     Args:
         folder: Its folder.
@@ -219,7 +219,7 @@ def rabbitmq_server(folder: Path, config: Path, place: Place | None = None) -> I
         # Idle schedulers spin for a while by default, which takes time from the tests.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
     }
-    # Started first, the daemon that names Erlang's nodes is ours to end.
+    # Start the daemon that names Erlang's nodes first, so that the test can end it.
     epmd = place.command(folder, "epmd", "-port", epmd_port, "-address", "127.0.0.1")
     started: list[subprocess.Popen[bytes]] = []
     with (folder / "output").open("wb") as output:
@@ -252,7 +252,7 @@ def speaks_amqp(port: int) -> bool:
 
 
 def rabbitmq_version(url: str) -> str:
-    """Return the version that a RabbitMQ tells in its greeting."""
+    """Return the version in the greeting of a RabbitMQ."""
     port = urlsplit(url).port or 0
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(b"AMQP\0\0\x09\x01")
@@ -263,7 +263,7 @@ def rabbitmq_version(url: str) -> str:
 
 @dataclass(frozen=True)
 class PostgreSQL:
-    """A PostgreSQL of this test run's own.
+    """A PostgreSQL for this test run.
 
     Args:
         port: Where it listens.
@@ -272,7 +272,7 @@ class PostgreSQL:
     port: int
 
     def run(self, program: str, *arguments: str) -> str:
-        """Run one of its own clients, and return what it wrote."""
+        """Run one of PostgreSQL's own clients, and return its output."""
         command = [needed(program), "--host=127.0.0.1", f"--port={self.port}", "--username=app", *arguments]
         return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
 
@@ -288,7 +288,7 @@ class PostgreSQL:
 
     @contextmanager
     def away(self, url: str) -> Iterator[None]:
-        """Let a database refuse everybody, and end the connections that there are."""
+        """Make a database refuse all connections, and end the existing ones."""
         name, elsewhere = urlsplit(url).path[1:], url.replace(urlsplit(url).path, "/postgres")
         self.query(elsewhere, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         self.query(elsewhere, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")  # noqa: S608
@@ -324,7 +324,7 @@ def postgresql_server(*options: str) -> Iterator[PostgreSQL]:
 
 
 class Canary:
-    """A server that nobody should call: it counts connections and answers nothing."""
+    """A server that nobody should call; it counts connections and answers nothing."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -360,7 +360,7 @@ class Inbox:
 
 
 def processes(needle: str) -> list[str]:
-    """Return the processes in whose line of `ps` a text stands: group, state, command."""
+    """Return the group, state and command of the processes whose line in `ps` contains a text."""
     listing = subprocess.run(
         ["ps", "-A", "-ww", "-o", "pid=,pgid=,stat=,args="], capture_output=True, encoding="utf-8", check=True
     )
@@ -379,7 +379,7 @@ def is_gone(group: int) -> bool:
 
 
 def kill_group(group: int) -> None:
-    """End a group of processes without warning."""
+    """Kill a group of processes."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
 
@@ -390,7 +390,7 @@ LIMITS = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max", 
 
 @contextmanager
 def memory_limit(megabytes: int) -> Iterator[str]:
-    """Yield the start of a shell command whose processes share so much memory, as in a container."""
+    """Yield the beginning of a shell command whose processes share this much memory, as in a container."""
     root = Path("/sys/fs/cgroup")
     first = (root / "memory" / "cgroup.procs").exists()
     group = (root / "memory" if first else root) / f"celery-template-{os.getpid()}-{time.monotonic_ns()}"
@@ -556,7 +556,7 @@ class Fleet:
         return (self.cwd / f"{name}.log").read_text("utf-8", "replace")
 
     def tails(self) -> str:
-        """Return how each process is, and the end of its log."""
+        """Return the state of each process, and the end of its log."""
         codes = {name: process.poll() for name, process in self.processes.items()}
         return "\n".join(
             f"--- {name}, {'running' if code is None else f'ended with {code}'}:\n{self.log(name)[-3000:]}"
@@ -589,7 +589,7 @@ class Fleet:
             self.wait(partial(self.has_ended, task_id), f"task {task_id} ends")
 
     def stop(self, *names: str, timeout: float = STOP_TIME) -> None:
-        """End processes by one SIGTERM each: they exit with 0 in time and leave no child behind."""
+        """End processes with one SIGTERM each, and check that they exit with 0 and leave no children."""
         for name in names:
             self.processes[name].terminate()
         deadline = time.monotonic() + timeout
@@ -606,7 +606,7 @@ class Fleet:
             wait_until(partial(is_gone, process.pid), f"no child of {name} is left", 5, self.tails)
 
     def kill(self, name: str) -> None:
-        """End a process and its children without warning."""
+        """Kill a process and its children."""
         kill_group(self.processes[name].pid)
         self.processes[name].wait()
 

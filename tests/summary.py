@@ -1,4 +1,4 @@
-"""What a run of `nox` did: a table of its sessions, one of what was missing, and docs/proof.md after a full one.
+"""The summary of a `nox` run: its sessions, what was missing, and docs/proof.md after a full run.
 
 `python summary.py [--proof FILE] NAME=RECORD...` reads the records that `pytest --record` left; it needs Python alone.
 """
@@ -24,7 +24,7 @@ Records = Mapping[str, dict[str, Any] | None]
 
 
 def read(places: Iterable[str]) -> Records:
-    """Return the records by the names of their sessions; of tests that were broken off there is none."""
+    """Return the records by session; tests that were interrupted leave none."""
     pairs = (place.split("=", 1) for place in places)
     return {name: json.loads(Path(path).read_text("utf-8")) if Path(path).exists() else None for name, path in pairs}
 
@@ -35,7 +35,7 @@ def duration(seconds: float) -> str:
 
 
 def sessions(records: Records) -> list[list[str]]:
-    """Return the table of sessions: how many tests there were, what became of them, and how long they took."""
+    """Return the table of sessions, with the number of tests, their outcomes and their time."""
     outcomes = ("passed", "skipped", "failed", "error")
     rows = [["session", *outcomes, "min:s"]]
     total, seconds = Counter[str](), 0.0
@@ -50,7 +50,7 @@ def sessions(records: Records) -> list[list[str]]:
 
 
 def missing(records: Records) -> list[list[str]]:
-    """Return the table of what was missing: how to get it, and the tests that were skipped for want of it."""
+    """Return the table of missing things, with how to get them and the tests that were skipped."""
     skipped: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for record in filter(None, records.values()):
         for test, reason in record["skipped"]:
@@ -77,7 +77,7 @@ def markdown(rows: list[list[str]]) -> str:
 
 
 def machine() -> str:
-    """Return what this machine is."""
+    """Return a description of this machine."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     release = (
         platform.freedesktop_os_release()["PRETTY_NAME"] if Path("/etc/os-release").exists() else platform.system()
@@ -104,7 +104,7 @@ def proof(records: Records) -> str:
 
 
 def main() -> str:
-    """Print the tables, write the proof if it is wanted, and return what speaks against it."""
+    """Print the tables, write the proof if asked to, and return why it could not be written."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--proof", type=Path)
     parser.add_argument("records", nargs="*")

@@ -17,7 +17,7 @@ UV = [sys.executable, "-m", "uv"]
 
 
 def run(command: list[str], cwd: Path, **environment: str) -> str:
-    """Run a command and return what it printed; fail with all of it.
+    """Run a command and return its output; if it fails, fail with the whole output.
 
     No virtual environment of the caller leaks in, and no shim stands for an interpreter.
     """
@@ -38,7 +38,7 @@ def run(command: list[str], cwd: Path, **environment: str) -> str:
 
 
 def works(python: str) -> bool:
-    """Whether an interpreter is real: a shim of pyenv may stand for none."""
+    """Whether an interpreter can be run; a shim of pyenv may point to none."""
     try:
         return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
     except OSError:
@@ -68,14 +68,14 @@ def python_of(environment: Path) -> str:
 
 
 def git(folder: Path, *arguments: str) -> None:
-    """Run git as nobody in particular."""
+    """Run git without the user's configuration."""
     identity = ["-c", "user.name=Nobody", "-c", "user.email=nobody@example.com"]
     plain = ["-c", "commit.gpgsign=false", "-c", "core.hooksPath=/dev/null"]
     subprocess.run(["git", *identity, *plain, *arguments], cwd=folder, check=True)
 
 
 def repository(folder: Path) -> None:
-    """Make a repository of a folder, with all that it holds in one commit."""
+    """Make a folder a repository, with its whole content in one commit."""
     git(folder, "init", "--quiet", "--initial-branch=main")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message=first")

@@ -1,4 +1,4 @@
-"""An answer brings what it needs; only what contradicts itself is refused."""
+"""An answer brings the answers that it requires; only contradictions are refused."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def whole(answers: Answers) -> Answers:
 
 
 def answered(answers: Answers) -> Answers:
-    """Return what cookiecutter itself makes of answers before it writes a file."""
+    """Return the answers as cookiecutter completes them before it writes a file."""
     context = generate_context(str(TEMPLATE / "cookiecutter.json"), extra_context=dict(answers))
     config = prompt_for_config(context, no_input=True)
     return {name: config[name] for name in options()}

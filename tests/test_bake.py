@@ -1,4 +1,4 @@
-"""Every variant bakes into tidy files, the same ones each time, and nothing else does."""
+"""Every variant is generated as tidy files, which are the same each time; wrong answers are refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ for_extremes = pytest.mark.parametrize("answers", EXTREMES, ids=variant_id)
 
 
 def lines_that(project: Path, is_wrong: Callable[[Path, str], bool], skip: str = "") -> Iterator[str]:
-    """Yield the place of every line that is wrong."""
+    """Yield the location of every line that is wrong."""
     for path in files(project):
         if skip and path.match(skip):
             continue
@@ -154,7 +154,7 @@ def test_file_names_are_legal_on_windows(answers: Answers, baked: Baked) -> None
 
 
 def dangling_imports(project: Path) -> Iterator[str]:
-    """Yield every import of the project's own package whose module or name is not there."""
+    """Yield every import from the project's own package whose module or name does not exist."""
     source = project / "src"
     (package,) = source.iterdir()
     for path in files(project):
@@ -225,7 +225,7 @@ def mentioning(trace: re.Pattern[str]) -> Callable[[Path, str], bool]:
 
 
 def mentions(path: str, package: str, project: Path) -> Iterator[str]:
-    """Yield regular expressions for what would still speak of a removed path.
+    """Yield regular expressions for text that would still mention a removed path.
 
     That is the path, its name if no other file has it, the dotted name of a module, and for a
     module of tasks the names of its tasks, unless an app of Django has tasks of that name.

@@ -29,7 +29,7 @@ def test_every_choice_of_every_option_is_among_these_variants() -> None:
 
 
 def edits(answers: Answers) -> tuple[Edit, ...]:
-    """Return what lets beat send often, if there is one."""
+    """Return variables that make beat send often, if the project has one."""
     return () if answers["beat"] == "none" else OFTEN
 
 
@@ -53,7 +53,7 @@ def test_the_versions_of_libraries(installed: Installed, summary: Callable[[str]
 
 
 def migrate(fleet: Fleet) -> None:
-    """Run what `make migrate` runs, if there are tables."""
+    """Run the commands of `make migrate`, if there are tables."""
     makefile = (fleet.project.folder / "Makefile").read_text("utf-8")
     lines = re.search(r"(?m)^migrate:.*\n((?:\t.+\n)+)", makefile)
     for line in lines[1].splitlines() if lines else []:

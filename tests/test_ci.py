@@ -1,4 +1,4 @@
-"""CI of generated projects: valid, of least privilege, and every line of it does something."""
+"""The CI files of generated projects are valid, need few privileges, and each of their lines has an effect."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def read(path: Path) -> Any:
 
 
 def linted(project: Path) -> Iterator[str]:
-    """Yield what schemas and yamllint say."""
+    """Yield the errors of schemas and yamllint."""
     for name in present(project):
         yield from (f"{name}: {error.message}" for error in validator(SCHEMAS[name]).iter_errors(read(project / name)))
         if not name.endswith(".json"):
@@ -147,7 +147,7 @@ def servers(project: Path) -> Iterator[str]:
 
 
 def privileges(project: Path) -> Iterator[str]:
-    """Yield what a workflow of GitHub may do and need not, beside what zizmor says."""
+    """Yield permissions of a GitHub workflow that it does not need, and the findings of zizmor."""
     if not (project / GITHUB).exists():
         return
     content = read(project / GITHUB)
@@ -174,7 +174,7 @@ def privileges(project: Path) -> Iterator[str]:
 
 
 def updates(project: Path) -> Iterator[str]:
-    """Yield what would never be updated, or updates of what is not there."""
+    """Yield dependencies that would never be updated, and updates for files that do not exist."""
     if not (project / DEPENDABOT).exists():
         return
     names = {update["package-ecosystem"] for update in read(project / DEPENDABOT)["updates"]}

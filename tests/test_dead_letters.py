@@ -1,4 +1,4 @@
-"""Nothing is lost in silence: what fails for good is a dead letter, in every pool, on real servers."""
+"""No task is lost silently: one that fails for good is a dead letter, in every pool, on real servers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Letters:
         return [str(project.environment / "bin" / "celery"), "-A", project.package, "dead-letters", *arguments]
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
-        """Return what a command writes; fail if it ends otherwise."""
+        """Run a command with the expected exit code, and return its output."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
             self.command(*arguments), capture_output=True, encoding="utf-8", check=False, **self.place
         )
@@ -299,7 +299,7 @@ def test_periodic_failures_are_counted_and_the_oldest_letters_go(answers: Answer
         archive = fleet.cwd / "old.jsonl"
         fleet.wait(lambda: len(archived(archive)) > 100, "the oldest letters go")
         fleet.wait(lambda: letters.count() + len(archived(archive)) == 251, "none is lost")
-        assert "moved to old.jsonl" in fleet.log("general")
+        assert "have been moved to old.jsonl" in fleet.log("general")
         assert letters.count() < 110
 
 
@@ -373,7 +373,7 @@ def test_a_command_that_is_killed_loses_no_letter(answers: Answers, lettered: An
         ended = partial(fleet.seen, event="end", state="SUCCESS", task="poison.fail_until")
         with subprocess.Popen(letters.command("replay", "--all", "--rate", "2/s"), **letters.place) as command:
             fleet.wait(lambda: len(ended()) > 2, "it replays some")
-            assert "another command has the letters open" in letters("list", code=1)
+            assert "another command has the dead letters open" in letters("list", code=1)
             fleet.ask("send_many", 5, "probe.fail", [], {}, {})
             fleet.wait(lambda: len(fleet.seen(event="end", state="FAILURE", task="probe.fail")) == 5, "others fail")
             command.kill()

@@ -136,7 +136,7 @@ def test_the_readme_word_by_word(checkout: Checkout) -> None:
     letters = letters.partition("#")[0].strip()
     wait_until(lambda: job["id"] in checkout.run("bash", "-c", letters), "it is a dead letter", explain=checkout.log)
     replayed = checkout.run("bash", "-c", letters.replace("list", f"replay {job['id']}"))
-    assert f"{job['id']} is sent again as" in replayed
+    assert f"{job['id']} was sent again as" in replayed
     again = replayed.split()[-1]
     wait_until(lambda: again in checkout.run("bash", "-c", letters), "it fails again", explain=checkout.log)
 
@@ -250,7 +250,7 @@ print(row.pk)
         before = sent()
         shell(fleet, edit.format(every=2, enabled=True))
         fleet.wait(lambda: sent() >= before + 3, "it is sent every 2 seconds")
-        assert "heartbeat: kept as edited" in manage(fleet, "setup_schedules")
+        assert "heartbeat: kept, because it was edited" in manage(fleet, "setup_schedules")
         shell(fleet, edit.format(every=2, enabled=False))
         settled(sent, 2 * SLACK)  # a disabled row is sent no more
         # Beat and workers go on after an outage of the database.

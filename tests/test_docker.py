@@ -1,4 +1,4 @@
-"""A real engine builds the images of projects and runs their compose files; tools check every variant's."""
+"""A real engine builds images of projects and runs their compose files; tools check those of every variant."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SECRETS = {f"{name}_PASSWORD": "s3cr3t" for name in ("POSTGRES", "RABBITMQ", "RE
 
 
 def composed(project: Path, *others: str, **variables: str) -> dict[str, Any]:
-    """Return what compose makes of a project's files."""
+    """Return a project's configuration as compose reads it."""
     (project / ".env").touch()
     files = [word for file in ("compose.yaml", *others) for word in ("--file", file)]
     given = {**SECRETS, "APP_SMTP_HOST": "mail.internal", **variables}
@@ -283,7 +283,7 @@ def check_every_worker(deployment: Deployment) -> None:
 
 
 def check_confinement(deployment: Deployment) -> None:
-    """Look at the privileges of every container, and try what they forbid."""
+    """Check the privileges of every container, and try forbidden actions."""
     for container in deployment.containers():
         host = container["HostConfig"]
         assert host["CapDrop"] == ["ALL"]
@@ -322,7 +322,7 @@ def check_stop(deployment: Deployment, seconds: float = 4) -> None:
 
 
 def check_probe(deployment: Deployment, service: str) -> None:
-    """See that the probe succeeds while a process works, and fails while it does not."""
+    """Check that the probe succeeds while a process works, and fails while it does not."""
     # Older than any pool may be; who lives touches it within 5 seconds.
     backdate = "touch -d '-1000 seconds' /tmp/heartbeat"
     assert deployment.sh(service, backdate)[0]
@@ -378,7 +378,7 @@ def test_a_project_with_hostile_texts_is_built_run_and_stopped(
     check_every_worker(deployment)
     check_confinement(deployment)
     check_probe(deployment, "cpu")
-    check_stop(deployment, 13)  # Docker's own patience ends after 10 seconds
+    check_stop(deployment, 13)  # Docker's default is to wait for 10 seconds
     megabytes = (image["Size"] - base["Size"]) / 1e6
     summary(f"Docker: image built in {built:.0f} s, {megabytes:.0f} MB more than Python; healthy {up:.0f} s after `up`")
 

@@ -1,4 +1,4 @@
-"""Documents say what is so, and their commands work."""
+"""The documents are correct, and their commands work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The test of generated projects that compares what is deployed with the code: it fails, and says what to do."""
+"""The projects' test that compares deployment files with the code fails when it should, and says what to do."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def project(installed: Installed) -> Project:
 
 
 def drift(project: Project, folder: Path, *edits: Edit) -> str:
-    """Return what the test of a project says after edits of its files, or nothing if it passes."""
+    """Return the output of a project's test after edits of its files, or nothing if it passes."""
     shutil.copytree(project.folder, folder)
     for pattern, old, new in edits:
         (path,) = folder.glob(pattern)

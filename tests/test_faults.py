@@ -1,4 +1,4 @@
-"""No accepted task is lost, whatever is killed, cut off or full: a load of tasks that are counted.
+"""No accepted task is lost, whatever is killed, cut off or full; a load of tasks is counted.
 
 A task may run more than once, and docs/why-these-defaults.md says when. The table that a run prints
 shows how often.
@@ -46,7 +46,7 @@ LEASE = {
 
 WORKERS = ("one", "two")
 
-#: Seconds: a process of a pool whose result nobody notes waits for 30.
+#: Seconds; a process of a pool whose result nobody reads waits for 30.
 HUNG = 28
 
 
@@ -158,7 +158,7 @@ def redis_is_full(world: World) -> None:
         try:
             time.sleep(1)
             world.fleet.kill(first)
-            world.fleet.start_general(first)  # although nothing fits in
+            world.fleet.start_general(first)  # although Redis is full
             time.sleep(8)
             assert world.fleet.processes[second].poll() is None
         finally:
@@ -226,7 +226,7 @@ def send_until(load: Load, number: int, rate: int) -> None:
 
 # Outages, as a publisher and a worker see them
 
-#: Seconds within which a publisher hears that there is no broker.
+#: Seconds within which a publisher gets an error if there is no broker.
 SOON = 3
 
 

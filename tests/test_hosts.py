@@ -114,7 +114,7 @@ def analyze(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def faults_of_units(folder: Path, units: Iterable[str]) -> str:
-    """Return what systemd has to say against units: it exits with 0 after a key that it does not know."""
+    """Return systemd's complaints about units; it exits with 0 even if it does not know a key."""
     return analyze(folder, "verify", "--man=no", *units).stdout
 
 
@@ -196,7 +196,7 @@ def test_a_shell_script_with_a_fault_is_found(text: str, tmp_path: Path) -> None
 
 
 class Asked:
-    """What supervisor asks of a configuration: it says nothing of a key that it does not ask for."""
+    """Record the keys that supervisor reads from a configuration, since it ignores unknown keys silently."""
 
     def __init__(self, config: Path) -> None:
         self.keys: defaultdict[str, set[str]] = defaultdict(set)
@@ -420,7 +420,7 @@ def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
         look = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8000/health/live').status)"
         assert debian.run("python3", "-c", look).strip() == "200"
         signs = [f"/run/{SLUG}/{unit.removesuffix('.service')}/alive" for unit in units if "web" not in unit]
-        debian.wait(lambda: all(debian.path(path).exists() for path in signs), "all give a sign of life")
+        debian.wait(lambda: all(debian.path(path).exists() for path in signs), "all touch their liveness files")
 
         before = debian.tree(), [debian.value(unit, "MainPID") for unit in units]
         debian.script("install.sh")
@@ -439,7 +439,7 @@ def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
         debian.script("uninstall.sh")
         left = {path.partition("/root")[2] for path in debian.tree().keys() - clean.keys()}
         assert {path for path in left if not path.startswith(f"/var/lib/{SLUG}/")} == {f"/etc/{SLUG}/env"}
-        # systemd forgets units whose files are gone when it next has time for it.
+        # systemd forgets units whose files are gone some time later.
         command = ("systemctl", "list-units", "--all", "--no-pager", f"{SLUG}*")
         debian.wait(lambda: SLUG not in debian.run(*command).partition("0 loaded")[0], "systemd forgets the units")
         debian.script("uninstall.sh", "--purge")
@@ -477,21 +477,23 @@ def test_the_watch_ends_what_hangs_and_nothing_that_starts_or_stops(
         debian.ends(debian.send(0.1))
         assert debian.value(WORKER, "NRestarts") == "1"
         journal = debian.run("journalctl", "--no-pager", f"--unit={SLUG}-watch.service")
-        assert re.search(rf"alive was touched \d+ s ago, more than 6\n.*{WORKER} is killed", journal), journal
+        assert re.search(rf"alive was last touched \d+ s ago, which is more than 6 s\n.*Killing {WORKER}", journal), (
+            journal
+        )
 
-        # One that has given no sign yet is let alone for long, but not for ever.
+        # A unit that has not touched its file yet is left alone for long, but not for ever.
         assert debian.value(silent, "NRestarts") == "0"
         debian.run("touch", "--date=6 minutes ago", f"/run/{SLUG}/{silent.removesuffix('.service')}")
         debian.wait(lambda: debian.value(silent, "NRestarts") == "1", "the silent worker is killed")
 
-        # One that stops is let alone, even if it hangs: systemd itself ends it in time.
+        # A unit that is stopping is left alone, even if it hangs: systemd itself ends it in time.
         task_id = debian.send(2)
         debian.begins(task_id)
         debian.run("systemctl", "stop", "--no-block", WORKER)
         debian.wait(lambda: debian.value(WORKER, "SubState") == "stop-sigterm", "the worker stops")
         debian.signal(WORKER, signal.SIGSTOP)
         sign = f"/run/{SLUG}/{WORKER.removesuffix('.service')}/alive"
-        debian.wait(lambda: time.time() - debian.path(sign).stat().st_mtime > 9, "its sign of life is old")
+        debian.wait(lambda: time.time() - debian.path(sign).stat().st_mtime > 9, "its liveness file is old")
         debian.signal(WORKER, signal.SIGCONT)
         debian.wait(lambda: debian.value(WORKER, "ActiveState") == "inactive", "the worker has stopped")
         assert debian.show(WORKER, "Result", "NRestarts") == {"Result": "success", "NRestarts": "1"}

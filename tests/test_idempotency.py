@@ -34,7 +34,7 @@ SHORT_LEASE = {
 #: Of the claims in probe/once.py, and the rate there.
 LEASE = 4
 RATE = 50
-#: How long a worker stands still, in seconds.
+#: How long a worker is frozen, in seconds.
 FROZEN = 120 if FULL else 20
 
 Two = Callable[..., AbstractContextManager[Fleet]]
@@ -95,7 +95,7 @@ def test_a_frozen_holder_has_no_effect_when_it_wakes_up(answers: Answers, two: T
             time.sleep(max(0, frozen_at + FROZEN - time.monotonic()))
         finally:
             os.killpg(fleet.processes[frozen].pid, signal.SIGCONT)
-        fleet.wait(lambda: "no longer claimed here" in fleet.log(frozen), "the frozen one sees that it is late")
+        fleet.wait(lambda: "no longer holds the claim" in fleet.log(frozen), "the frozen one sees that it is late")
         fleet.wait(lambda: fleet.seen(event="end", task="once.pay", state="SUCCESS", worker=other), "it ends")
         time.sleep(LEASE)  # a second effect would have happened by then
         assert len(fleet.seen(event="paid")) == 1
@@ -163,7 +163,7 @@ def test_the_lock_of_a_unique_task_outlives_its_process_and_ends_with_its_last_t
 
 
 class Shop:
-    """The services of a shop, which recognise a repeated call by its key; they can stand still."""
+    """The services of a shop, which recognise a repeated call by its key, and can be frozen."""
 
     def __init__(self, server: HTTPServer) -> None:
         self.calls: list[str] = []

@@ -1,4 +1,4 @@
-"""Texts arrive unchanged in every format; names and texts that cannot work leave one line."""
+"""Texts arrive unchanged in every file format; names and texts that cannot work are refused in one line."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ def test_broken_jinja_is_refused(text: str, field: str, refuse: Refuse, bakery: 
 @in_each_text
 @pytest.mark.parametrize("text", ["", " ", "\u00a0\u3000", " x", "x "], ids=repr)
 def test_a_text_that_is_blank_or_has_blanks_around_it_is_refused(text: str, field: str, refuse: Refuse) -> None:
-    assert f"{field} {text!r} is empty or has blanks around it" in refuse({field: text})
+    assert f"{field} {text!r} is empty or has spaces at its ends" in refuse({field: text})
 
 
 # Names
@@ -373,7 +373,7 @@ RULES = {
     "characters: use at most 64": ["a" * 65, "a" * 300],
     "is a Python keyword": ["class", "for", "import", "match", "case"],
     "would hide a standard library module": ["json", "email", "asyncio", "queue", "types", "site"],
-    "would hide a dependency or a reserved name": [
+    "would hide a dependency or is a reserved name": [
         "celery",
         "kombu",
         "redis",
@@ -432,7 +432,7 @@ def test_a_good_name_is_accepted(name: str, bakery: Bakery, tmp_path: Path) -> N
 def test_a_project_cannot_be_named_like_what_it_depends_on(
     baked: Callable[[Answers], Path],
 ) -> None:
-    """Neither the slug, which pip would mistake, nor the package, which would hide the other."""
+    """Refused as a slug, which pip would confuse, and as a package, which would hide the other one."""
     requirements: list[str] = []
     for answers in pairwise():
         declared = tomllib.loads((baked(answers) / "pyproject.toml").read_text("utf-8"))
@@ -452,7 +452,7 @@ def test_a_project_cannot_be_named_like_what_it_depends_on(
     [
         ({"project_slug": "../x"}, "project_slug '../x' is not allowed: "),
         ({"package_name": "celery"}, "package_name 'celery' would hide "),
-        ({"author_email": "x"}, "author_email 'x' is no e-mail address: "),
+        ({"author_email": "x"}, "author_email 'x' is not a valid e-mail address: "),
         ({"description": "a\x1bb"}, "description 'a\\x1bb' contains the control character "),
         ({"author_name": "\udcff"}, "author_name '\\udcff' contains the control character "),
         ({"project_name": "{{ 1 }}"}, "project_name '{{ 1 }}' contains '{{', "),

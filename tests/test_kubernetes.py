@@ -1,4 +1,4 @@
-"""Kubernetes: what Kustomize builds of a project is valid and fits together, and KEDA counts what kombu fills."""
+"""The manifests that Kustomize builds are valid and consistent, and KEDA counts the lists that kombu fills."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def kubectl() -> str:
 
 
 def build(project: Path, folder: Path, name: str) -> list[Manifest]:
-    """Return what Kustomize builds of a copy of a project's files, whose secrets are the examples."""
+    """Return the manifests that Kustomize builds from a copy of a project's files, with example secrets."""
     copy = folder / name
     shutil.copytree(project / "deploy" / "kubernetes", copy)
     for example in copy.glob("overlays/*/.env.example"):
@@ -224,7 +224,7 @@ def pods(manifests: list[Manifest]) -> Iterator[str]:
 
 
 def strategies(manifests: list[Manifest], answers: Mapping[str, Choice]) -> Iterator[str]:
-    """Yield what would run too few or too many of something."""
+    """Yield processes that would run too seldom or too often."""
     scaled = {
         manifest["spec"]["scaleTargetRef"]["name"]
         for manifest in of(manifests, "HorizontalPodAutoscaler", "ScaledObject")
@@ -249,7 +249,7 @@ def strategies(manifests: list[Manifest], answers: Mapping[str, Choice]) -> Iter
 
 
 def links(manifests: list[Manifest]) -> Iterator[str]:
-    """Yield selectors that miss their pods, and names that name nothing."""
+    """Yield selectors that miss their pods, and references to objects that do not exist."""
     templates = {
         manifest["metadata"]["name"]: labels(manifest["spec"]["template"])
         for manifest in of(manifests, "Deployment", "Job")
@@ -312,7 +312,7 @@ def workers(manifests: list[Manifest], project: Path) -> Iterator[str]:
 
 
 def network(manifests: list[Manifest], project: Path) -> Iterator[str]:
-    """Yield ways that are closed or open by mistake."""
+    """Yield connections that are blocked or allowed by mistake."""
     policies = {manifest["metadata"]["name"]: manifest["spec"] for manifest in of(manifests, "NetworkPolicy")}
     if policies["default-deny"] != {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}:
         yield "not everything is denied by default"

@@ -1,4 +1,4 @@
-"""Signs of life of workers and beat on real servers, and what the probe says to them."""
+"""The liveness files of workers and beat on real servers, and the probe that checks them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conftest import Edit, Running
 from servers import Fleet, quick_folder, rabbitmq_server, redis_server
 from variants import Answers, each, options, variant_id
 
-#: Seconds after which the probe fails here, and how often there is a sign.
+#: Seconds after which the probe fails here, and between two touches of the file.
 ALLOWED, INTERVAL = 6, 1
 SHORT: tuple[Edit, ...] = (
     ("src/*/runtime/worker/liveness.py", "INTERVAL = 5", f"INTERVAL = {INTERVAL}"),
@@ -34,9 +34,9 @@ def probe(fleet: Fleet, name: str) -> bool:
 
 
 def start(fleet: Fleet, name: str, **variables: str) -> None:
-    """Start a process of the Procfile that gives signs of life."""
+    """Start a process of the Procfile with a liveness file."""
     fleet.start(name, HEARTBEAT_PATH=str(fleet.cwd / name), **variables)
-    fleet.wait(partial(probe, fleet, name), f"{name} gives a sign of life")
+    fleet.wait(partial(probe, fleet, name), f"{name} touches its liveness file")
 
 
 def stays_alive(fleet: Fleet, name: str, until: Callable[[], object], what: str) -> None:

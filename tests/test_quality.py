@@ -1,4 +1,4 @@
-"""Every variant is what its owner's linters accept: ruff, mypy --strict, yamllint; it declares what it imports."""
+"""Every variant passes ruff, mypy --strict and yamllint, and declares the packages that it imports."""
 
 from __future__ import annotations
 

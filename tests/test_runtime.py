@@ -1,4 +1,4 @@
-"""The engine room keeps its rules: it is the same everywhere, knows nothing of a project, and has no circle."""
+"""The rules of runtime/: the same in every project, imports nothing of a project, no circular imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from variants import PROJECT, TEMPLATE, Answers, pairwise, variant_id
 
 RUNTIME = TEMPLATE / PROJECT / "src" / "{{cookiecutter.package_name}}" / "runtime"
 
-#: What a project cannot be without, whatever its answers.
+#: The files that every project has, whatever its answers.
 CORE = {"app.py", "broker.py", "config/settings.py", "letters/store.py", "tasks/base.py", "worker/checks.py"}
 
 #: Settings of a project with Django, of which the modules of Django's part are imported.

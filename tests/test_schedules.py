@@ -1,4 +1,4 @@
-"""Beats on redbeat, several at once, on a real Redis: one sends, and another goes on when it ends."""
+"""Several beats with redbeat on a real Redis: one sends, and another takes over when it ends."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def schedule(fleet: Fleet, *words: str) -> str:
 
 
 def add(fleet: Fleet) -> None:
-    """Let a heartbeat be sent often, to a queue where no other is."""
+    """Add a frequent heartbeat, in a queue without other messages."""
     options = ("--every", str(INTERVAL), "--expires", "1.9", "--queue", "bulk")
     schedule(fleet, "add", "mine", "heartbeat.beat", *options)
 
@@ -172,7 +172,7 @@ def test_beat_outlives_a_redis_that_hangs_and_one_that_forgets(running: Running)
         # Not while beat publishes: it waits there until Redis answers, and says nothing.
         fleet.wait(lambda: any(redis.scan_iter("bulk*", _type="list")), "the heartbeat is published")
         redis.client_pause(20_000)
-        fleet.wait(lambda: "Redis fails" in fleet.log("one"), "beat says that Redis hangs")
+        fleet.wait(lambda: "Redis failed" in fleet.log("one"), "beat says that Redis hangs")
         before = len(sent(fleet))
         fleet.wait(lambda: len(sent(fleet)) > before + 1, "the heartbeat is sent again")
         redis.flushall()

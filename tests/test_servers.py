@@ -1,4 +1,4 @@
-"""Generated projects work on real servers: the fleet of the Procfile, its leases, a first look."""
+"""Generated projects work on real servers: the workers of the Procfile, their leases, a fresh checkout."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from variants import FULL, Answers, all_variants, combined, cover, each, load, o
 POOLS = options()["pool"]
 #: Every broker with every pool; other answers are defaults.
 WORKERS: list[Answers] = list(all_variants("broker", "pool"))
-#: Those whose workers give signs of life while a task runs.
+#: The pools whose workers renew leases while a task runs.
 RENEWING = [answers for answers in WORKERS if answers["pool"] != "solo"]
 #: Everything that processes depend on, in every combination that is allowed; those with a database
 #: are in test_database.py and test_django.py.
@@ -67,7 +67,7 @@ OFTEN = (
     ("src/*/schedule.py", "schedule(timedelta(minutes=1)), timedelta(seconds=50)", "schedule(5), timedelta(seconds=4)"),
 )
 
-#: A report that tells often how far it is, so that a fast machine shows it too.
+#: A report that reports its progress often, so that it is seen on a fast machine too.
 TELLING = (("src/*/runtime/tasks/progress.py", "INTERVAL = 0.5", "INTERVAL = 0.05"),)
 
 #: Seconds that a busy machine may take longer.

@@ -1,4 +1,4 @@
-"""A wrong setting ends every kind of process of a generated project: one line, no traceback, no secret."""
+"""A wrong setting ends every kind of process of a project with one line, without a traceback or a secret."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def test_a_beat_without_the_folder_of_its_file_does_not_start(installed: Install
     urls = {name: f"redis://127.0.0.1:{free_port()}/0" for name in ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND")}
     place = {"CELERY_BEAT_SCHEDULE_FILENAME": str(tmp_path / "missing" / "schedule")}
     sentence = refusal(installed({}), "beat", tmp_path, **urls, **place)
-    assert "its folder is not there" in sentence
+    assert "its folder does not exist" in sentence
     assert "CELERY_BEAT_SCHEDULE_FILENAME" in sentence
 
 
 def test_an_env_file_with_a_line_that_is_none_ends_a_worker(installed: Installed, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"APP_ENV=development\nCELERY_BROKER_URL: redis://:{HIDDEN}@host\n", "utf-8")
-    assert "line 2 of .env is not NAME=value" in refusal(installed({}), "general", tmp_path)
+    assert "line 2 of .env does not have the form NAME=value" in refusal(installed({}), "general", tmp_path)

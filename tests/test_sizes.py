@@ -1,4 +1,4 @@
-"""The two sizes of the tests, and what a run of `nox` tells in the end."""
+"""The two sizes of the tests, and the summary of a `nox` run."""
 
 from __future__ import annotations
 

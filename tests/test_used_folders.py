@@ -1,4 +1,4 @@
-"""A bake into a folder that holds something changes files of the template only."""
+"""Generating into a folder that is not empty changes only files of the template."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PACKAGE = SLUG.replace("-", "_")
 
 @pytest.fixture
 def rebake(bakery: Bakery, tmp_path: Path) -> Rebake:
-    """Return a function that bakes into `tmp_path`, over what is there."""
+    """Return a function that generates into `tmp_path`, over existing files."""
 
     def bake(
         answers: Mapping[str, Choice] | None = None, skip_if_file_exists: bool = False, replay: bool = False
@@ -208,7 +208,7 @@ def test_what_an_interrupted_bake_set_aside_is_not_touched(
     with pytest.raises(FailedHookException):
         rebake()
     assert tree(tmp_path / SLUG) == before
-    assert f"{aside} holds what an interrupted bake set aside" in capfd.readouterr().err
+    assert f"{aside} holds files that an interrupted run set aside" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("path", ["tests", f"src/{PACKAGE}/web"], ids=["kept", "left out"])
@@ -246,7 +246,7 @@ def test_a_bake_that_ends_in_the_middle_has_said_where_the_files_are(
     (tmp_path / SLUG / "Makefile").symlink_to("nothing/at/all")
     with pytest.raises(OSError, match="Makefile"):
         rebake(SMALLEST)
-    assert f"1 of your files and folders are in {aside}" in capfd.readouterr().out
+    assert f"1 of your files and folders have been moved to {aside}" in capfd.readouterr().out
     assert (tmp_path / SLUG / aside / "manage.py").read_text("utf-8") == "mine: manage.py\n"
 
 

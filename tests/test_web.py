@@ -113,7 +113,7 @@ def test_a_database_that_is_away_or_hangs_is_a_503_in_time(
         with postgresql.away(url):
             for _ in range(2):
                 check_problem(answer := client.get("/health/ready"), 503)
-                assert answer.json()["detail"].startswith("no answer from: database:")
+                assert answer.json()["detail"].startswith("these servers do not answer: database:")
             assert client.get("/health/live").is_success
         assert client.get("/health/ready").is_success
         with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:

@@ -1,4 +1,4 @@
-"""Django's commands."""
+"""The command line of Django: `python manage.py COMMAND`."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Tasks for tests that count: they append their number to a file, in one piece, and take no time.
+"""Tasks for tests that count: each appends its number to a file, in one write, and takes no time.
 
 Each has a line: the number, and the group of the process, by which a test knows the worker.
 """
@@ -40,7 +40,7 @@ def length(text: str) -> None:
 
 
 task: Any = shared_task
-# Tests need not wait as long as users before a task starts again whose worker was killed.
+# Start a task whose worker was killed again sooner than usual, so that tests need not wait.
 task(name="effects.effect", default_retry_delay=1)(effect)
 task(name="effects.patient")(effect)
 task(name="effects.once", base=BASE.AtMostOnceTask)(once)

@@ -34,7 +34,7 @@ def create(pointer: str, mode: str = "wb") -> Iterator[Any]:
 
 
 def first_to_make(path: Path) -> bool:
-    """Make a file, unless a process has before: so each time is counted once."""
+    """Create a file unless another process has done so, so that each time is counted once."""
     try:
         path.touch(exist_ok=False)
     except FileExistsError:

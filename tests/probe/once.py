@@ -22,7 +22,7 @@ CIRCUIT: Any = import_module(f"{PACKAGE}.runtime.guards.circuit")
 UNIQUE: Any = import_module(f"{PACKAGE}.runtime.guards.unique")
 BASE: Any = import_module(f"{PACKAGE}.runtime.tasks.base")
 
-#: Seconds without a sign of life after which another worker takes over; the rate of the fleet.
+#: Seconds after which another worker takes over from a silent one; the shared rate limit.
 LEASE = 4
 RATE = 50
 

@@ -50,7 +50,7 @@ def outgrow(self: Any) -> None:
 
 
 def outlast(self: Any) -> None:
-    """Run longer than allowed, whatever is said."""
+    """Run longer than allowed, and ignore the soft time limit."""
     record("run", self)
     for _ in range(60):
         with suppress(SoftTimeLimitExceeded):

@@ -22,7 +22,7 @@ from celery import current_app, shared_task, signals  # type: ignore[import-not-
 
 
 def append(entry: dict[str, Any]) -> None:
-    """Append a record, in one piece, whoever else writes."""
+    """Append a record with one write, so that other writers cannot interleave."""
     file = os.open(os.environ["PROBE_FILE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
         os.write(file, json.dumps(entry).encode() + b"\n")
@@ -149,7 +149,7 @@ def run_coroutine(self: Any) -> None:
 
 
 def run_endless_coroutine(self: Any, seconds: float) -> None:
-    """Run a coroutine that ends by being cancelled, for a limited time; record that."""
+    """Run a coroutine with a time limit, and record that it is cancelled."""
 
     async def endless() -> None:
         cancelled = False
@@ -171,7 +171,7 @@ def run_endless_coroutine(self: Any, seconds: float) -> None:
 
 @cache
 def owned() -> Any:
-    """Return something that every process has one of, and that records its end."""
+    """Return a resource of which every process has its own, and which records when it is closed."""
 
     def close(_: object) -> None:
         append({"event": "closed", "pid": os.getpid()})

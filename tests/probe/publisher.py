@@ -29,7 +29,7 @@ def send_many(app: Any, times: int, *call: Any) -> list[str]:
 
 
 def send_numbered(app: Any, name: str, first: int, last: int, seconds: float) -> list[int]:
-    """Send a task for each number of a range; return the numbers of which the sender cannot be sure."""
+    """Send a task for each number of a range; return the numbers whose delivery is uncertain."""
     refused = []
     for number in range(first, last):
         try:
@@ -45,7 +45,7 @@ def send_large(app: Any, name: str, size: int) -> str:
 
 
 def timed(app: Any, command: str, *arguments: Any) -> tuple[float, str]:
-    """Do another command that fails; return how long that took, and the error."""
+    """Run another command that fails; return how long it took, and the error."""
     began = time.monotonic()
     try:
         COMMANDS[command](app, *arguments)
@@ -92,7 +92,7 @@ def letters(app: Any) -> list[dict[str, Any]]:
 
 
 def push(app: Any, queue: str, *bodies: str) -> None:
-    """Put into a queue on Redis what no client of kombu has made."""
+    """Put an item into a queue on Redis that is not a kombu message."""
     with app.connection_for_write() as connection, connection.default_channel.conn_or_acquire() as client:
         client.lpush(queue, *bodies)
 
@@ -104,7 +104,7 @@ def start(app: Any, workflow: str, *args: Any) -> str:
 
 
 def look(app: Any, task_id: str) -> tuple[str, Any]:
-    """Return state and result of a task, or what it tells about its progress."""
+    """Return the state of a task, and its result or its progress."""
     result = app.AsyncResult(task_id)
     meta = result.backend.get_task_meta(task_id)  # both from one look
     return meta["status"], meta["result"] if isinstance(meta["result"], dict) else str(meta["result"])
@@ -131,7 +131,7 @@ def call(app: Any, name: str, kwargs: dict[str, Any]) -> Any:
 
 
 def erase(app: Any) -> None:
-    """Delete the queues of the project on a RabbitMQ, and what waits in those that delay."""
+    """Delete the queues of the project on a RabbitMQ, and the messages that are being delayed."""
     delayed = import_module("kombu.transport.native_delayed_delivery")
     with app.connection_for_write() as connection:
         for name in [*app.amqp.queues, "dead-letters", "dead-letters-store"]:
@@ -142,14 +142,14 @@ def erase(app: Any) -> None:
 
 
 def declare_classic(app: Any, name: str) -> None:
-    """Declare a queue of RabbitMQ's old kind, as an older project has left it."""
+    """Declare a classic queue, as an older project may have left one behind."""
     with app.connection_for_write() as connection:
         connection.channel().queue_delete(name)
         connection.channel().queue_declare(name, durable=True, auto_delete=False)
 
 
 def bound(app: Any, correlation_id: str | None, tenant: str | None, command: str, *arguments: Any) -> Any:
-    """Do another command as a web request would: for somebody, and with an id."""
+    """Run another command in the context of a web request: with a tenant and an id."""
     with import_module(f"{app.main}.runtime.context").bind(correlation_id, tenant):
         return COMMANDS[command](app, *arguments)
 

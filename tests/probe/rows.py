@@ -17,7 +17,7 @@ from sqlalchemy import text  # type: ignore[import-not-found,unused-ignore]
 PACKAGE = current_app.main
 DATABASE: Any = import_module(f"{PACKAGE}.runtime.sql.database")
 
-#: Who has which connection of this process now; two that have the same one share it.
+#: Which task holds which connection of this process, to find out whether two share one.
 holders: dict[int, int] = {}
 guard = threading.Lock()
 
@@ -47,7 +47,7 @@ def leave(number: int, seconds: float = 0.01) -> None:
 
 
 def report(self: Any, seconds: float) -> str:
-    """Tell a progress, then return something."""
+    """Report progress, and then return something."""
     self.update_state(state="PROGRESS", meta={"percent": 50.0})
     time.sleep(seconds)
     return "done"

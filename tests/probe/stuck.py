@@ -1,4 +1,4 @@
-"""A signal that stops the main loop of a worker, and nothing else of it."""
+"""A signal that blocks only the main loop of a worker."""
 
 import ctypes
 import signal

@@ -1,4 +1,4 @@
-"""What all tests share. The fixtures are those of `runtime/testing`."""
+"""Fixtures for all tests; most are those of `runtime/testing`."""
 
 from pathlib import Path
 

@@ -7,7 +7,7 @@
 {% endif %}
 {% if cookiecutter.__chords %}
 
-    # Seconds without a byte, and size of a file to import.
+    # For files to import: seconds to wait for the next byte, and the largest size in bytes.
     import_timeout: Seconds = 30
     import_max_bytes: Count = 100_000_000
 {% endif %}

@@ -1,7 +1,7 @@
     "check-disk": entry(
         "maintenance.check_disk", schedule(timedelta(minutes=5)), timedelta(minutes=4)
     ),
-    # A crontab, not an interval of a day: an interval starts anew when beat's state is lost.
+    # A crontab instead of a daily interval, which would start anew if beat's state were lost.
     "purge-artifacts": entry(
         "maintenance.purge_artifacts",
         crontab(hour="3", minute="15"),

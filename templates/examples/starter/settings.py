@@ -14,7 +14,7 @@ class Settings(ProjectSettings):
     # What has no default that is right on a server.
     needed_on_servers = ("artifacts_url", "smtp_host")
 
-    # Folder or object store (s3://bucket/prefix, with s3fs installed) for what tasks produce.
+    # The folder or object store (s3://bucket/prefix, with s3fs installed) for files of tasks.
     artifacts_url: ArtifactsURL = Field(
         default_factory=lambda: (Path.cwd() / ".celery/artifacts").as_uri()
     )
@@ -34,7 +34,7 @@ class Settings(ProjectSettings):
 {% block more %}
 {% endblock %}
 
-    # maintenance.check_disk fails when less is free.
+    # The task maintenance.check_disk fails if less is free.
     min_free_disk_percent: float = Field(default=10, gt=0, le=100)
 
 

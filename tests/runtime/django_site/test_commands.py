@@ -1,4 +1,4 @@
-"""What `celery` can, `manage.py` can; and the admin opens."""
+"""Commands of `celery` work in `manage.py` too, and the admin opens."""
 
 import time
 from collections.abc import Callable

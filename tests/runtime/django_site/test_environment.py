@@ -56,10 +56,10 @@ def test_production_uses_its_server_and_tls(production: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("SECRET_KEY", "", "SECRET_KEY must be a random text"),
+        ("SECRET_KEY", "", "SECRET_KEY must be a random string"),
         ("SECRET_KEY", "short", "50 characters or more"),
-        ("APP_API_TOKEN", "", "APP_API_TOKEN must be a random text"),
-        ("APP_ADMIN_TOKEN", "short", "APP_ADMIN_TOKEN has 5 characters and needs 32"),
+        ("APP_API_TOKEN", "", "APP_API_TOKEN must be a random string"),
+        ("APP_ADMIN_TOKEN", "short", "APP_ADMIN_TOKEN has 5 characters but needs 32"),
         ("DATABASE_URL", "", "DATABASE_URL is not set"),
         ("ALLOWED_HOSTS", "", "ALLOWED_HOSTS is not set"),
         ("SECURE_HSTS_SECONDS", "soon", "SECURE_HSTS_SECONDS='soon' is wrong: use a whole number"),

@@ -82,7 +82,7 @@ class TestJobsWithResults(api.Api):
             assert end.called
         app.backend.store_result(str(job.pk), 7, states.SUCCESS)
         status, told, _ = self.call("DELETE", place)
-        assert (status, told["detail"]) == (409, "it has ended: SUCCESS")
+        assert (status, told["detail"]) == (409, "the task has ended already: SUCCESS")
 
     @pytest.mark.usefixtures("worker")
     def test_a_job_that_threads_run_is_started_and_cannot_be_ended(self) -> None:

@@ -76,7 +76,7 @@ def test_what_was_edited_stays_until_it_is_reset() -> None:
     setup()
     row = PeriodicTask.objects.get(name="heartbeat")
     set_interval(row, 7)
-    assert setup()["heartbeat"] == "kept as edited"
+    assert setup()["heartbeat"] == "kept, because it was edited"
     row.refresh_from_db()
     assert row.interval.every == 7
     assert setup("--reset")["heartbeat"] == "updated"

@@ -158,7 +158,7 @@ def test_schedules_need_a_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(config.ConfigurationError, match="OPTIONS__MASTER_NAME is not set"):
         config.load()
     monkeypatch.setitem(app.conf, "beat_scheduler", "celery.beat:PersistentScheduler")
-    with pytest.raises(schedules.ScheduleError, match="need a Redis"):
+    with pytest.raises(schedules.ScheduleError, match="needs a Redis"):
         schedules.entries()
 
 

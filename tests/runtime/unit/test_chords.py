@@ -42,5 +42,5 @@ def test_a_header_that_ignores_a_result_is_refused(task: Signature[Any]) -> None
 
 
 def test_an_empty_header_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs a task"):
+    with pytest.raises(ValueError, match="needs at least one task"):
         chords.fan_out([], keeps.s())

@@ -51,7 +51,7 @@ def test_the_string_false_is_false_and_numbers_are_numbers(monkeypatch: pytest.M
         ("CELERY_TASK_SOFT_TIME_LIMIT", "1000", "soft time limit (1000 s) must be below"),
         ("CELERY_TASK_TIME_LIMIT", "1000", "must be below the shutdown grace"),
         ("CELERY_BROKER_TRANSPORT_OPTIONS__SOCKET_TIMOUT", "5", "TIMOUT is not a known option"),
-        ("CELERY_TASK_ANNOTATIONS", '{"*": {"rate_limit": "1"}}', "wrong: use one, such as 10/s"),
+        ("CELERY_TASK_ANNOTATIONS", '{"*": {"rate_limit": "1"}}', "use a value, such as 10/s"),
         ("CELERY_TASK_ANNOTATIONS", '{"*": {"rate": "1/s"}}', "__RATE is not a known option: use"),
         ("CELERY_TASK_ANNOTATIONS", '{"*": {"time_limit": -1}}', "TIME_LIMIT=-1 is wrong"),
         ("CELERY_TASK_ANNOTATIONS", '{"*": {"queue": "blk"}}', "'bulk'"),

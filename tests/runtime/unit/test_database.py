@@ -158,7 +158,7 @@ def test_a_worker_does_not_start_with_wrong_settings(
                 "APP_ENV": "production",
                 "DATABASE_URL": "postgresql://app:Postgres@localhost/s3cr3t",
             },
-            "DATABASE_URL is refused: ",
+            "DATABASE_URL is refused",
         ),
     ],
 )

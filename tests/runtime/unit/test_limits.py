@@ -130,7 +130,7 @@ def test_a_task_may_have_a_shorter_time_limit_only(caplog: pytest.LogCaptureFixt
     starting = worker("prefork", BUDGET.lease)
     starting.app.task(shared=False, name="tests.short", time_limit=10)(nothing)
     checks.StartupChecks(starting)
-    assert "Task tests.short ends by its time limit (10 s) before the soft limit" in caplog.text
+    assert "Task tests.short is killed by its time limit (10 s) before" in caplog.text
 
 
 def test_an_annotation_of_no_task_is_refused() -> None:

@@ -24,8 +24,8 @@ def test_beat_uses_it() -> None:
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("missing/schedule", "its folder is not there"),
-        ("file/schedule", "its folder is not there"),
+        ("missing/schedule", "its folder does not exist"),
+        ("file/schedule", "its folder does not exist"),
         ("folder", "it is a folder"),
     ],
 )
@@ -43,13 +43,13 @@ def test_a_folder_that_cannot_be_written_is_refused(monkeypatch: pytest.MonkeyPa
     Path("folder").mkdir(mode=0o500)
     # root may write everywhere but on a file system that is read-only
     monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK)
-    assert schedule_file.broken(Path("folder/schedule")) == "its folder cannot be written"
+    assert schedule_file.broken(Path("folder/schedule")) == "its folder is not writable"
 
 
 def test_a_file_that_holds_something_else_is_not_deleted() -> None:
     notes = Path("notes")
     notes.write_text("of somebody")
-    with pytest.raises(ConfigurationError, match="it holds something else"):
+    with pytest.raises(ConfigurationError, match="it is not a schedule of beat"):
         schedule_file.Scheduler(app, schedule_filename=str(notes))
     assert notes.read_text() == "of somebody"
 

@@ -72,17 +72,17 @@ def test_a_schedule_is_kept_as_it_was_added(when: schedules.When) -> None:
     [
         ({"task": "heartbeat.baet"}, "there is no task 'heartbeat.baet'"),
         ({"queue": "bluk"}, "there is no queue 'bluk': use one of critical, "),
-        ({"name": "heartbeat"}, "'heartbeat' belongs to the code"),
+        ({"name": "heartbeat"}, "'heartbeat' is used in the code"),
         ({"name": ":lock"}, "the name ':lock' is not allowed"),
-        ({"when": {"hour": 2}}, "{'hour': 2} is no schedule"),
-        ({"when": 60}, "60 is no schedule"),
+        ({"when": {"hour": 2}}, "{'hour': 2} is not a valid schedule"),
+        ({"when": 60}, "60 is not a valid schedule"),
         ({"when": schedule(0.5)}, "must be at least 1 s"),
         ({"expires": timedelta(0)}, "above 0 s and below 300 s"),
         ({"expires": timedelta(minutes=5)}, "above 0 s and below 300 s"),
         ({"when": crontab(minute="0,1", hour="3"), "expires": MINUTE}, "below 60 s"),
         ({"when": schedule(60), "expires": MINUTE}, "below 60 s"),
         ({"when": solar("sunset", 52, 13), "expires": timedelta(days=2)}, "below 8"),
-        ({"kwargs": {"user": object()}}, "are no JSON"),
+        ({"kwargs": {"user": object()}}, "are not valid JSON"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(changes: Any, sentence: str) -> None:
@@ -120,7 +120,7 @@ def test_a_schedule_is_removed_unless_the_code_has_it(client: FakeRedis) -> None
     add()
     schedules.remove("mine")
     assert set(client.keys()) == keys
-    with pytest.raises(schedules.ScheduleError, match="belongs to the code"):
+    with pytest.raises(schedules.ScheduleError, match="is defined in the code"):
         schedules.remove("heartbeat")
     for change in (schedules.pause, schedules.resume, schedules.remove):
         with pytest.raises(schedules.ScheduleError, match="there is no schedule 'mine'"):
@@ -174,15 +174,15 @@ def test_the_command_adds_shows_and_changes(option: str, value: str, when: str) 
     ("words", "sentence"),
     [
         ("remove mine", "there is no schedule 'mine'"),
-        ("remove heartbeat", "belongs to the code"),
-        ("add mine heartbeat.beat --queue bulk --expires 1m", "give one of --every"),
+        ("remove heartbeat", "is defined in the code"),
+        ("add mine heartbeat.beat --queue bulk --expires 1m", "give exactly one of --every"),
         ("add mine heartbeat.beat --queue bulk --expires 1m --every 5", "below 5 s"),
-        ("add mine heartbeat.beat --queue bulk --expires 1m --every 5x", "'5x' is no time"),
-        ("add mine heartbeat.beat --queue bulk --expires 1m --crontab 1", "is no schedule"),
-        ("add mine heartbeat.beat --queue bulk --expires 1m --solar dusk,1,2", "is no schedule"),
+        ("add mine heartbeat.beat --queue bulk --expires 1m --every 5x", "'5x' is not"),
+        ("add mine heartbeat.beat --queue bulk --expires 1m --crontab 1", "valid schedule"),
+        ("add mine heartbeat.beat --queue bulk --expires 1m --solar dusk,1,2", "valid schedule"),
         ("add mine no.task --queue bulk --expires 1m --every 5m", "there is no task 'no.task'"),
         ("add mine heartbeat.beat --queue q --expires 1m --every 5m", "there is no queue 'q'"),
-        ("add m heartbeat.beat --queue io --expires 1m --every 5m --kwargs [1]", "no JSON object"),
+        ("add m heartbeat.beat --queue io --expires 1m --every 5m --kwargs [1]", "a JSON object"),
     ],
 )
 def test_a_mistake_ends_the_command_in_one_line(words: str, sentence: str) -> None:

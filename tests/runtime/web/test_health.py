@@ -26,7 +26,7 @@ def test_it_lives_but_is_not_ready_without_a_broker(
     monkeypatch.setattr(servers, "check_broker", away)
     answer = web.get("/health/ready")
     assert answer.status_code == 503
-    assert answer.json()["detail"].startswith("no answer from: broker")
+    assert answer.json()["detail"].startswith("these servers do not answer: broker")
     assert web.get("/health/live").status_code == 200
 
 

@@ -63,7 +63,7 @@ def test_a_failure_is_told(web: httpx.Client, worker: None, eventually: Callable
     assert status["state"] == "FAILURE"
     assert status["failure"] == {"error": "PermanentError", "message": "no nothing"}
     answer = web.get(f"{path}/result")
-    assert (answer.status_code, "will have none" in answer.json()["detail"]) == (409, True)
+    assert (answer.status_code, "will never have one" in answer.json()["detail"]) == (409, True)
 
 
 @pytest.mark.parametrize("suffix", ["", "/result"])

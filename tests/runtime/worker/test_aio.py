@@ -125,7 +125,7 @@ def test_closing_cancels_what_runs_and_the_next_use_opens_a_new_loop() -> None:
 
 
 def test_run_in_a_coroutine_is_refused() -> None:
-    with pytest.raises(RuntimeError, match="use await there"):
+    with pytest.raises(RuntimeError, match="use await instead"):
         aio.run(nest())
 
 

@@ -1,4 +1,4 @@
-"""What fails for good is a letter; a letter is replayed once. Shown by a real worker, on files."""
+"""A task that fails for good is a dead letter, which is replayed once; with a real worker, on files."""
 
 import base64
 import json
@@ -177,10 +177,10 @@ def test_a_dry_run_sends_nothing(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("replay",), "give one LETTER_ID, or filters, or --all"),
-        (("purge", "--yes"), "give one LETTER_ID, or filters, or --all"),
-        (("replay", "nobody"), "there is no letter nobody"),
-        (("show", "nobody"), "there is no letter nobody"),
+        (("replay",), "give either an ID, or filters, or --all"),
+        (("purge", "--yes"), "give either an ID, or filters, or --all"),
+        (("replay", "nobody"), "there is no dead letter nobody"),
+        (("show", "nobody"), "there is no dead letter nobody"),
         (("replay", "--all", "--rate", "fast"), "use 50/s"),
         (("list", "--since", "yesterday"), "use 2026-01-31T12:00"),
     ],
@@ -340,9 +340,9 @@ def test_the_oldest_letters_go_after_a_time_or_beyond_a_number_with_their_count(
     retention.settings.cache_clear()
     write_letters(0, 0)
     assert [letter.id for letter in letters(1)] == ["1"]
-    told = [record.getMessage() for record in caplog.records if "beyond" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if "in excess" in record.getMessage()]
     assert sum(int(line.split()[0]) for line in told) == 5
-    assert told[0] == "1 dead letters older than 90 days or beyond 100000 were deleted"
+    assert told[0].startswith("1 dead letters that were older than 90 days or in excess of 100000")
 
 
 def test_what_goes_is_in_the_archive(limits: pytest.MonkeyPatch) -> None:

@@ -154,14 +154,14 @@ def test_a_task_that_runs_goes_on_where_its_pool_cannot_end_it(worker: None) -> 
     assert not followed.is_cancelled(app, task_id)
     GO_ON.set()
     wait_until(lambda: state(task_id) == states.SUCCESS)
-    with pytest.raises(followed.NotCancelledError, match="it has ended: SUCCESS"):
+    with pytest.raises(followed.NotCancelledError, match="the task has ended already: SUCCESS"):
         followed.cancel(app, task_id)
 
 
 def test_a_task_whose_worker_does_not_answer_is_not_cancelled(worker: None) -> None:
     task_id = str(uuid4())
     app.backend.store_result(task_id, {"hostname": "lost"}, states.STARTED)
-    with pytest.raises(followed.NotCancelledError, match="no worker answers for it"):
+    with pytest.raises(followed.NotCancelledError, match="its worker does not answer"):
         followed.cancel(app, task_id)
     assert not followed.is_cancelled(app, task_id)
 

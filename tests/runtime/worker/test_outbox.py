@@ -165,7 +165,7 @@ def test_what_no_broker_takes_stays(
         outbox.add(session, note.s(2))
     with caplog.at_level(logging.WARNING), database.session() as session:
         assert outbox.send_batch(away, session) == 0
-    assert "waits for the broker" in caplog.text
+    assert "is waiting for the broker" in caplog.text
     assert waiting() == 2
     assert run(relay) == ("SUCCESS", 2)
     assert numbers(ran, 2) == [1, 2]
@@ -186,7 +186,7 @@ def test_what_cannot_be_sent_holds_up_nothing(
     assert run(relay) == ("SUCCESS", 1)
     assert numbers(ran, 1) == [2]
     assert waiting() == 1
-    assert "Cannot send from the outbox" in caplog.text
+    assert "Could not send a task from the outbox" in caplog.text
 
 
 def test_a_countdown_begins_when_it_is_added(ran: Ran, run: Callable[..., Any]) -> None:
@@ -202,7 +202,7 @@ def test_a_countdown_begins_when_it_is_added(ran: Ran, run: Callable[..., Any]) 
 @pytest.mark.parametrize(
     ("task", "error", "text"),
     [
-        (chain(note.si(1), note.si(2)), ValueError, "let a task start it"),
+        (chain(note.si(1), note.si(2)), ValueError, "add a task that starts it"),
         (note.s(1).set(queue="critcal"), QueueNotFound, "critcal"),
         (note.s(object()), TypeError, "object"),
     ],

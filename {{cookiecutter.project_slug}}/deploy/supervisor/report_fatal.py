@@ -1,6 +1,6 @@
-"""Report each program that supervisor has given up, since it did not start: an event listener.
+"""An event listener that reports programs which supervisor has given up because they do not start.
 
-A line goes to standard error. If `ALERT_COMMAND` is set, it is run with that line as its last
+It writes a line to standard error. If `ALERT_COMMAND` is set, it is run with that line as its last
 argument. http://supervisord.org/events.html
 """
 
@@ -18,11 +18,11 @@ def tokens(line: str) -> dict[str, str]:
 
 
 def report(sentence: str) -> None:
-    """Write a sentence, and tell it to the command of the owner."""
+    """Write a sentence to standard error, and pass it to `ALERT_COMMAND`."""
     print(sentence, file=sys.stderr, flush=True)
     if command := shlex.split(os.environ.get("ALERT_COMMAND", "")):
         try:
-            # What it writes must not reach supervisor, which reads our standard output.
+            # Its output must not reach supervisor, which reads our standard output.
             subprocess.run([*command, sentence], stdout=sys.stderr, timeout=60, check=True)  # noqa: S603
         except (OSError, subprocess.SubprocessError) as error:
             print(f"ALERT_COMMAND failed: {error}", file=sys.stderr, flush=True)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the units of /opt/{{ cookiecutter.project_slug }}, or bring them up to date; as often as you like.
+# Install or update the units for /opt/{{ cookiecutter.project_slug }}; it is safe to run this again.
 set -eu
 slug={{ cookiecutter.project_slug }}
 folder=/opt/$slug
@@ -12,11 +12,11 @@ fail() {
 }
 
 [ "$(id -u)" = 0 ] || fail "user $(id -un) may not install units: run it as root"
-[ "$here" = "$folder/deploy/systemd" ] || fail "it is in $here, but the units run $folder: move the project there"
+[ "$here" = "$folder/deploy/systemd" ] || fail "this script is in $here, but the units run $folder: move the project to $folder"
 [ -x "$folder/.venv/bin/celery" ] || fail "$folder/.venv/bin/celery is missing: install the project, as the README says"
 python=$(readlink -f "$folder/.venv/bin/python")
 case $python in
-/home/* | /root/*) fail "$python is out of reach of the units: make $folder/.venv with a Python outside of /home and /root" ;;
+/home/* | /root/*) fail "the units cannot reach $python: create $folder/.venv with a Python outside of /home and /root" ;;
 esac
 
 install -D -m 644 "$here/sysusers.conf" "/etc/sysusers.d/$slug.conf"
@@ -41,11 +41,11 @@ for worker in "$here"/workers/*.conf; do
 done
 systemctl daemon-reload
 systemctl --quiet enable "$slug.target"
-echo "Installed $slug.target, which starts with the machine"
+echo "Installed $slug.target, which starts when the machine boots"
 
 if grep -Eq '^CELERY_BROKER_(READ_)?URL(_FILE)?=.' "/etc/$slug/env"; then
     systemctl start "$slug.target"
-    echo "Started $slug.target; after a change: systemctl restart $slug.target"
+    echo "Started $slug.target; after a change, run: systemctl restart $slug.target"
 else
-    echo "Not started: fill in /etc/$slug/env, then: systemctl start $slug.target"
+    echo "Not started yet: fill in /etc/$slug/env, then run: systemctl start $slug.target"
 fi

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Remove what install.sh made. --purge also removes settings, data and the user.
+# Remove what install.sh has installed. --purge also removes settings, data and the user.
 set -eu
 slug={{ cookiecutter.project_slug }}
 user={{ cookiecutter.project_slug[:31] }}
@@ -10,7 +10,7 @@ if [ "$(id -u)" != 0 ]; then
     exit 1
 fi
 if [ $# -gt 1 ] || [ "${1:---purge}" != --purge ]; then
-    echo "uninstall.sh: '$*' is unknown: give --purge or nothing" >&2
+    echo "uninstall.sh: '$*' is not known: use --purge, or no argument" >&2
     exit 1
 fi
 
@@ -21,7 +21,7 @@ fi
 rm -f "$units/$slug.target" "$units/$slug-worker@.service" "$units/$slug-worker@"*.service.d/fleet.conf \
     "$units/$slug-beat.service" "$units/$slug-web.service" "$units/$slug-watch.service" "$units/$slug-watch.timer" \
     "/etc/sysusers.d/$slug.conf" "/etc/tmpfiles.d/$slug.conf"
-# A folder with drop-ins of your own stays.
+# Keep a folder that holds drop-ins of your own.
 rmdir --ignore-fail-on-non-empty "$units/$slug-worker@"*.service.d 2>/dev/null || true
 rm -rf "/run/$slug"
 systemctl daemon-reload
@@ -33,5 +33,5 @@ if [ "${1:-}" = --purge ]; then
     fi
     echo "Removed the units, /etc/$slug, /var/lib/$slug and user $user"
 else
-    echo "Removed the units; /etc/$slug, /var/lib/$slug and user $user are left (--purge)"
+    echo "Removed the units; /etc/$slug, /var/lib/$slug and user $user were kept (--purge removes them)"
 fi

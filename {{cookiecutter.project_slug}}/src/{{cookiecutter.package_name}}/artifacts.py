@@ -1,4 +1,4 @@
-"""Files that tasks produce, below `APP_ARTIFACTS_URL`: a result carries the pointer to a file."""
+"""Files that tasks write, below `APP_ARTIFACTS_URL`; a result holds the pointer to a file."""
 
 from .runtime.artifacts import Artifacts
 from .settings import settings

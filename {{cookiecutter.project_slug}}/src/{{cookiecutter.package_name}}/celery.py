@@ -1,5 +1,5 @@
 {% from "parts.jinja" import parts with context %}
-"""The Celery app: the option `-A` with the name of this package finds it here."""
+"""The Celery app, which `celery -A` finds here by the name of this package."""
 
 {% if cookiecutter.__django %}
 import os
@@ -15,8 +15,8 @@ from .schedule import SCHEDULE
 {% endif %}
 {% if cookiecutter.__django %}
 
-# Celery sees it and calls `django.setup()` before it imports a task; around each task it closes the
-# connections of the task's thread (celery/fixups/django.py).
+# If this is set, Celery calls `django.setup()` before it imports a task, and closes the connections
+# of a task's thread before and after the task (celery/fixups/django.py).
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", f"{__package__}.site.settings")
 {% endif %}
 
@@ -25,7 +25,7 @@ def create_app(settings: config.Base | None = None) -> App:
     """Return a Celery app.
 
     Args:
-        settings: The configuration; without it, the one that `APP_ENV` names.
+        settings: The configuration; by default, the one that `APP_ENV` names.
 
     Raises:
         ConfigurationError: The environment holds a wrong or unknown setting.

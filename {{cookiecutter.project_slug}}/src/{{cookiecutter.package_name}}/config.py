@@ -20,12 +20,12 @@
     load_from,
 ){% endset %}
 {% set database = [["sql.settings", "Database"]] if cookiecutter.__sql else [] %}
-"""Celery's settings: what this project has chosen. `APP_ENV` names the class.
+"""Celery's settings: the choices of this project. `APP_ENV` names the class that is used.
 
-Every field of a class, those that it inherits from `runtime/` included, is a setting of Celery that
-a variable overrides: `CELERY_` plus its name in capitals, or `..._FILE` with the path of a file
-that holds a secret. `.env.example` lists all of them. A setting that is not there yet becomes a
-field of `Base`; Celery's own defaults are not repeated.
+Every field of a class, including those inherited from `runtime/`, is a Celery setting that an
+environment variable overrides: `CELERY_` plus its name in capitals, or the same with `_FILE` and
+the path of a file that holds a secret. `.env.example` lists all of them. To use another setting,
+add a field to `Base`; Celery's own defaults are not repeated here.
 
 https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
@@ -43,21 +43,21 @@ __all__ = ["ENVIRONMENTS", "Base", "ConfigurationError", "load"]
 
 
 class SQL(Database):
-    """How to reach the tables: fields of variables that begin with `DATABASE_`."""
+    """How to reach the database, with fields for variables that begin with `DATABASE_`."""
 
 {% if cookiecutter.database == "postgresql" %}
-    # A file of SQLite is for a developer's machine.
+    # SQLite is for a developer's machine.
     dialects = ("postgresql", "sqlite")
 {% else %}
     dialects = ("sqlite",)
 {% endif %}
-    # Seconds to wait until a connection of the pool is free, which has one for each task at once.
+    # Seconds to wait for a free connection; the pool has one for each task that runs at once.
     pool_timeout: Seconds = 10
 {% endif %}
 
 
 class Base({{ rows | map("last") | join(", ") }}):
-    """What every environment shares."""
+    """The settings that all environments share."""
 
     budget = BUDGET
     queues = QueueName
@@ -71,18 +71,18 @@ class Base({{ rows | map("last") | join(", ") }}):
     task_soft_time_limit: Seconds = BUDGET.soft
     task_time_limit: Seconds = BUDGET.hard
 {% if cookiecutter.__results %}
-    # Long enough to look into yesterday's failures, short enough that results do not pile up.
+    # Long enough to look into yesterday's failures; short enough that results do not pile up.
     result_expires: Seconds = 24 * 3600
 {% endif %}
 
-    # No more than a worker can run, so that little waits behind a long task.
+    # Take no more tasks than the worker can run, so that few of them wait behind a long one.
     worker_prefetch_multiplier: Count = 1
-    # Replace a prefork process after so many tasks or kilobytes: leaks stay small. It costs 0.2 s,
-    # in which the worker starts no task.
+    # Replace a prefork process after this many tasks or kilobytes, so that leaks stay small. That
+    # takes 0.2 s, during which the worker starts no task.
     worker_max_tasks_per_child: Count = 10_000
     worker_max_memory_per_child: Count = 500_000
 
-    # Celery's formats, with what runtime/context.py adds to every record.
+    # Celery's formats, plus the values that runtime/context.py adds to every record.
     worker_log_format: LogFormat = (
         "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s] %(message)s"
     )
@@ -93,19 +93,19 @@ class Base({{ rows | map("last") | join(", ") }}):
 
 
 class Development(OnFiles, Base):
-    """A developer's machine: works with no server at all."""
+    """A developer's machine, which needs no server."""
 
 
 class Testing(InMemory, Base):
-    """Tests: everything in memory, nothing from the environment."""
+    """Tests: everything is in memory, and the environment is ignored."""
 
 
 class Production(OnServers, Base):
-    """Nothing is guessed, nothing is unsafe."""
+    """Production: every server must be named, and unsafe URLs are refused."""
 
 
 class Staging(Production):
-    """Production's rules, so that a release is tried as it will run: other servers, same checks."""
+    """Staging: other servers than production, but the same rules and checks."""
 
 
 ENVIRONMENTS: dict[str, type[Base]] = {

@@ -1,4 +1,4 @@
-"""`make demo`: send every example once and watch."""
+"""`make demo`: send every example task once, and watch them run."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ PATIENCE = 60
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """Take webhooks as a customer's server would."""
+    """A web server that receives webhooks, as a customer's server would."""
 
     console: Console
     received: threading.Event
 
     def do_POST(self) -> None:
-        """Accept, and show the key that makes a repetition recognisable."""
+        """Accept a webhook, and show the key by which a repetition is recognised."""
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(202)
         self.end_headers()
@@ -46,12 +46,12 @@ class Receiver(BaseHTTPRequestHandler):
         self.received.set()
 
     def log_message(self, *_: object) -> None:
-        """Be quiet: do_POST says what matters."""
+        """Log nothing: do_POST shows what matters."""
 
 
 @contextmanager
 def receiver(console: Console, received: threading.Event) -> Iterator[str]:
-    """Run a web server on a free port of this machine and yield its URL."""
+    """Run a web server on a free port of this machine, and yield its URL."""
     handler = type("DemoReceiver", (Receiver,), {"console": console, "received": received})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -60,7 +60,7 @@ def receiver(console: Console, received: threading.Event) -> Iterator[str]:
 
 
 def send(url: str) -> dict[str, AsyncResult[object]]:
-    """Send the examples that are there; the report adds up a file that is made here."""
+    """Send the example tasks that exist, and write the file that the report adds up."""
     app.loader.import_default_modules()
     rows = "".join(f"{('north', 'south', 'west')[n % 3]},{n % 97}.50\n" for n in range(ROWS))
     source = artifacts.save("demo/sales.csv", f"region,amount\n{rows}".encode())
@@ -87,7 +87,7 @@ def send(url: str) -> dict[str, AsyncResult[object]]:
 
 
 def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
-    """Show a bar for each task until all have ended; return whether all succeeded."""
+    """Show a progress bar for each task until all have ended; return whether all succeeded."""
     columns = (
         TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=33)),
         BarColumn(bar_width=12),
@@ -108,22 +108,22 @@ def watch(results: dict[str, AsyncResult[object]], console: Console) -> bool:
                     bars.update(bar, completed=info["percent"], outcome=info["message"])
             time.sleep(0.1)
     if waiting:
-        console.print(f"No worker took {', '.join(waiting)}: is `make dev` running?")
+        console.print(f"No worker has finished {', '.join(waiting)}: is `make dev` running?")
     return not waiting and all(result.successful() for result in results.values())
 {% endif %}
 
 
 def main() -> bool:
-    """Send the examples to the running workers; show, and return, whether they succeed."""
+    """Send the example tasks to the running workers; show, and return, whether they succeed."""
     console, received = Console(), threading.Event()
     with receiver(console, received) as url:
         results = send(url)
 {% if not cookiecutter._keeps_results[cookiecutter.result_backend] %}
         for name, result in results.items():
             console.print(f"sent {name:33} {result.id}")
-        # No results that this process could read: only the webhook tells that a worker runs.
+        # This process can read no results, so only the webhook shows that a worker runs.
         if not received.wait(PATIENCE):
-            console.print("No worker sent the webhook: is `make dev` running?")
+            console.print("No worker has sent the webhook: is `make dev` running?")
             return False
         return True
 {% else %}

@@ -1,7 +1,7 @@
 """The tables of the project.
 
-After a change: `alembic revision --autogenerate -m "what changes"`, look at the file that this
-writes into `migrations/versions/`, then `make migrate`. A test compares models and migrations.
+After a change, run `alembic revision --autogenerate -m "what changes"`, check the file that this
+writes into `migrations/versions/`, and run `make migrate`. A test compares models and migrations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .runtime.sql.tables import NAMES, TYPES
 
 
 class Base(DeclarativeBase):
-    """All tables of the project; those of the runtime are not among them."""
+    """The base class of the project's tables; the runtime's tables have their own."""
 
     metadata = sa.MetaData(naming_convention=NAMES)
     type_annotation_map = TYPES
@@ -30,7 +30,7 @@ class Base(DeclarativeBase):
 
 
 class Account(Base):
-    """Somebody's money, in cents."""
+    """An account, with its balance in cents."""
 
     __tablename__ = "account"
 
@@ -40,7 +40,7 @@ class Account(Base):
 
 
 class Payment(Base):
-    """What was taken from an account. The key is the payer's, and makes a repetition the same."""
+    """A payment from an account. The payer chooses the key, by which a repetition is recognised."""
 
     __tablename__ = "payment"
 

@@ -1,14 +1,15 @@
-"""Queues, priorities and routes: the one table that config, tests and deployment read.
+"""Queues, priorities and routes.
 
-A queue says how soon work must start, or what it waits for:
+A queue says how soon its tasks must start, or what they wait for:
 
     critical    a person is waiting: sign-in codes, password resets
     default     everything else
-    bulk        may wait for hours: clean-up, mass mailings
-    io          waits for other servers: mail, webhooks, APIs
-    cpu         keeps a core busy: reports, images
+    bulk        tasks that may wait for hours: clean-up, mass mailings
+    io          tasks that wait for other servers: mail, webhooks, APIs
+    cpu         tasks that keep a core busy: reports, images
 
-A new queue needs a row here and a worker that consumes it (Procfile and every deployment file).
+A new queue needs a row here and a worker that consumes it (in the Procfile and in every deployment
+file).
 """
 
 from enum import StrEnum
@@ -37,7 +38,7 @@ class QueueName(StrEnum):
 
 
 def to(queue: QueueName, priority: Priority = Priority.NORMAL) -> dict[str, Any]:
-    """Return a destination in the form that Celery's router takes."""
+    """Return a queue and a priority in the form that Celery's router expects."""
     return {"queue": queue.value, "priority": priority.value}
 
 
@@ -46,8 +47,8 @@ CRITICAL = to(QueueName.CRITICAL, Priority.HIGH)
 #: Headers that send one call of any task to the critical queue: `.apply_async(headers=URGENT)`.
 URGENT = routes.URGENT
 
-#: Where tasks go that name no queue themselves, by their names or patterns of names: a name wins
-#: over all patterns, else the first that matches. What matches nothing goes to `default`.
+#: Where tasks go that name no queue themselves, by task names or patterns. An exact name wins over
+#: all patterns; otherwise the first match wins. A task that matches nothing goes to `default`.
 TASK_ROUTES: dict[str, dict[str, Any]] = {
 {% include "examples/" ~ cookiecutter.examples ~ "/routes.py" ignore missing %}
     "heartbeat.*": to(QueueName.DEFAULT),

@@ -1,7 +1,7 @@
 """The schedule of beat. Times are UTC.
 
-Every entry expires before its next run is due: a broker that was down for a day must not give a
-worker a day of stale work. {{ cookiecutter._schedule_notes[cookiecutter.beat] }}
+Every entry expires before its next run is due, so that a broker that was down for a day does not
+bring a day of stale work. {{ cookiecutter._schedule_notes[cookiecutter.beat] }}
 """
 
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What is deployed agrees with the Procfile, the queues, the time budget and `.env.example`."""
+"""The deployment files agree with the Procfile, the queues, the time budget and `.env.example`."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What must hold for every task and every route; no test lists the tasks."""
+"""Rules for every task and every route, without a list of the tasks."""
 
 from fnmatch import fnmatchcase
 from typing import Any

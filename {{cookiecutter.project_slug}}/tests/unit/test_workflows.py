@@ -1,4 +1,4 @@
-"""What must hold for every workflow, before it runs."""
+"""Rules for every workflow, checked before it runs."""
 
 {% if cookiecutter.__chords %}
 import ast

@@ -29,8 +29,8 @@ BAD = {
         "quantity: Input should be a valid integer, unable to parse string as an integer;"
         " price: Input should be greater than or equal to 0",
     ),
-    1000: ("a,1", "2 values in 3 columns"),
-    1001: ("a,1,1.00,", "4 values in 3 columns"),
+    1000: ("a,1", "2 values for 3 columns"),
+    1001: ("a,1,1.00,", "4 values for 3 columns"),
 }
 LINES = [BAD[n][0] if n in BAD else f"sku-{n},{n},{n}.50" for n in range(2, ROWS + 2)]
 FILE = HEADER + "".join(f"{line}\r\n" for line in LINES)
@@ -237,7 +237,7 @@ def test_a_file_that_is_too_large_fails_at_once(
     monkeypatch.setenv("APP_IMPORT_MAX_BYTES", str(len(FILE) - 1))
     state, error = run(steps.download, url, "orders")
     assert (state, type(error)) == ("FAILURE", errors.PermanentError)
-    assert f"more than {len(FILE) - 1} bytes" in str(error)
+    assert f"larger than {len(FILE) - 1} bytes" in str(error)
     assert files() == set()
     monkeypatch.setenv("APP_IMPORT_MAX_BYTES", str(len(FILE)))
     settings.cache_clear()
@@ -256,11 +256,11 @@ def test_a_download_takes_no_longer_than_a_task_may(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "no column sku, quantity, price"),
-        (b"sku,price\r\n1,2\r\n", "no column quantity"),
+        (b"", "missing columns: sku, quantity, price"),
+        (b"sku,price\r\n1,2\r\n", "missing columns: quantity"),
         (HEADER.encode(), "no rows"),
-        (HEADER.encode() + b"\xff,1,1\r\n", "no CSV file in UTF-8"),
-        (HEADER.encode() + b'"' + b"x" * 200_000, "no CSV file in UTF-8: field larger"),
+        (HEADER.encode() + b"\xff,1,1\r\n", "not a UTF-8 CSV file"),
+        (HEADER.encode() + b'"' + b"x" * 200_000, "not a UTF-8 CSV file: field larger"),
     ],
 )
 def test_what_is_no_file_of_orders_fails_at_once(

@@ -44,7 +44,7 @@ def test_a_full_disk_is_an_error(run: Callable[..., Any], monkeypatch: pytest.Mo
     ("name", "value", "expected"),
     [
         ("APP_SMTP_PORT", "many", "APP_SMTP_PORT"),
-        ("APP_ENV", "production", "APP_ENV=production needs APP_ARTIFACTS_URL, APP_SMTP_HOST"),
+        ("APP_ENV", "production", "APP_ENV=production: APP_ARTIFACTS_URL, APP_SMTP_HOST"),
     ],
 )
 def test_wrong_settings_end_in_one_line(

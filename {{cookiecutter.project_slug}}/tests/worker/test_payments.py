@@ -76,7 +76,7 @@ def test_payments_at_the_same_moment_overdraw_nothing(account: int) -> None:
 @pytest.mark.parametrize(
     ("key", "amount", "text"),
     [
-        ("order-7", 200, "is another one"),
+        ("order-7", 200, "was used for another payment"),
         ("order-8", 701, "cannot pay 701"),
         ("order-8", 0, "cannot pay 0"),
         ("order-8", -5, "cannot pay -5"),

@@ -1,1 +1,1 @@
-"""Mailings: a text that goes to many, each of whom gets it once."""
+"""Mailings: a text that goes to many recipients, once to each of them."""

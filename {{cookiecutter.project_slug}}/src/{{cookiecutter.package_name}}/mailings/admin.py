@@ -1,4 +1,4 @@
-"""Mailings in the admin, which also sends them."""
+"""Mailings in the admin, with an action that sends them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .models import Mailing, Recipient
 
 
 class RecipientInline(admin.TabularInline):  # type: ignore[type-arg]  # Django has no ModelAdmin[...]
-    """Recipients of a mailing."""
+    """The recipients of a mailing."""
 
     model = Recipient
     extra = 1
@@ -25,9 +25,9 @@ class MailingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no
     inlines = (RecipientInline,)
     actions = ("send",)
 
-    @admin.action(description="Send to those who have not got it")
+    @admin.action(description="Send to recipients who have not received it yet")
     def send(self, request: HttpRequest, queryset: QuerySet[Mailing]) -> None:
-        """Send the chosen mailings."""
+        """Send the selected mailings."""
         for mailing in queryset:
             tasks.send.delay_on_commit(mailing.pk)
-        self.message_user(request, f"{len(queryset)} on their way")
+        self.message_user(request, f"{len(queryset)} mailings are being sent.")

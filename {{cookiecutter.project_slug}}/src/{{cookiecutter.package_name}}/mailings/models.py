@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Mailing(models.Model):
-    """A text that goes to many."""
+    """A text that goes to many recipients."""
 
     subject = models.CharField(max_length=200)
     text = models.TextField()
@@ -16,7 +16,7 @@ class Mailing(models.Model):
 
 
 class Recipient(models.Model):
-    """Somebody who gets a mailing, and when that was."""
+    """A recipient of a mailing, and when the mailing was sent to them."""
 
     mailing = models.ForeignKey(Mailing, models.CASCADE, related_name="recipients")
     address = models.EmailField()
@@ -24,7 +24,7 @@ class Recipient(models.Model):
     refused = models.BooleanField(default=False, editable=False)
 
     class Meta:
-        """Nobody gets a mailing twice."""
+        """List each recipient of a mailing only once."""
 
         constraints = (
             models.UniqueConstraint(fields=("mailing", "address"), name="one_mail_for_each"),

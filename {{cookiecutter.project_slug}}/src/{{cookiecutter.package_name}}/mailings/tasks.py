@@ -1,6 +1,6 @@
 {% set keeps_results = cookiecutter._keeps_results[cookiecutter.result_backend] %}
 {% set base = "ProgressTask" if keeps_results else "BaseTask" %}
-"""Send mailings: what was sent is noted in rows, so that a task goes on where it ended."""
+"""Sending mailings; rows record what was sent, so that a task can go on where it stopped."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .models import Mailing, Recipient
 
 logger = get_task_logger(__name__)
 
-#: Mails that go over one connection.
+#: The number of mails that are sent over one connection.
 CHUNK = 50
 
 
 @app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="mailings.send", queue=QueueName.IO)
 def send(self: {{ base }}, mailing_id: int) -> int:
-    """Send a mailing to all who have not got it, and return how many that were.
+    """Send a mailing to everybody who has not received it yet, and return how many those were.
 
-    It may run again, and goes on where it ended: only one mail may go twice.
+    If it runs again, it goes on where it stopped; at most one mail is sent twice.
     """
     mailing = Mailing.objects.get(pk=mailing_id)
     waiting = mailing.recipients.filter(sent_at=None, refused=False)
@@ -44,11 +44,11 @@ def send(self: {{ base }}, mailing_id: int) -> int:
 
 
 def send_chunk(mailing: Mailing, recipients: list[Recipient]) -> int:
-    """Send one mail to each over one connection, and return how many were accepted.
+    """Send one mail to each recipient over one connection, and return how many were accepted.
 
     Raises:
         TransientError: The mail server fails.
-        PermanentError: The mail server refuses all of it.
+        PermanentError: The mail server refuses every mail.
     """
     accepted = 0
     try:
@@ -60,7 +60,7 @@ def send_chunk(mailing: Mailing, recipients: list[Recipient]) -> int:
                     accepted += mail.send()
                     recipient.sent_at = timezone.now()
                 except smtplib.SMTPRecipientsRefused as error:
-                    logger.warning("recipient %d is refused: %s", recipient.pk, error)
+                    logger.warning("Recipient %d was refused: %s", recipient.pk, error)
                     recipient.refused = True
                 recipient.save(update_fields=["sent_at", "refused"])
     except smtplib.SMTPException as error:

@@ -1,4 +1,4 @@
-"""What Alembic runs before migrations: `alembic upgrade heads`, or `make migrate`."""
+"""Alembic's environment, which `alembic upgrade heads` and `make migrate` run."""
 
 from {{ cookiecutter.package_name }}.config import SQL
 from {{ cookiecutter.package_name }}.models import Base

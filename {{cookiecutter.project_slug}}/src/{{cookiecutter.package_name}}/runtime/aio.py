@@ -1,11 +1,12 @@
-"""Coroutines in tasks: one event loop for each worker process, in a thread of its own.
+"""Running coroutines in tasks, on one event loop per worker process, in a thread of its own.
 
     @app.task(name="prices.fetch")
     def fetch(urls: list[str]) -> None:
         pages = aio.run(fetch_all(urls), timeout=30)
 
-All tasks of a process share the loop, so what belongs to a loop, such as an `httpx.AsyncClient`,
-can be kept between tasks. A coroutine that blocks holds up all others: leave that to ordinary code.
+All tasks of a process share the loop, so objects that belong to a loop, such as an
+`httpx.AsyncClient`, can be kept between tasks. A coroutine that blocks holds up all others, so do
+blocking work in ordinary code.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from .worker import pools
 
 T = TypeVar("T")
 
-#: Seconds that a cancelled coroutine has to clean up before `run` no longer waits for it.
+#: Seconds that `run` waits for a cancelled coroutine to clean up.
 CLEAN_UP = 5
 
 
@@ -45,7 +46,7 @@ class LoopThread:
         await self.stopping.wait()
 
     def close(self) -> None:
-        """Cancel what still runs, and end the thread."""
+        """Cancel running coroutines, and end the thread."""
         self.loop.call_soon_threadsafe(self.stopping.set)
         self.thread.join(CLEAN_UP)
 
@@ -56,15 +57,15 @@ loop_thread = PerProcess(LoopThread, LoopThread.close)
 def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
     """Run a coroutine, in the context of the calling task, and return its result.
 
-    It is cancelled when its time is over, or when the task is given up (soft time limit).
+    It is cancelled when it times out, or when the task reaches its soft time limit.
 
     Args:
         coroutine: The coroutine.
-        timeout: Seconds; by default the soft time limit of the task, which not every pool enforces.
+        timeout: Seconds; by default the soft time limit of the task, in every pool.
 
     Raises:
-        TimeoutError: It took longer; it has been cancelled. The task is tried again.
-        RuntimeError: It cannot run here: in another coroutine, or under a greenlet pool.
+        TimeoutError: It took longer and was cancelled. The task will be retried.
+        RuntimeError: Coroutines cannot run here: inside another one, or under a greenlet pool.
     """
     if sentence := refusal():
         coroutine.close()
@@ -84,7 +85,7 @@ def run(coroutine: Coroutine[Any, Any, T], timeout: float | None = None) -> T:
 async def limit(
     coroutine: Coroutine[Any, Any, T], seconds: float, ours: context.Context, ended: threading.Event
 ) -> T:
-    """Run a coroutine in a context, for a limited time, and tell when it has ended."""
+    """Run a coroutine in a context for a limited time, and signal when it has ended."""
     try:
         with context.bind(*ours):
             async with asyncio.timeout(seconds):
@@ -94,17 +95,17 @@ async def limit(
 
 
 def refusal() -> str | None:
-    """Say why no coroutine can run here, or nothing."""
+    """Return why no coroutine can run here, or None."""
     for pool in pools.GREENLET_POOLS & sys.modules.keys():
         if pools.is_patched(pool):
             # The loop would be a greenlet in the only thread, where every other greenlet then
             # seems to run inside the loop: `asyncio.run` fails there, and so does Django's ORM.
             return (
-                f"coroutines cannot run under the {pool} pool: use the library's blocking calls,"
-                " which do not block there, or a worker with --pool threads"
+                f"coroutines cannot run under the {pool} pool: use blocking calls, which let"
+                " other greenlets run, or start the worker with --pool threads"
             )
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return None
-    return "aio.run() was called in a coroutine, which would wait for ever: use await there"
+    return "aio.run() was called inside a coroutine and would wait for ever: use await instead"

@@ -1,4 +1,4 @@
-"""What an answer of another server, or none, means for a task: whether to try again."""
+"""Turning failures of other servers into the errors that decide whether a task is retried."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .errors import PermanentError, RateLimitedError, TransientError
 if TYPE_CHECKING:
     import httpx
 
-#: Client errors that may pass: timeout, conflict with a running request, too early.
+#: Client errors that may be temporary: timeout, conflict with a running request, too early.
 TRANSIENT_STATUS = {408, 409, 425}
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds that a valid `Retry-After` header asks for (RFC 9110, 10.2.3)."""
+    """Return how many seconds a valid `Retry-After` header asks to wait (RFC 9110, 10.2.3)."""
     if not header:
         return None
     if header.strip().isdecimal():
@@ -36,10 +36,10 @@ def retry_after(header: str | None) -> float | None:
 
 @contextmanager
 def calling(what: str) -> Iterator[None]:
-    """Turn errors of httpx into the error class that decides about a retry.
+    """Turn errors of httpx in this block into errors that decide whether a task is retried.
 
     Args:
-        what: The call, for the message.
+        what: A name for the call, for the error message.
 
     Raises:
         PermanentError: The URL is wrong.
@@ -56,11 +56,11 @@ def calling(what: str) -> Iterator[None]:
 
 
 def raise_for_response(response: httpx.Response) -> None:
-    """Turn an HTTP status into the error class that decides about a retry.
+    """Raise the error for an unsuccessful HTTP status that decides whether a task is retried.
 
     Raises:
         RateLimitedError: 429, or 503 with `Retry-After`.
-        TransientError: Any other server error, or a client error that may pass.
+        TransientError: Any other server error, or a client error that may be temporary.
         PermanentError: Any other client error, or a redirect.
     """
     if response.is_success:
@@ -76,7 +76,7 @@ def raise_for_response(response: httpx.Response) -> None:
 
 
 def from_smtp(error: smtplib.SMTPException) -> Exception:
-    """Return the error class for an SMTP error: 4xx may pass, 5xx is final (RFC 5321, 4.2.1)."""
+    """Return the error for an SMTP error: 4xx is temporary, 5xx is final (RFC 5321, 4.2.1)."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         codes = [code for code, _ in error.recipients.values()]
     elif isinstance(error, smtplib.SMTPResponseException):

@@ -1,9 +1,9 @@
-"""The Celery app of a project: Celery's own, with the guarantees of this package.
+"""The Celery app of a project, with the guarantees of this package.
 
     app = create("shop", config.load(), queues=QUEUES, routes=ROUTES, tasks=["shop.tasks"])
 
-What differs between projects is handed in here, and found again on the app: `app.broker`,
-`app.budget`, `app.dead_letters`, `app.runs`, `app.cancellation`.
+What differs between projects is passed in here, and the rest of the package reads it from the app:
+`app.broker`, `app.budget`, `app.dead_letters`, `app.runs`, `app.cancellation`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="BaseTask")
 
-#: What a worker does beside running tasks. Names, since a process that only publishes needs none.
+#: Bootsteps of a worker, as names, so that a process that only publishes does not import them.
 WORKER_STEPS = (
     f"{__package__}.worker.checks:StartupChecks",
     f"{__package__}.worker.liveness:Heartbeat",
@@ -39,27 +39,27 @@ WORKER_STEPS = (
 
 
 class App(Celery):
-    """A Celery app whose tasks run at least once, or at most once if they say so."""
+    """A Celery app whose tasks run at least once, or at most once if their class says so."""
 
-    #: The configuration, from which Celery's own is made.
+    #: The configuration, from which Celery's own is derived.
     settings: Settings
     #: The kind of broker.
     broker: Broker
     #: How long tasks and a shutdown may take.
     budget: Budget
-    #: The name of the class of stores in which dead letters are kept, as `module:class`. A name,
-    #: since a process that only publishes needs none.
+    #: The name of the class of the store of dead letters, as `module:class`. It is a name, because
+    #: a process that only publishes does not import the class.
     dead_letter_store: str
-    #: What is known of earlier runs of a message.
+    #: Records of earlier runs of a message.
     runs: Runs
-    #: How a task learns that somebody has cancelled it.
+    #: How a task learns that it was cancelled.
     cancellation: Cancellation
-    #: Calls a function when the transaction of the caller is committed.
+    #: Calls a function when the caller's transaction is committed.
     on_commit: Callable[[Callable[[], object]], object]
-    #: What else the project has.
+    #: The other parts of the project, such as a database.
     parts: Sequence[Part]
 
-    # Celery's own attributes: classes of this package in place of its own.
+    # Attributes of Celery's app that name the classes to use: those of this package.
     amqp_cls = f"{__package__}.context:AMQP"
     task_cls = f"{__package__}.tasks.base:BaseTask"
     #: The class of `celery beat`; the part for beat has its own.
@@ -79,11 +79,11 @@ class App(Celery):
 
     @property
     def transient_errors(self) -> tuple[type[Exception], ...]:
-        """Return the errors of the project's servers after which a task is tried again."""
+        """Return the errors of the project's servers after which a task is retried."""
         return tuple(error for part in self.parts for error in part.transient_errors)
 
     def bugreport(self) -> str:
-        """Return what `celery report` shows, with the version of this package."""
+        """Return the text of `celery report`, with the version of this package."""
         return f"{super().bugreport()}\nruntime:{__version__}\n"
 
     if TYPE_CHECKING:
@@ -93,11 +93,11 @@ class App(Celery):
         @overload
         def task(self, **options: Any) -> Callable[[Callable[..., Any]], BaseTask]: ...
         def task(self, **options: Any) -> Any:
-            """Return a decorator that makes a task of a function."""
+            """Return a decorator that turns a function into a task."""
 
 
 def at_once(function: Callable[[], object]) -> None:
-    """Call a function: there is no transaction to wait for."""
+    """Call a function at once, because there is no transaction to wait for."""
     function()
 
 
@@ -116,10 +116,10 @@ def create(
     Args:
         package: The name of the project's package, where `celery -A` finds the app.
         settings: The configuration, with the broker and the time budget.
-        queues: All queues, as the broker declares them.
+        queues: All queues, as they are declared on the broker.
         routes: What Celery's `task_routes` takes.
         tasks: Packages whose modules hold tasks, such as `shop.tasks`.
-        parts: What else the project has; where two set the same, the last one does.
+        parts: Other parts of the project; if two set the same attribute, the last one wins.
         set_as_current: Whether `celery.current_app` is this app.
 
     Raises:
@@ -129,7 +129,7 @@ def create(
     modules = [*discovery.modules(*tasks), *(name for part in parts for name in part.tasks)]
     app = broker.app_class()(package, include=modules, set_as_current=set_as_current)
     if set_as_current:
-        app.set_default()  # in every thread; without it, it is current in this one only
+        app.set_default()  # in every thread; otherwise it would be current in this one only
     app.settings, app.broker, app.budget = settings, broker, settings.budget
     app.parts = parts
     app.dead_letter_store, app.runs = broker.dead_letter_store, Runs()

@@ -1,6 +1,6 @@
-"""Files that tasks produce. A result carries the pointer to a file, never the file itself.
+"""Files that tasks write. A result holds the pointer to a file, never the file itself.
 
-The place is a URL that fsspec understands: a folder, `s3://`, `gs://`, `memory://`
+Their location is any URL that fsspec supports: a folder, `s3://`, `gs://`, `memory://`
 (https://filesystem-spec.readthedocs.io/en/latest/api.html#other-known-implementations).
 """
 
@@ -20,12 +20,12 @@ from .errors import PermanentError
 if TYPE_CHECKING:
     from fsspec.implementations.dirfs import DirFileSystem
 
-#: Text is UTF-8, and its line ends stay as they are.
+#: Text is UTF-8, and its line endings are kept.
 TEXT = {"encoding": "utf-8", "newline": ""}
 
 
 def is_place(url: str) -> str:
-    """Refuse a place that fsspec cannot reach."""
+    """Refuse a URL that fsspec cannot use."""
     import fsspec  # which a process that only publishes does without
 
     try:
@@ -35,7 +35,7 @@ def is_place(url: str) -> str:
         is_absolute = False
     if not is_absolute:
         raise ValueError(
-            "fsspec knows no such place, or lacks its library: use one such as"
+            "fsspec cannot use it, or its library is not installed: use a URL such as"
             " file:///PATH/TO/FOLDER, or s3://BUCKET/PREFIX with s3fs installed"
         )
     return url
@@ -46,10 +46,10 @@ ArtifactsURL = Annotated[str, AfterValidator(is_place)]
 
 
 def checked(pointer: str) -> str:
-    """Return a pointer that stays inside the store.
+    """Return the pointer if it stays inside the store.
 
     Raises:
-        PermanentError: It is absolute or climbs out.
+        PermanentError: It is absolute, or leads out of the store.
     """
     path = PurePosixPath(pointer)
     if path.is_absolute() or ".." in path.parts or not path.parts:
@@ -77,10 +77,10 @@ class Artifacts:
 
     @contextmanager
     def create(self, pointer: str, mode: str = "wb") -> Iterator[IO[Any]]:
-        """Open a new file, which is there, and whole, when the block ends without an error.
+        """Open a new file, which appears, complete, when the block ends without an error.
 
         Args:
-            pointer: The file; one of that name is replaced.
+            pointer: The pointer to the file; an existing file is replaced.
             mode: `wb`, or `w` for text.
         """
         place, path = self.store(), checked(pointer)
@@ -96,7 +96,7 @@ class Artifacts:
             raise
 
     def save(self, pointer: str, data: bytes) -> str:
-        """Write a file in one step and return its pointer."""
+        """Write a file in one step, and return its pointer."""
         with self.create(pointer) as file:
             file.write(data)
         return checked(pointer)
@@ -114,20 +114,20 @@ class Artifacts:
         return file
 
     def open_text(self, pointer: str) -> IO[str]:
-        """Open a text for reading; errors are those of `open_binary`."""
+        """Open a text file for reading; it raises the same errors as `open_binary`."""
         return self.open_binary(pointer, "r", **TEXT)
 
     def exists(self, pointer: str) -> bool:
-        """Whether there is such a file."""
+        """Whether a file exists."""
         return bool(self.store().exists(checked(pointer)))
 
     def remove(self, pointer: str) -> None:
-        """Delete a file, or a folder with all that is in it; it may be gone already."""
+        """Delete a file, or a folder with everything in it, if it exists."""
         with suppress(FileNotFoundError):
             self.store().rm(checked(pointer), recursive=True)
 
     def purge(self, older_than: timedelta) -> int:
-        """Delete the files that are older and return how many there were."""
+        """Delete files that are older, and return how many there were."""
         place, oldest, purged = self.store(), datetime.now(UTC) - older_than, 0
         if not place.exists(""):
             return 0

@@ -1,4 +1,4 @@
-"""What depends on the broker: the app has one of these as `app.broker`."""
+"""The interface for what differs between brokers; an app has an implementation as `app.broker`."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ def size(channel: Any, queue: str) -> int:
 class Broker(ABC):
     """A kind of broker."""
 
-    #: As people write it, and as kombu's transport calls it.
+    #: The name as people write it, and the name of kombu's transport.
     name: str
     driver: str
 
-    #: Steps for the consumer of every worker, as Celery's blueprints take them.
+    #: Bootsteps for the consumer of every worker.
     consumer_steps: tuple[str, ...] = ()
 
     #: The class of stores for the dead letters of a project that has nothing better, by its name.
     dead_letter_store: str
 
     def app_class(self) -> type[App]:
-        """Return the class of apps that send to this broker."""
+        """Return the class of apps for this broker."""
         from .app import App
 
         return App
 
     @abstractmethod
     def collect(self, app: Celery, store: Store) -> int:
-        """Move what the broker itself has set aside into a store of dead letters.
+        """Move the messages that the broker itself has set aside into a store of dead letters.
 
         Returns:
-            How much that was.
+            How many messages that were.
         """
 
     def look(self, connection: Connection, queue: str) -> tuple[int, float | None]:
         """Return how many messages wait in a queue, and the age of the oldest in seconds.
 
-        The age is None where the queue is empty, or where the broker does not tell it.
+        The age is None if the queue is empty, or if the broker does not reveal it.
         """
         if connection.transport.driver_type == self.driver:
             return self.look_at_server(connection, queue)
@@ -66,4 +66,4 @@ class Broker(ABC):
 
     @abstractmethod
     def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
-        """Return what `look` does, of a server."""
+        """Return the same as `look`, for a broker that is a server."""

@@ -1,8 +1,8 @@
-"""The time budget of tasks: what is in force for one, and what contradicts itself.
+"""The time budget of tasks: which limits apply to a task, and whether they fit together.
 
     soft limit < hard limit < shutdown grace
 
-A project states its budget once (`BUDGET` in its `limits.py`); its settings may change the limits.
+A project states its budget once, as `BUDGET` in its `limits.py`. Settings may change the limits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from celery import current_app, current_task
 
-#: What a pool does not enforce; logged once when a worker starts.
+#: The limits that a pool does not enforce; logged once when a worker starts.
 UNENFORCED = {
     "gevent": "no soft time limit",
     "eventlet": "no soft time limit",
@@ -23,25 +23,25 @@ UNENFORCED = {
 class Budget(NamedTuple):
     """How long things may take in a project, in seconds."""
 
-    #: After which a task gets `SoftTimeLimitExceeded` and can clean up.
+    #: The time after which a task gets `SoftTimeLimitExceeded`, so that it can clean up.
     soft: float
-    #: After which a task is killed.
+    #: The time after which a task is killed.
     hard: float
-    #: Between SIGTERM and SIGKILL, which a deployment must grant.
+    #: The time between SIGTERM and SIGKILL, which the deployment must grant.
     grace: float
-    #: Without a sign of life, after which the broker gives the tasks of a worker to another one.
+    #: The time after which the broker gives a silent worker's tasks to another worker.
     lease: int
-    #: Without a sign of life, after which the probe of a deployment fails (`worker/liveness.py`).
+    #: The time after which the deployment's probe fails for a silent worker (`worker/liveness.py`).
     heartbeat_age: int
 
 
 class Lease(NamedTuple):
-    """How long a broker waits for a sign of life of a worker, and what sets it."""
+    """How long a broker waits for a silent worker, and which setting decides it."""
 
     seconds: float
-    #: What it is called for this broker, such as "visibility timeout".
+    #: The broker's name for it, such as "visibility timeout".
     name: str
-    #: The variable that changes it.
+    #: The variable that sets it.
     setting: str
 
 
@@ -53,13 +53,13 @@ class Limits(NamedTuple):
 
 
 def configured() -> Limits:
-    """Return the limits of a task that has none of its own: those of the settings."""
+    """Return the limits from the settings, which apply to tasks without their own."""
     conf = current_app.conf
     return Limits(conf.task_soft_time_limit, conf.task_time_limit)
 
 
 def in_force() -> Limits:
-    """Return the limits of the task that runs here: those of its message, its own, or the usual."""
+    """Return the limits of the running task: its message's, its own, or the general ones."""
     usual = configured()
     if not current_task:
         return usual
@@ -71,7 +71,7 @@ def in_force() -> Limits:
 
 
 def longest() -> float:
-    """Return the hard limit in seconds that no task of this app exceeds."""
+    """Return the longest hard limit of all tasks of this app, in seconds."""
     own = (task.time_limit or 0 for task in current_app.tasks.values())
     return max(configured().hard, *own)
 
@@ -79,15 +79,15 @@ def longest() -> float:
 def broken(
     soft: float, hard: float, grace: float, lease: Lease, pool: str = "", task: str = ""
 ) -> str | None:
-    """Say in one sentence what is wrong with a time budget, or nothing.
+    """Return what is wrong with a time budget, in one sentence, or None.
 
     Args:
         soft: Soft time limit in seconds.
         hard: Hard time limit in seconds.
         grace: Time to shut down in seconds.
-        lease: Time after which the broker gives the tasks of a silent worker away.
-        pool: The worker's pool, where it is known.
-        task: Name of the task whose limits they are; without it, they are those of all tasks.
+        lease: The time after which the broker gives a silent worker's tasks to another worker.
+        pool: The worker's pool, if it is known.
+        task: The name of the task that has these limits; without it, they are the general ones.
     """
     whose, settings = "", ("CELERY_TASK_SOFT_TIME_LIMIT", "CELERY_TASK_TIME_LIMIT")
     if task:
@@ -107,7 +107,7 @@ def broken(
     if pool == "solo" and lease.seconds <= hard:
         return (
             f"{whose}under the solo pool the {lease.name} ({lease.seconds:g} s) must exceed"
-            f" the hard time limit ({hard:g} s), since a worker gives no sign of life while a task"
+            f" the hard time limit ({hard:g} s), because the worker cannot renew it while a task"
             f" runs: change {lease.setting} or {settings[1]}"
         )
     return None

@@ -1,6 +1,6 @@
-"""The connection to the broker: a publisher hears of an outage soon, a worker outlives it.
+"""The connection to the broker: publishers learn of an outage soon, and workers survive it.
 
-Celery takes it from `context.AMQP`, for everything that an app sends and consumes.
+Celery gets it from `context.AMQP`, for everything that an app sends and consumes.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from kombu import connection
 from kombu.exceptions import OperationalError
 
 #: Seconds between two tries of a worker or beat to reach a broker that is down. kombu's wait grows
-#: to 30 (kombu/connection.py, `_ensure_connection`), so work would stand still for that long.
+#: to 30 (kombu/connection.py, `_ensure_connection`), so work would stop for that long.
 LONGEST_WAIT = 5
 
 
 class Prompt:
-    """The part of a connection that differs from kombu's."""
+    """Mixin with the methods that differ from kombu's connection."""
 
     def ensure(
         self: Any, obj: Any, fun: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Callable[..., Any]:
-        """Let a publisher try again when it was disconnected, but not when nobody answers.
+        """Let a publisher try again after a disconnection, but not if the broker does not answer.
 
-        It has waited long enough by then. And nobody knows whether the message has arrived: it
-        would be there twice.
+        It has waited long enough by then. Besides, the message may have arrived, and would then be
+        in the queue twice.
         """
-        # What is raised when nobody answers; the library of a broker may have its own.
+        # Raised if the broker does not answer; a broker's library may have its own timeout error.
         timeouts = getattr(self.transport, "timeouts", (TimeoutError,))
 
         @wraps(fun)
@@ -36,9 +36,9 @@ class Prompt:
             try:
                 return fun(*args, **kwargs)
             except timeouts as error:
-                self.collect()  # a late answer must not be taken for that to another message
+                self.collect()  # or a late answer could be taken for the answer to another message
                 raise OperationalError(
-                    "the broker did not answer in time: it may or may not have the message"
+                    "the broker did not answer in time, so it may or may not have the message"
                 ) from error
 
         ensured: Callable[..., Any] = super().ensure(obj, once, *args, **kwargs)  # type: ignore[misc]
@@ -53,15 +53,15 @@ class ConnectionPool(connection.ConnectionPool):
     """The connections of the publishers of a process."""
 
     def new(self) -> Any:
-        """Return a connection; kombu's pool makes none of our class."""
+        """Return a connection of our class; kombu's pool would use its own."""
         return PooledConnection(self, **dict(self.connection._info(resolve=False)))
 
 
 class Connection(Prompt, connection.Connection):
-    """A connection that neither waits nor hangs for long."""
+    """A connection that does not wait or hang for long."""
 
     def ensure_connection(self, *args: Any, **kwargs: Any) -> Connection:
-        """Connect, as workers and beat do, and wait for a broker that is down."""
+        """Connect for a worker or beat, and wait for a broker that is down."""
         super().ensure_connection(*args, **{"interval_max": LONGEST_WAIT, **kwargs})
         return self
 

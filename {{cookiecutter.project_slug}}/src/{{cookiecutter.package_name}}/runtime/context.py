@@ -1,14 +1,14 @@
-"""Who a task works for: a correlation id and a tenant, carried in the headers of every message.
+"""The context of a task: a correlation id and a tenant, carried in the headers of every message.
 
     with context.bind(correlation_id=request_id, tenant="acme"):
         send.delay(7)
 
-The task, all that it publishes (subtasks, chains, chord bodies, error callbacks, retries) and every
-log line of it have the same two values. A task that was published without an id takes the id of the
-first task of its tree, Celery's `root_id`.
+The task, everything it publishes (subtasks, chains, chord bodies, error callbacks, retries) and all
+its log lines have the same two values. A task that was published without a correlation id uses the
+id of the first task of its tree, Celery's `root_id`.
 
-In a task the values are read from its own request, which Celery keeps for as long as the task runs,
-in every pool. Nothing is set before a task or reset after it, so nothing can leak into the next.
+A running task reads the values from its own request, which Celery keeps while the task runs, in
+every pool. Nothing is set before a task or reset after it, so nothing can leak into the next one.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ T = TypeVar("T")
 CORRELATION_ID_HEADER = "x-correlation-id"
 TENANT_HEADER = "x-tenant"
 
-#: What a value may look like: it stands in log lines, where a space or a newline could forge one.
+#: Allowed values. They appear in log lines, which a space or a newline could forge.
 VALUE = re.compile(r"[A-Za-z0-9_.:@/+=-]{1,128}")
 
 
 class Context(NamedTuple):
-    """The two values; what is not known is None."""
+    """The two values; an unknown one is None."""
 
     correlation_id: str | None = None
     tenant: str | None = None
@@ -53,7 +53,7 @@ _bound: ContextVar[Context] = ContextVar("context", default=NOTHING)
 
 
 class _Handling(threading.local):
-    """The headers of the message that a worker's main process handles."""
+    """The headers of the message that a worker's main process is handling."""
 
     headers: Mapping[str, Any] = MappingProxyType({})
 
@@ -64,13 +64,13 @@ _handling = _Handling()
 def is_valid(value: object) -> bool:
     """Whether a value may be bound: 1 to 128 ASCII letters, digits and `_.:@/+=-`.
 
-    For what comes from outside, such as a request's header: replace what is not valid.
+    Check values from outside, such as a request's header, and replace those that are not valid.
     """
     return isinstance(value, str) and VALUE.fullmatch(value) is not None
 
 
 def current() -> Context:
-    """Return what is bound here, completed by what the running task was published with."""
+    """Return the bound values, completed by those that the running task was published with."""
     bound = _bound.get()
     if task := get_current_worker_task():
         request = task.request
@@ -88,8 +88,8 @@ def of_message(headers: Mapping[str, Any], root_id: object) -> Context:
     """Return the context of a message; a value that is not valid counts as absent.
 
     Args:
-        headers: Its headers.
-        root_id: The id of the first task of its tree.
+        headers: The headers of the message.
+        root_id: The id of the first task of the message's tree.
     """
     correlation_id, tenant = headers.get(CORRELATION_ID_HEADER), headers.get(TENANT_HEADER)
     if not is_valid(correlation_id):
@@ -102,10 +102,10 @@ def bind(correlation_id: str | None = None, tenant: str | None = None) -> Iterat
     """Publish and log with these values inside a `with` block.
 
     Args:
-        correlation_id: What belongs together, for example the id of a web request.
-        tenant: Whose work it is.
+        correlation_id: An id for everything that belongs together, such as that of a web request.
+        tenant: The customer or group whose work it is.
 
-    Both may be left out, and then stay as they are.
+    A value that is left out stays unchanged.
 
     Raises:
         ValueError: A value is not valid; see `is_valid`.
@@ -124,8 +124,8 @@ def bind(correlation_id: str | None = None, tenant: str | None = None) -> Iterat
 
 
 def handling(headers: Mapping[str, Any], call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Call what logs and publishes for a message where no task runs, see `worker/request.py`."""
-    outer = _handling.headers  # of a message that the solo pool handles inside of this one
+    """Call a function in the context of a message when no task runs (`worker/request.py`)."""
+    outer = _handling.headers  # the solo pool may handle one message inside another
     _handling.headers = headers
     try:
         return call(*args, **kwargs)
@@ -134,9 +134,10 @@ def handling(headers: Mapping[str, Any], call: Callable[..., T], *args: Any, **k
 
 
 class AMQP(amqp.AMQP):
-    """Let every message of an app carry the context.
+    """Celery's AMQP class, which adds the context to every message.
 
-    A handler of the signal `before_task_publish` costs twice the time, and has no app.
+    A handler of the signal `before_task_publish` would take twice the time and does not get the
+    app.
     """
 
     Connection = Connection
@@ -148,9 +149,9 @@ class AMQP(amqp.AMQP):
         return Router(self.routes, queues or self.queues, create_missing, app=self.app)
 
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:
-        """Return a message; a header that the caller gives wins, as Celery adds it later."""
+        """Return a message with the context; headers that the caller gives win over it."""
         message = super().as_task_v2(*args, **kwargs)
-        message.properties["timestamp"] = int(time.time())  # how long a queue has waited
+        message.properties["timestamp"] = int(time.time())  # for the age of the oldest message
         correlation_id, tenant = current()
         if correlation_id:
             message.headers[CORRELATION_ID_HEADER] = correlation_id
@@ -161,10 +162,11 @@ class AMQP(amqp.AMQP):
 
 @cache
 def extend_log_records() -> None:
-    """Let every log record of this process have the context.
+    """Add the context to every log record of this process.
 
-    Records get the attributes `correlation_id` and `tenant`, `-` where there is none: any format or
-    formatter can use them. A factory, since a filter would miss the loggers of others.
+    Records get the attributes `correlation_id` and `tenant`, or `-` if there is none, so that any
+    format or formatter can use them. This is a record factory, because a filter would miss the
+    loggers of other packages.
     """
     create = logging.getLogRecordFactory()
 

@@ -1,17 +1,17 @@
-"""Modules that hold tasks, found by being there."""
+"""Discovery of the modules that hold tasks."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
 
 def modules(*packages: str) -> list[str]:
-    """Return the names of all modules of packages and of the folders in them; import none.
+    """Return the names of all modules in packages and their folders, without importing them.
 
-    A worker imports every one when it starts, and does not start if one of them fails. Left out
-    are names that begin with an underscore or a dot, and tests: `tests`, `test_*`, `conftest`.
+    A worker imports all of them when it starts, and does not start if an import fails. Names that
+    begin with an underscore or a dot are left out, and so are tests: `tests`, `test_*`, `conftest`.
 
     Args:
-        packages: Full names, such as `shop.tasks`.
+        packages: Full names of packages, such as `shop.tasks`.
 
     Raises:
         ModuleNotFoundError: There is no such package.
@@ -35,12 +35,12 @@ def below(package: str) -> list[str]:
 
 
 def without_init(name: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the name of a package in place of that of its `__init__`."""
+    """Return the name of a package instead of the name of its `__init__`."""
     return name[:-1] if name[-1] == "__init__" else name
 
 
 def may_hold_tasks(name: tuple[str, ...]) -> bool:
-    """Whether a module may hold tasks, by its name alone."""
+    """Whether a module may hold tasks, judged by its name alone."""
     return bool(name) and not any(
         part.startswith(("_", ".", "test_")) or part in {"tests", "conftest"} for part in name
     )

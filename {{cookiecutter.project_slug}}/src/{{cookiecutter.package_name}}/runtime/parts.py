@@ -1,4 +1,4 @@
-"""What a project has beside its broker, and tells its app of: a Redis, a database, a framework."""
+"""The interface of parts: what an app may have besides a broker, such as a Redis or a database."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ if TYPE_CHECKING:
 
 
 class Part:
-    """Something that an app uses."""
+    """A part of an app."""
 
-    #: Names of its modules that hold tasks.
+    #: Names of modules with tasks that it brings.
     tasks: tuple[str, ...] = ()
-    #: Errors of it after which a task is tried again.
+    #: Its errors after which a task is retried.
     transient_errors: tuple[type[Exception], ...] = ()
 
     def install(self, app: App) -> None:
-        """Set what the app has of it, when the app is made.
+        """Set attributes of the app when the app is created.
 
         Raises:
             ConfigurationError: A setting is wrong or missing.
         """
 
     def prepare(self, pool: str, concurrency: int) -> None:
-        """Take in what only a worker knows, before it starts.
+        """Prepare for a worker before it starts.
 
         Args:
-            pool: The name of its pool.
-            concurrency: How many tasks it runs at once, in all of its processes.
+            pool: The name of the worker's pool.
+            concurrency: How many tasks the worker runs at once, in all its processes.
 
         Raises:
             ConfigurationError: A setting is wrong or missing.

@@ -1,7 +1,7 @@
-"""What a process owns, such as connections: opened by its first task that needs it, never shared.
+"""Resources of a process, such as connections: opened on first use, never shared by a fork.
 
-A connection that crosses a fork is used by two processes, and each reads the other's answers. So
-nothing is opened at import, and what a parent had opened does not exist for its children.
+Two processes that share a connection across a fork read each other's answers. So nothing is opened
+at import, and child processes do not see what their parent has opened.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _resources: list[PerProcess[Any]] = []
 
 
 class PerProcess(Generic[T]):
-    """A thing of which every process has one. Call it to get the one of this process.
+    """A resource of which every process has its own; call it to get that of this process.
 
     Args:
-        make: Opens it.
-        close: Closes it, when the process ends.
+        make: Opens the resource.
+        close: Closes the resource when the process ends.
     """
 
     def __init__(self, make: Callable[[], T], close: Callable[[T], object]) -> None:
@@ -39,7 +39,7 @@ class PerProcess(Generic[T]):
         _resources.append(self)
 
     def __call__(self) -> T:
-        """Return it, opened if this process has none yet."""
+        """Return the resource; open it if this process has not done so yet."""
         if not self._opened:
             with self._lock:
                 if not self._opened:
@@ -47,22 +47,22 @@ class PerProcess(Generic[T]):
         return self._opened[0]
 
     def close(self) -> None:
-        """Close what this process has opened; the next call opens it anew."""
+        """Close the resource if it is open; the next call opens it again."""
         with self._lock:
             opened, self._opened = self._opened, []
         for value in opened:
             self._close(value)
 
     def forget(self) -> None:
-        """Leave what the parent opened to the parent, after a fork."""
-        # Kept, since the garbage collector would close it, and with it the parent's connection.
+        """Start without the parent's resource after a fork."""
+        # Keep a reference: the garbage collector would close it, and the parent's connection too.
         self._inherited += self._opened
         self._opened = []
         self._lock = threading.Lock()  # another thread of the parent may have held it
 
 
 def close_all(**_: Any) -> None:
-    """Close everything that this process has opened, the last made first."""
+    """Close all resources of this process, the last created first."""
     for resource in reversed(_resources):
         try:
             resource.close()
@@ -71,7 +71,7 @@ def close_all(**_: Any) -> None:
 
 
 def forget_all() -> None:
-    """Start with nothing after a fork."""
+    """Start without any resources after a fork."""
     for resource in _resources:
         resource.forget()
 

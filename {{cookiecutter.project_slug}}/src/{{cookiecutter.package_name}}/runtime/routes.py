@@ -1,4 +1,4 @@
-"""Which queue a task goes to, and with which priority: what stands before a project's table."""
+"""Routers, which choose queue and priority; they take precedence over a project's table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery, current_app
 from celery.app.routes import Router as CeleryRouter
 
-#: Headers of a message that is urgent although its task usually is not, see `urgent`.
+#: Headers that make a single message urgent although its task usually is not; see `urgent`.
 URGENT = {"x-urgent": "yes"}
 
 
@@ -36,17 +36,16 @@ class Router(CeleryRouter):
 
 
 def urgent(destination: Mapping[str, Any]) -> Callable[..., dict[str, Any] | None]:
-    """Return a router for tasks that are sent with the headers `URGENT`, whatever their routes.
+    """Return a router for messages that are sent with the headers `URGENT`.
 
         send_mail.apply_async(args, headers=URGENT)
-        chain(charge.s(7).set(headers=URGENT), ship.s())  # each part says it for itself
+        chain(charge.s(7).set(headers=URGENT), ship.s())  # applies to this part only
 
-    A header, since it needs no parameter of the task. A router, since it sees the options of one
-    call, and a table does not. A queue that the caller names (`apply_async(queue=...)`) wins over
-    both.
+    A header needs no parameter of the task, and a router, unlike a table of routes, sees the
+    options of a call. A queue that the caller names (`apply_async(queue=...)`) wins over both.
 
     Args:
-        destination: Queue and priority of urgent tasks.
+        destination: Queue and priority of urgent messages.
     """
 
     def route_urgent(
@@ -57,7 +56,7 @@ def urgent(destination: Mapping[str, Any]) -> Callable[..., dict[str, Any] | Non
         task: Any = None,
         **extra: Any,
     ) -> dict[str, Any] | None:
-        # A copy, since Celery's router changes what it gets.
+        # A copy, because Celery's router modifies what it gets.
         headers = options.get("headers") or {}
         return dict(destination) if URGENT.items() <= headers.items() else None
 

@@ -1,1 +1,1 @@
-"""An example: accounts, and payments that are settled once."""
+"""An example: accounts, and payments that are settled exactly once."""

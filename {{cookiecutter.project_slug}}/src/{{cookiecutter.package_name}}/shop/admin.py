@@ -17,7 +17,7 @@ class AccountAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no
 
 @admin.register(Payment)
 class PaymentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no ModelAdmin[...]
-    """Payments; their state is the task's to change."""
+    """Payments, whose state only the task may change."""
 
     list_display = ("id", "account", "amount", "state", "created_at", "settled_at")
     list_filter = ("state",)

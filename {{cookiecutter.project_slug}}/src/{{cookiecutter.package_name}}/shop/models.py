@@ -8,7 +8,7 @@ from django.utils import timezone
 
 
 class Account(models.Model):
-    """What somebody has."""
+    """An account with a balance."""
 
     email = models.EmailField(unique=True)
     balance = models.PositiveBigIntegerField(default=0)
@@ -18,10 +18,10 @@ class Account(models.Model):
 
 
 class Payment(models.Model):
-    """What is taken from an account, once."""
+    """A payment from an account, which is taken once."""
 
     class State(models.TextChoices):
-        """How far it is."""
+        """The state of a payment."""
 
         PENDING = "PENDING"
         PAID = "PAID"
@@ -34,7 +34,7 @@ class Payment(models.Model):
     settled_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
-        """The newest first."""
+        """List payments by age, the newest first."""
 
         ordering = ("-created_at",)
 
@@ -42,7 +42,7 @@ class Payment(models.Model):
         return f"payment {self.pk}"
 
     def settle(self, account: Account) -> None:
-        """Take the amount, if it is there. Both rows must be locked.
+        """Take the amount if the balance covers it. Both rows must be locked.
 
         Args:
             account: The account of the payment.

@@ -1,4 +1,4 @@
-"""What starts when a row is saved."""
+"""Signal handlers, which send tasks when rows are saved."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from .models import Payment
 
 @receiver(post_save, sender=Payment)
 def settle_new_payment(instance: Payment, created: bool, raw: bool = False, **_: Any) -> None:
-    """Settle a new payment when the transaction that made it is committed, or never."""
-    if created and not raw:  # raw: a fixture is loaded
+    """Send the task for a new payment when the transaction that created it is committed."""
+    if created and not raw:  # raw means that a fixture is being loaded
         tasks.settle.delay_on_commit(instance.pk)

@@ -1,6 +1,6 @@
 {% set keeps_results = cookiecutter._keeps_results[cookiecutter.result_backend] %}
 {% set base = "ProgressTask" if keeps_results else "BaseTask" %}
-"""Payments: what a model, a transaction and a lock have to do with a task."""
+"""Tasks for payments, which show how to use models, transactions and locks in tasks."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .models import Account, Payment
 
 @app.task(name="payments.settle")
 def settle(payment_id: int) -> str:
-    """Take the money of a payment once, however often this runs, and return its state.
+    """Settle a payment once, however often this task runs, and return its state.
 
-    The row stays locked until the money is taken, so of two runs at the same time the second one
-    waits, and then finds it settled. The account is locked too: its other payments wait.
+    The row stays locked until the payment is settled. So if two runs overlap, the second one waits
+    and then finds it settled. The account is locked as well, so its other payments wait too.
     """
     with transaction.atomic():
         payment = Payment.objects.select_for_update().get(pk=payment_id)
@@ -31,14 +31,14 @@ def settle(payment_id: int) -> str:
             account = Account.objects.select_for_update().get(pk=payment.account_id)
             payment.settle(account)
             text = f"Your payment of {payment.amount / 100:.2f} is {payment.state.lower()}.\n"
-            # Not in a transaction that is undone: then there is no mail either.
+            # Sent on commit, so that there is no mail if the transaction is rolled back.
             notifications.send_mail.delay_on_commit(account.email, "Your payment", text)
     return payment.state
 
 
 @app.task(name="payments.settle_forgotten")
 def settle_forgotten(minutes: float = 10) -> int:
-    """Send what still waits: a process may die between its commit and the message."""
+    """Send tasks for payments that still wait, since a process may die after its commit."""
     oldest = timezone.now() - timedelta(minutes=minutes)
     forgotten = Payment.objects.filter(state=Payment.State.PENDING, created_at__lt=oldest)
     for payment in forgotten.iterator():
@@ -48,7 +48,7 @@ def settle_forgotten(minutes: float = 10) -> int:
 
 @app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="payments.report", queue=QueueName.CPU)
 def report(self: {{ base }}, since: str) -> str:
-    """Write payments into a CSV file and return the pointer to it.
+    """Write payments into a CSV file, and return the pointer to it.
 
     Args:
         since: The first day, such as 2026-01-31, in UTC.

@@ -1,1 +1,1 @@
-"""The web side: it imports tasks, and no task imports it (`make lint` checks that)."""
+"""The Django site. It imports tasks; tasks never import it (`make lint` checks that)."""

@@ -1,6 +1,6 @@
-"""Which tasks clients may send, and with what: the one table that decides it.
+"""The catalogue of tasks that clients may send, with the arguments of each.
 
-A task that is not here cannot be sent, whatever its name.
+A task that is not listed here cannot be sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..tasks import heartbeat{{ ", reports" if cookiecutter.__examples }}
 
 
 class Totals(Arguments):
-    """What `reports.totals` adds up."""
+    """The arguments of `reports.totals`."""
 
     source: str = Field(max_length=200)
     group_by: str = Field(max_length=100)
@@ -31,7 +31,7 @@ class Totals(Arguments):
 
 
 class Mailing(Arguments):
-    """Which mailing `mailings.send` sends."""
+    """The arguments of `mailings.send`."""
 
     mailing_id: PositiveInt
 
@@ -39,13 +39,13 @@ class Mailing(Arguments):
 {% if cookiecutter.__gallery %}
 
 class PaymentReport(Arguments):
-    """What `payments.report` lists."""
+    """The arguments of `payments.report`."""
 
     since: date
 
 {% endif %}
 
-#: The arguments of each task, by its name.
+#: The arguments of each task, by task name.
 ALLOWED = Catalogue(
     {
         heartbeat.beat.name: NoArguments,
@@ -59,7 +59,7 @@ ALLOWED = Catalogue(
     }
 )
 
-#: The tasks that can also be sent to `/jobs/NAME`, the older path, by this name.
+#: Tasks that can also be sent by the older path `/jobs/NAME`, by that name.
 JOBS = {
     "heartbeat": heartbeat.beat.name,
 {% if cookiecutter.__examples %}

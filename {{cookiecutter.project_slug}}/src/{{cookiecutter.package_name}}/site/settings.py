@@ -1,4 +1,4 @@
-"""Django's settings for every environment; `APP_ENV` chooses, variables override.
+"""Django's settings for every environment, which `APP_ENV` chooses and variables override.
 
 All settings: https://docs.djangoproject.com/en/stable/ref/settings/
 """
@@ -17,7 +17,7 @@ from ..settings import settings
 
 PACKAGE = __package__.partition(".")[0]
 
-# Importing the app has read .env.
+# Importing the app has already read .env.
 env = environment.load()
 
 SECRET_KEY = env.secret_key
@@ -75,7 +75,7 @@ TEMPLATES = [
     }
 ]
 
-# Web processes keep a connection; Celery closes those of a task after it.
+# Web processes keep their connections; Celery closes a task's connections after the task.
 DATABASES: dict[str, Any] = {
     "default": dj_database_url.parse(
         env.database_url, conn_max_age=env.conn_max_age, conn_health_checks=True
@@ -87,14 +87,14 @@ if "sqlite" in DATABASES["default"]["ENGINE"]:
     file = Path(database["NAME"]).absolute()
     file.parent.mkdir(parents=True, exist_ok=True)
     database["NAME"] = str(file)
-    # Workers and web write to one file. A transaction takes the lock when it begins and waits for
-    # it; one that first reads would fail at once: https://www.sqlite.org/isolation.html
+    # Workers and web processes write to the same file. A transaction waits for the lock when it
+    # begins; if it read first, it would fail at once: https://www.sqlite.org/isolation.html
     database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
     }
-    # A file, since the threads of a worker cannot share a database in memory.
+    # Use a file, because the threads of a worker cannot share a database in memory.
     database["TEST"] = {"NAME": f"{file}.test"}
 
 PASSWORDS = "django.contrib.auth.password_validation"
@@ -116,16 +116,16 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.static_root.absolute()
 WHITENOISE_USE_FINDERS = DEBUG
 if DEBUG:
-    STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns of one that is missing
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns if it is missing
 
-# gunicorn tells the scheme that a proxy of FORWARDED_ALLOW_IPS has passed on.
+# gunicorn passes on the scheme that a proxy in FORWARDED_ALLOW_IPS reports.
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.is_server
 SECURE_REDIRECT_EXEMPT = [r"^health/"]  # probes speak plain HTTP
 SECURE_HSTS_SECONDS = env.secure_hsts_seconds if env.is_server else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.secure_hsts_include_subdomains
 SECURE_HSTS_PRELOAD = env.secure_hsts_preload
 
-# Lines of web processes; Celery's commands have formats of their own.
+# Log lines of web processes; Celery's commands have formats of their own.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -135,17 +135,17 @@ LOGGING = {
     "loggers": {"django": {"handlers": []}},
 }
 
-# Of the API: clients send tasks, administrators look at workers and repair dead letters.
+# Tokens of the API: for clients, who send tasks, and for administrators.
 API_TOKEN = env.app_api_token
 ADMIN_TOKEN = env.admin_token
 
-# Celery's settings where Django packages look for them: the app's own values, no second copy. One
-# that is written in this file has no effect on Celery: `manage.py check` finds it.
+# Celery's settings, where Django packages look for them: the app's own values, not a second copy. A
+# setting that is written in this file has no effect on Celery, and `manage.py check` reports it.
 for name in config.Base.model_fields:
     globals().setdefault(f"CELERY_{name.upper()}", app.conf[name])
 {% if cookiecutter.__examples %}
 
-# Django's mail goes where that of the tasks goes.
+# Django sends mail to the same server as the tasks.
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 if not settings().smtp_host:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"

@@ -1,5 +1,5 @@
 {% set service = "FollowedJobService" if cookiecutter.__results else "JobService" %}
-"""Where everything is: the API, older paths of jobs, and the admin."""
+"""The URLs: the API, the older paths of jobs, and the admin."""
 
 from django.contrib import admin
 from django.urls import path

@@ -1,1 +1,1 @@
-"""Tasks, one module per kind of work; a module that is here is registered by being here."""
+"""Tasks, with one module per kind of work. Workers find every module in this folder."""

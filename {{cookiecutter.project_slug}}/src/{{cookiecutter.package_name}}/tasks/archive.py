@@ -1,4 +1,4 @@
-"""Checksums and deletion of artifacts: small steps that run in batches (`workflows/archive.py`)."""
+"""Checksums and deletion of artifacts, in small tasks for batches (`workflows/archive.py`)."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ logger = get_task_logger(__name__)
 
 
 class ItemTask(BaseTask):
-    """In a batch, an item that fails goes on as a task of its own, and its neighbours go on too."""
+    """A task for batches: an item that fails is sent as a task of its own, and the others go on."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run; a batch calls its items directly, a worker does not."""
+        """Run the task; `called_directly` tells a batch's call from a worker's."""
         if not self.request.called_directly:
             return self.run(*args, **kwargs)
         try:
             return super().__call__(*args, **kwargs)
-        except Exception as error:  # whatever it is: alone it is tried again or fails visibly
-            logger.warning("%s%r goes on alone: %s", self.name, args, error)
+        except Exception as error:  # any error: on its own, the task is retried or fails visibly
+            logger.warning("%s%r failed in a batch and is sent alone: %s", self.name, args, error)
             self.apply_async(args, kwargs)
             return None
 
@@ -47,17 +47,17 @@ def sha256(pointer: str) -> str:
 
 @app.task(name="archive.checksum", queue=QueueName.BULK, priority=Priority.LOW)
 def checksum(pointer: str) -> tuple[str, str | None]:
-    """Return pointer and checksum, or nothing in its place for a file that cannot be read."""
+    """Return a pointer and its checksum, or None instead if the file cannot be read."""
     try:
         return pointer, sha256(pointer)
     except (OSError, PermanentError) as error:
-        logger.error("no checksum of %s: %s", pointer, error)
+        logger.error("Could not compute the checksum of %s: %s", pointer, error)
         return pointer, None
 
 
 @app.task(name="archive.write_manifest", queue=QueueName.BULK, priority=Priority.LOW)
 def write_manifest(checksums: list[tuple[str, str | None]], manifest: str) -> str:
-    """Write checksums by pointer and return the pointer to that file."""
+    """Write a file with checksums by pointer, and return the pointer to it."""
     return artifacts.save(manifest, json.dumps(dict(checksums), indent=1).encode())
 
 
@@ -74,5 +74,5 @@ def verify(pointer: str, expected: str) -> None:
 
 @app.task(base=ItemTask, name="archive.erase", queue=QueueName.BULK, priority=Priority.LOW)
 def erase(pointer: str) -> None:
-    """Delete a file, which may be gone already."""
+    """Delete a file if it exists."""
     artifacts.remove(pointer)

@@ -1,4 +1,4 @@
-"""Proof of life: when this stops, beat, the broker or the workers have stopped."""
+"""A heartbeat of the whole system: if it stops, beat, the broker or the workers have stopped."""
 
 from celery.utils.log import get_task_logger
 
@@ -10,7 +10,7 @@ logger = get_task_logger(__name__)
 
 @app.task(bind=True, name="heartbeat.beat")
 def beat(self: BaseTask) -> str:
-    """Log a line and return the worker that wrote it. Watch for its absence."""
+    """Log a line, and return the name of the worker. Raise an alarm when the line is missing."""
     worker = str(self.request.hostname)
     logger.info("heartbeat from %s", worker)
     return worker

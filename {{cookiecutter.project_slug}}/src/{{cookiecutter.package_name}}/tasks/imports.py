@@ -1,11 +1,12 @@
 """The steps of an import: download, split, validate the pieces in parallel, save, clean up.
 
-Messages carry names; the rows are in artifacts below `work/<import>/`. Any step may run twice: it
-keeps what is there or writes the same again. An import exists when its summary does, which is
-written last and in one step; from then on every repeated step leaves it as it is.
+Messages carry only names; the rows are in artifacts below `work/<import>/`. Any step may run twice:
+it keeps existing files or writes the same content again. An import is complete when its summary
+exists, which is written last and in one step. After that, repeated steps change nothing.
 
-All steps keep their results: the last one's for the caller, those of the pieces for the chord, and
-the others' since a failure only reaches who waits for the last one if the failing task keeps it.
+All steps keep their results: the last one for the caller, those of the pieces for the chord, and
+the others because a failure reaches a caller who waits for the last step only if the failing task
+keeps its result.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Row(BaseModel):
 
 
 class Checked(TypedDict):
-    """What the validation of a piece found."""
+    """The result of validating a piece."""
 
     piece: str
     rows: int
@@ -61,33 +62,35 @@ class Summary(TypedDict):
     rejected_to: str
 
 
-#: What the two files of an import hold.
+#: The columns of the two files of an import.
 COLUMNS = {"rows": tuple(Row.model_fields), "rejected": ("line", "reason")}
 
 
 def checked(import_id: str) -> str:
-    """Return the name of an import, which is the name of its folders.
+    """Return the name of an import if it can be the name of a folder.
 
     Raises:
-        PermanentError: It is none.
+        PermanentError: It cannot.
     """
     if not re.fullmatch(r"[\w-]{1,64}", import_id):
-        raise PermanentError(f"import {import_id!r}: use letters, digits, dashes, underscores")
+        raise PermanentError(
+            f"{import_id!r} cannot be the name of an import: use letters, digits, - and _"
+        )
     return import_id
 
 
 def work(import_id: str, name: str = "") -> str:
-    """Return the pointer to a temporary file, or to the folder of them."""
+    """Return the pointer to a temporary file, or to their folder."""
     return f"work/{checked(import_id)}/{name}"
 
 
 def output(import_id: str, name: str = "") -> str:
-    """Return the pointer to a file of the result, or to the folder of them."""
+    """Return the pointer to a file of the result, or to their folder."""
     return f"imports/{checked(import_id)}/{name}"
 
 
 def saved(import_id: str) -> Summary | None:
-    """Return the summary of an import that is complete."""
+    """Return the summary of an import if it is complete."""
     pointer = output(import_id, "summary.json")
     if not artifacts.exists(pointer):
         return None
@@ -100,7 +103,7 @@ def saved(import_id: str) -> Summary | None:
     base=HTTPTask, bind=True, name="imports.download", queue=QueueName.IO, ignore_result=False
 )
 def download(self: HTTPTask, url: str, import_id: str) -> None:
-    """Store a file, unless a run before has.
+    """Download a file, unless an earlier run has done so.
 
     Raises:
         PermanentError: The server refuses, or the file is larger than `APP_IMPORT_MAX_BYTES`.
@@ -120,36 +123,36 @@ def download(self: HTTPTask, url: str, import_id: str) -> None:
             for chunk in response.iter_bytes():
                 file.write(chunk)
                 if file.tell() > most:
-                    raise PermanentError(f"GET {url}: more than {most} bytes")
+                    raise PermanentError(f"GET {url}: the file is larger than {most} bytes")
                 if time.monotonic() > deadline:
-                    raise TransientError(f"GET {url}: took {longest:g} s")
+                    raise TransientError(f"GET {url}: the download took longer than {longest:g} s")
 
 
 @app.task(bind=True, name="imports.split", queue=QueueName.CPU, ignore_result=False)
 def split(self: BaseTask, import_id: str, rows_per_piece: int) -> Any:
-    """Cut the file into pieces and go on with one task for each.
+    """Cut the file into pieces, and go on with one task for each.
 
     Raises:
-        PermanentError: It is no CSV file in UTF-8 with the columns of `Row`, or has no rows.
+        PermanentError: It is not a UTF-8 CSV file with the columns of `Row`, or it has no rows.
     """
     if summary := saved(import_id):
         return summary
     try:
         pieces = list(cut(import_id, rows_per_piece))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise PermanentError(f"import {import_id}: no CSV file in UTF-8: {error}") from error
+        raise PermanentError(f"import {import_id}: not a UTF-8 CSV file: {error}") from error
     if not pieces:
-        raise PermanentError(f"import {import_id}: no rows")
+        raise PermanentError(f"import {import_id}: the file has no rows")
     return self.replace(validate_and_save(import_id, pieces))
 
 
 def cut(import_id: str, rows_per_piece: int) -> Iterator[str]:
-    """Write pieces, each with the header and the number of every line, and yield their names."""
+    """Write the pieces, each with the header and line numbers, and yield their names."""
     with artifacts.open_text(work(import_id, "source.csv")) as file:
         reader = csv.reader(file)
         header = [name.strip("\ufeff ") for name in next(reader, [])]
         if missing := [name for name in Row.model_fields if name not in header]:
-            raise PermanentError(f"import {import_id}: no column {', '.join(missing)}")
+            raise PermanentError(f"import {import_id}: missing columns: {', '.join(missing)}")
         records = numbered(reader)
         for number in count(1):
             if not (batch := list(islice(records, rows_per_piece))):
@@ -161,7 +164,7 @@ def cut(import_id: str, rows_per_piece: int) -> Iterator[str]:
 
 
 def numbered(reader: Any) -> Iterator[list[str]]:
-    """Put the number of its first line before every record; one in quotes may span several."""
+    """Put its first line number in front of each record; quoted ones may span several lines."""
     line = reader.line_num + 1
     for record in reader:
         if record:
@@ -170,16 +173,16 @@ def numbered(reader: Any) -> Iterator[list[str]]:
 
 
 def validate_and_save(import_id: str, pieces: Iterable[str]) -> Signature[Any]:
-    """Return the chord that ends an import, as wide as there are pieces."""
+    """Return the chord that ends an import, with one task for each piece."""
     header = [validate.si(piece, import_id) for piece in pieces]
     return fan_out(header, save.s(import_id) | clean_up.s(import_id))
 
 
 @app.task(name="imports.validate", queue=QueueName.CPU, ignore_result=False)
 def validate(piece: str, import_id: str) -> Checked:
-    """Sort the rows of a piece into good ones and rejected ones, and count them."""
+    """Sort the rows of a piece into valid and rejected ones, and count them."""
     found = Checked(piece=piece, rows=0, rejected=0)
-    if saved(import_id):  # a repetition, and the pieces may be gone
+    if saved(import_id):  # a repetition, so the pieces may be gone
         return found
     with (
         artifacts.open_text(work(import_id, f"pieces/{piece}")) as source,
@@ -201,18 +204,18 @@ def validate(piece: str, import_id: str) -> Checked:
 
 
 def parse(header: list[str], values: list[str]) -> Row:
-    """Return a row.
+    """Return a valid row.
 
     Raises:
         ValueError: It is not valid.
     """
     if len(values) != len(header):
-        raise ValueError(f"{len(values)} values in {len(header)} columns")
+        raise ValueError(f"{len(values)} values for {len(header)} columns")
     return Row.model_validate(dict(zip(header, values, strict=True)))
 
 
 def explain(error: ValueError) -> str:
-    """Return in one line all that is wrong with a row."""
+    """Return everything that is wrong with a row, in one line."""
     if not isinstance(error, ValidationError):
         return str(error)
     return "; ".join(f"{detail['loc'][0]}: {detail['msg']}" for detail in error.errors())
@@ -220,7 +223,7 @@ def explain(error: ValueError) -> str:
 
 @app.task(name="imports.save", queue=QueueName.CPU, ignore_result=False)
 def save(pieces: list[Checked], import_id: str) -> Summary:
-    """Join the pieces; the summary, written last, makes them an import."""
+    """Join the pieces and write the summary, which completes the import."""
     if summary := saved(import_id):
         return summary
     for kind, columns in COLUMNS.items():
@@ -241,14 +244,14 @@ def save(pieces: list[Checked], import_id: str) -> Summary:
 
 @app.task(name="imports.clean_up", queue=QueueName.CPU, ignore_result=False)
 def clean_up(summary: Summary, import_id: str) -> Summary:
-    """Delete the temporary files and return the result of the import."""
+    """Delete the temporary files, and return the result of the import."""
     artifacts.remove(work(import_id))
     return summary
 
 
 @app.task(name="imports.abandon", queue=QueueName.CPU)
 def abandon(import_id: str) -> None:
-    """Delete what a failed import left: the error callback of its steps."""
+    """Delete the files of a failed import; this is the error callback of its steps."""
     artifacts.remove(work(import_id))
     if not saved(import_id):
         artifacts.remove(output(import_id))

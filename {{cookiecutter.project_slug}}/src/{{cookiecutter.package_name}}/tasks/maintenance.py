@@ -1,4 +1,4 @@
-"""House-keeping, started by the schedule."""
+"""Housekeeping, started by the schedule."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..settings import settings
 logger = get_task_logger(__name__)
 
 
-# Not logged as an error each time: its dead letter is, once.
+# Not logged as an error at every run: its dead letter is logged once.
 @app.task(
     name="maintenance.check_disk",
     throws=(PermanentError,),
@@ -38,7 +38,7 @@ def check_disk(path: str = "/") -> float:
 
 @app.task(name="maintenance.purge_artifacts", queue=QueueName.BULK, priority=Priority.LOW)
 def purge_artifacts(older_than_days: float) -> int:
-    """Delete old artifacts and return how many there were."""
+    """Delete old artifacts, and return how many there were."""
     purged = artifacts.purge(timedelta(days=older_than_days))
-    logger.info("%d artifacts purged", purged)
+    logger.info("Purged %d artifacts", purged)
     return purged

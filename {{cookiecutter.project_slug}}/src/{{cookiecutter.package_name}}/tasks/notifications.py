@@ -22,19 +22,19 @@ OUTBOX = Path(".celery/outbox")
 
 
 def compose(to: str, subject: str, text: str) -> EmailMessage:
-    """Return a message.
+    """Return an e-mail.
 
-    Its id is the task's, so a mail server can drop the copy of a task that ran twice.
+    Its id is that of the task, so that a mail server can drop a copy if the task runs twice.
 
     Raises:
-        PermanentError: A header would break, for example by a newline in the subject.
+        PermanentError: A header would be invalid, for example with a newline in the subject.
     """
     message = EmailMessage()
     try:
         message["To"], message["Subject"] = to, subject
         message["From"] = sender = settings().mail_from
     except ValueError as error:
-        raise PermanentError(f"the mail cannot be written: {error}") from error
+        raise PermanentError(f"the mail has an invalid header: {error}") from error
     message["Date"] = formatdate()
     message["Message-ID"] = f"<{current_task.request.id}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
@@ -43,7 +43,7 @@ def compose(to: str, subject: str, text: str) -> EmailMessage:
 
 
 def deliver(message: EmailMessage) -> None:
-    """Hand a message to the SMTP server, or to a file where none is configured."""
+    """Send an e-mail to the SMTP server, or write it to a file if none is configured."""
     config = settings()
     if not config.smtp_host:
         OUTBOX.mkdir(parents=True, exist_ok=True)
@@ -62,27 +62,27 @@ def deliver(message: EmailMessage) -> None:
 
 @app.task(name="notifications.send_mail", queue=QueueName.IO)
 def send_mail(to: str, subject: str, text: str) -> None:
-    """Send one mail."""
+    """Send an e-mail."""
     deliver(compose(to, subject, text))
-    logger.info("mail sent")
+    logger.info("Sent a mail")
 
 
 @app.task(name="notifications.send_verification", **CRITICAL)
 def send_verification(to: str, link: str) -> None:
-    """Ask a new user to confirm the address."""
+    """Ask a new user to confirm their address."""
     deliver(compose(to, "Confirm your address", f"Open this link to confirm:\n\n{link}\n"))
 
 
 @app.task(name="notifications.send_password_reset", **CRITICAL)
 def send_password_reset(to: str, link: str) -> None:
-    """Send the link to choose a new password."""
+    """Send a link for choosing a new password."""
     text = f"Open this link to choose a new password:\n\n{link}\n\nNot you? Ignore this mail.\n"
     deliver(compose(to, "Choose a new password", text))
 
 
 @app.task(name="notifications.send_bulk", queue=QueueName.BULK, priority=Priority.LOW)
 def send_bulk(recipients: list[str], subject: str, text: str) -> int:
-    """Queue one mail for each recipient, so that one bad address holds up nobody."""
+    """Send one task for each recipient, so that a bad address does not hold up the others."""
     unique = list(dict.fromkeys(recipients))
     for to in unique:
         send_mail.delay(to, subject, text)

@@ -1,9 +1,9 @@
-"""The steps of an order: reserve, charge, ship. What undoes them is one task, `cancel`.
+"""The steps of an order (reserve, charge, ship), and the task `cancel`, which undoes them.
 
-Each step makes a resource of the shop's services that is named by the order, and `cancel` deletes
-it: any of them may run twice. A step is noted before it is done, since a call that timed out may
-have had its effect. No step begins after `cancel` has, and only one of them works on an order at a
-time.
+Each step creates a resource at one of the shop's services, named after the order, and `cancel`
+deletes it, so each may run twice. A step is recorded before it is done, because a call that timed
+out may have taken effect. No step begins after `cancel` has begun, and only one task works on an
+order at a time.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from . import notifications
 if TYPE_CHECKING:
     import httpx
 
-#: How long it is known what was done for an order.
+#: How long the steps of an order are remembered.
 KEPT = timedelta(days=30)
 
-#: In place of a step, when the order has been cancelled.
+#: Recorded in place of a step when the order has been cancelled.
 CANCELLED = b"cancelled"
 
 
@@ -44,7 +44,7 @@ class Order(TypedDict):
 
 
 class OrderTask(HTTPTask):
-    """Call the services of the shop."""
+    """A task that calls the services of the shop."""
 
     def do(self, step: str, order: Order) -> None:
         """Do a step.
@@ -62,7 +62,7 @@ class OrderTask(HTTPTask):
             answers.raise_for_response(self.ask("PUT", step, order))
 
     def undo(self, step: str, order: Order) -> None:
-        """Undo a step, which may not have been done.
+        """Undo a step, if it was done.
 
         Raises:
             PermanentError: The service refuses.
@@ -73,7 +73,7 @@ class OrderTask(HTTPTask):
             answers.raise_for_response(response)
 
     def ask(self, method: str, step: str, order: Order) -> httpx.Response:
-        """Call the service of a step, unless its circuit is open; a refusal is an answer."""
+        """Call the service of a step, unless its circuit is open; return its answer or refusal."""
         url = f"{settings().shop_url}/{step}/{quote(order['id'], safe='')}"
         headers = self.idempotency_headers(f"{method}-{step}-{order['id']}")
 
@@ -90,44 +90,44 @@ class OrderTask(HTTPTask):
 
 
 def key(order: Order) -> str:
-    """Return the key of the steps that were begun."""
+    """Return the Redis key of the steps of an order that were begun."""
     return store.key("order", order["id"])
 
 
 def begun(order: Order) -> list[bytes]:
-    """Return the steps that were begun, in their order."""
+    """Return the steps that were begun, the first one first."""
     steps: list[bytes] = store.client().lrange(key(order), 0, -1)
     return steps
 
 
 def note(order: Order, step: str | bytes) -> None:
-    """Note a step before it is done."""
+    """Record a step before it is done."""
     with store.client().pipeline() as both:
         both.rpush(key(order), step).expire(key(order), KEPT).execute()
 
 
 @app.task(base=OrderTask, bind=True, name="orders.reserve", queue=QueueName.IO)
 def reserve(self: OrderTask, order: Order) -> None:
-    """Reserve what was ordered."""
+    """Reserve the ordered items."""
     self.do("reservations", order)
 
 
 @app.task(base=OrderTask, bind=True, name="orders.charge", queue=QueueName.IO)
 def charge(self: OrderTask, order: Order) -> None:
-    """Take the money."""
+    """Charge the customer."""
     self.do("charges", order)
 
 
 @app.task(base=OrderTask, bind=True, name="orders.ship", queue=QueueName.IO)
 def ship(self: OrderTask, order: Order) -> None:
-    """Hand the parcel over."""
+    """Ship the parcel."""
     self.do("shipments", order)
 
 
-# Half a day of tries, since a step that is not undone is somebody's money.
+# Retry for half a day, because a step that is not undone costs somebody money.
 @app.task(base=OrderTask, bind=True, name="orders.cancel", queue=QueueName.IO, max_retries=80)
 def cancel(self: Any, order: Order) -> None:
-    """Undo the steps that were begun, the last one first, and tell the customer."""
+    """Undo the steps that were begun, the last one first, and notify the customer."""
     with lock(f"order:{order['id']}"):
         steps = begun(order)
         if CANCELLED not in steps:
@@ -136,5 +136,5 @@ def cancel(self: Any, order: Order) -> None:
             if step != CANCELLED:
                 self.undo(step.decode(), order)
                 store.client().lrem(key(order), 1, step)
-    text = f"We are sorry: order {order['id']} could not be carried out, and costs nothing.\n"
+    text = f"We are sorry: we could not complete order {order['id']}. You will not be charged.\n"
     notifications.send_mail.delay(order["email"], f"Order {order['id']} is cancelled", text)

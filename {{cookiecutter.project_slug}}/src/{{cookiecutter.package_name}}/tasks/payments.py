@@ -1,5 +1,5 @@
 {% set base = "ProgressTask" if cookiecutter._keeps_results[cookiecutter.result_backend] else "BaseTask" %}
-"""Payments from accounts in the database: each is made once, however often its task runs."""
+"""Payments from accounts in the database; each is made once, however often its task runs."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ COLUMNS = ("key", "account_id", "amount", "made_at")
 
 @app.task(name="payments.charge")
 def charge(key: str, account_id: int, amount: int) -> None:
-    """Take money from an account, and tell its owner.
+    """Take money from an account, and notify its owner.
 
     Args:
-        key: The payer's name for this payment: a second one of the same key changes nothing.
-        account_id: The account.
-        amount: Cents.
+        key: The payer's name for this payment; a second payment with the same key changes nothing.
+        account_id: The id of the account.
+        amount: The amount in cents.
 
     Raises:
-        PermanentError: There is no such account, it holds less, or the key stands for another
-            payment.
+        PermanentError: There is no such account, its balance is too low, or the key was used for
+            another payment.
     """
     with database.session() as session:
-        # Whoever comes second waits here until the first has committed, and then finds its payment.
+        # A second run waits here until the first has committed, and then finds its payment.
         account = session.get(Account, account_id, with_for_update=True)
         if account is None:
             raise PermanentError(f"there is no account {account_id}")
         if earlier := session.get(Payment, key):
             if (earlier.account_id, earlier.amount) != (account_id, amount):
-                raise PermanentError(f"payment {key!r} is another one")
+                raise PermanentError(f"the key {key!r} was used for another payment")
             return
         if not 0 < amount <= account.balance:
             raise PermanentError(f"payment {key!r}: account {account_id} cannot pay {amount} cents")
         account.balance -= amount
         session.add(Payment(key=key, account_id=account_id, amount=amount))
-        text = f"{amount / 100:.2f} were taken from your account.\n"
+        text = f"{amount / 100:.2f} has been taken from your account.\n"
         outbox.add(session, notifications.send_mail.s(account.email, f"Payment {key}", text))
 
 
 def made(first: datetime, last: datetime) -> Iterator[Payment]:
-    """Yield the payments of a time span: a short transaction for each page, none between them."""
+    """Yield the payments of a period, with one short transaction for each page."""
     order = Payment.made_at, Payment.key
     after = first, ""
     page: Sequence[Payment] = ()
@@ -71,11 +71,11 @@ def made(first: datetime, last: datetime) -> Iterator[Payment]:
 
 @app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="payments.export", queue=QueueName.CPU)
 def export(self: {{ base }}, since: str, until: str) -> str:
-    """Write the payments of a time span into a CSV file and return the pointer to it.
+    """Write the payments of a period into a CSV file, and return the pointer to it.
 
     Args:
-        since: The first moment, in ISO 8601 with an offset from UTC.
-        until: The moment after the last one.
+        since: The start of the period, in ISO 8601 with an offset from UTC.
+        until: The end of the period, which is not included.
     """
     first, last = datetime.fromisoformat(since), datetime.fromisoformat(until)
 {% if base == "BaseTask" %}

@@ -1,4 +1,4 @@
-"""Mail about reports: the report itself, or that there is none."""
+"""E-mails about reports: the report itself, or a notice that it failed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .notifications import compose, deliver
 
 @app.task(name="report_mails.send", queue=QueueName.IO)
 def send(pointer: str, to: str, subject: str) -> None:
-    """Send one mail with an artifact attached."""
+    """Send an e-mail with an artifact attached."""
     message, name = compose(to, subject, "The file is attached.\n"), PurePosixPath(pointer).name
     kind, _, subtype = (mimetypes.guess_type(name)[0] or "application/octet-stream").partition("/")
     with artifacts.open_binary(pointer) as file:
@@ -23,9 +23,9 @@ def send(pointer: str, to: str, subject: str) -> None:
 
 
 # Celery sends an error callback as a task, with retries and a queue, only if it is bound or takes
-# at most one argument; others it calls in place (celery/backends/base.py, `_call_task_errbacks`).
+# at most one argument; it calls others in place (celery/backends/base.py, `_call_task_errbacks`).
 @app.task(bind=True, name="report_mails.tell_failure", queue=QueueName.IO)
 def tell_failure(self: BaseTask, to: str, what: str) -> None:
-    """Tell somebody that a task failed; for use as an error callback."""
-    text = f"{what} failed. The log of task {self.request.parent_id} says why.\n"
+    """Notify somebody that a task failed; use this as an error callback."""
+    text = f"{what} failed. The log of task {self.request.parent_id} shows why.\n"
     deliver(compose(to, f"{what} failed", text))

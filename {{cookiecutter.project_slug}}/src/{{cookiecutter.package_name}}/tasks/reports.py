@@ -17,10 +17,10 @@ from ..runtime.tasks.{{ "base" if base == "BaseTask" else "progress" }} import {
 
 
 def add_up(rows: Iterable[dict[str, str]], group_by: str, amount: str) -> str:
-    """Return the sums of one column for each value of another one, as CSV.
+    """Return the sums of one column for each value of another column, as CSV.
 
     Raises:
-        PermanentError: A row has no number in the column.
+        PermanentError: A row has no value to group by, or no number to add.
     """
     sums: defaultdict[str, Decimal] = defaultdict(Decimal)
     for line, row in enumerate(rows, start=2):
@@ -37,12 +37,12 @@ def add_up(rows: Iterable[dict[str, str]], group_by: str, amount: str) -> str:
 
 @app.task({{ "base=ProgressTask, " if base == "ProgressTask" }}bind=True, name="reports.totals", queue=QueueName.CPU)
 def totals(self: {{ base }}, source: str, group_by: str, amount: str) -> str:
-    """Add up a CSV file and return the pointer to the report.
+    """Add up a CSV file, and return the pointer to the report.
 
     Args:
-        source: Pointer to the file with the rows.
-        group_by: Column to group by.
-        amount: Column to add up.
+        source: The pointer to the file.
+        group_by: The column to group by.
+        amount: The column to add up.
     """
     with artifacts.open_text(source) as file:
 {% if base == "BaseTask" %}

@@ -1,4 +1,4 @@
-"""Calls to the servers of others."""
+"""Webhooks: calls to the servers of customers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..settings import settings
 def deliver(
     self: HTTPTask, url: str, event: str, payload: dict[str, Any], idempotency_key: str = ""
 ) -> int:
-    """Post an event as JSON and return the status.
+    """Post an event as JSON, and return the HTTP status.
 
     Args:
-        url: Where to.
-        event: Name of the event.
-        payload: Its data.
-        idempotency_key: What the receiver recognises a repetition by; by default the task's id,
-            which is the same in every retry.
+        url: The URL to post to.
+        event: The name of the event.
+        payload: The data of the event.
+        idempotency_key: The key by which the receiver recognises a repetition; by default the id of
+            the task, which is the same in every retry.
     """
     response = self.call(
         "POST",

@@ -1,7 +1,7 @@
 {% set is_fastapi = cookiecutter.framework == "fastapi" %}
 {% set api = "FastAPI" if is_fastapi else "Flask" %}
 {% set service = "FollowedService" if cookiecutter.__results else "Service" %}
-"""The web app, which {{ "uvicorn" if is_fastapi else "gunicorn" }} serves: see the Procfile."""
+"""The web app, which {{ "uvicorn" if is_fastapi else "gunicorn" }} serves (see the Procfile)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TITLE = {{ cookiecutter.__project_name }}
 
 
 def create_app() -> {{ api }}:
-    """Return the app, whose documentation is {{ "at `/docs`" if is_fastapi else "`/openapi.json`" }}.
+    """Return the app, with its documentation at {{ "`/docs`" if is_fastapi else "`/openapi.json`" }}.
 
     Raises:
         ConfigurationError: A setting is wrong or missing.

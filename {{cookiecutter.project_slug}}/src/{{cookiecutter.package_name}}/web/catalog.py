@@ -1,7 +1,7 @@
-"""Which tasks clients may send, and with what: the one table that decides it.
+"""The catalogue of tasks that clients may send, with the arguments of each.
 
-A task that is not here cannot be sent, whatever its name. Give only what a stranger may start: no
-URLs that a worker would call, no addresses that it would write to.
+A task that is not listed here cannot be sent. List only tasks that a stranger may start: none that
+call a URL or write to an address that the client chooses.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..tasks import heartbeat{{ ", reports" if cookiecutter.__examples }}
 
 
 class Totals(Arguments):
-    """What `reports.totals` adds up."""
+    """The arguments of `reports.totals`."""
 
     source: str = Field(
         pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\.csv$",
@@ -29,7 +29,7 @@ class Totals(Arguments):
 
 {% endif %}
 
-#: The arguments of each task, by its name.
+#: The arguments of each task, by task name.
 ALLOWED = Catalogue(
     {
         heartbeat.beat.name: NoArguments,

@@ -1,6 +1,7 @@
-"""Workflows: functions that return a signature, which the caller starts by `delay()`.
+"""Workflows: functions that return a signature, which the caller starts with `delay()`.
 
     archive.erase(["reports/1.csv", "reports/2.csv"]).delay()
 
-A task never waits for another one (`.get()`): it would block a process that the other may need.
+A task must never wait for another one with `.get()`: it would block a process that the other may
+need.
 """

@@ -1,4 +1,4 @@
-"""Import a file of orders."""
+"""A workflow that imports a file of orders."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ..tasks import imports
 
 
 def import_file(url: str, import_id: str = "", rows_per_piece: int = 1000) -> Signature[Any]:
-    """Return a workflow that imports a CSV file and gives an `imports.Summary`.
+    """Return a workflow that imports a CSV file and returns an `imports.Summary`.
 
-    When a step fails for good, everything that the import wrote is deleted.
+    If a step fails for good, everything that the import wrote is deleted.
 
     Args:
-        url: Where the file is; whoever names it makes the worker call it.
-        import_id: Name of the import: a second one of the same name gives the first one's result.
-        rows_per_piece: How many rows one task validates.
+        url: The URL of the file. Workers call it, so do not accept one from strangers.
+        import_id: The name of the import; a second import of this name returns the first result.
+        rows_per_piece: The number of rows that one task validates.
 
     Raises:
-        PermanentError: The name is no file name.
+        PermanentError: The name cannot be the name of a folder.
     """
     import_id = imports.checked(import_id or uuid4().hex)
     steps = chain(imports.download.si(url, import_id), imports.split.si(import_id, rows_per_piece))

@@ -1,4 +1,4 @@
-"""An order, as a saga: when a step fails for good, those before it are undone in reverse order."""
+"""An order as a saga: if a step fails for good, the earlier steps are undone in reverse order."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..tasks import notifications, orders
 
 
 def place(order: orders.Order) -> Signature[Any]:
-    """Return a workflow that reserves, charges and ships an order, and tells the customer.
+    """Return a workflow that reserves, charges and ships an order, and notifies the customer.
 
-    A mail that cannot be sent undoes nothing: the parcel is on its way.
+    A failing e-mail undoes nothing, because the parcel is already on its way.
 
     Args:
         order: The order.

@@ -1,1 +1,1 @@
-"""What beat does between two looks at its schedule, and where it keeps one."""
+"""Beat: its schedulers, their settings, and a clean stop."""

@@ -1,4 +1,4 @@
-"""Rows of the schedule that a project keeps in code."""
+"""Entries of the schedule in a project's code."""
 
 from datetime import timedelta
 from typing import Any
@@ -13,13 +13,13 @@ def entry(
     queue: str | None = None,
     **kwargs: Any,
 ) -> dict[str, Any]:
-    """Return a row of the schedule.
+    """Return an entry of the schedule.
 
     Args:
         task: Name of the task.
-        when: Its times. `{"hour": 2}` is none: it must be a `crontab`, `schedule` or `solar`.
-        expires: Time after which a worker drops the message unrun.
-        queue: Where it waits, if not where the task usually does.
+        when: A `crontab`, `schedule` or `solar`; a dictionary such as `{"hour": 2}` is an error.
+        expires: Time after which a worker drops the message without running it.
+        queue: The queue to send to, if it is not the usual queue of the task.
         kwargs: Keyword arguments of the task.
     """
     options: dict[str, Any] = {"expires": expires.total_seconds()}

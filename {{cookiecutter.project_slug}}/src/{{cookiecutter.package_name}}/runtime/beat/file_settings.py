@@ -1,4 +1,4 @@
-"""Settings of a beat that remembers its last runs in a file."""
+"""Settings of a beat that stores its last runs in a file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..config.values import Importable
 
 
 class FileBeat(Settings):
-    """Celery's own beat; run one only."""
+    """Celery's own beat; run only one."""
 
     beat_scheduler: Importable = f"{__package__}.schedule_file:Scheduler"
     beat_schedule_filename: str = "celerybeat-schedule"
 
     @classmethod
     def on_files(cls) -> dict[str, Any]:
-        """Keep the file beside those of the queues."""
+        """Keep the schedule file beside the files of the queues."""
         return {**super().on_files(), "beat_schedule_filename": str(LOCAL_FOLDER / "beat-schedule")}

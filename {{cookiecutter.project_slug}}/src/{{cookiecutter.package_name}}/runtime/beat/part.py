@@ -1,4 +1,4 @@
-"""Beat, as a part of the project's app."""
+"""The beat part of the project's app."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class Beat(Part):
-    """Send what is due, and stop between two looks at the schedule.
+    """A part that sets the schedule, and lets beat stop cleanly.
 
     Args:
-        schedule: What beat sends, as Celery's `beat_schedule` takes it.
+        schedule: The schedule, in the form of Celery's `beat_schedule`.
     """
 
     def __init__(self, schedule: Mapping[str, Mapping[str, Any]]) -> None:
         self.schedule = schedule
 
     def install(self, app: App) -> None:
-        """Set the schedule and the class of `celery beat`; prepare beat when it starts."""
+        """Set the schedule and the class of `celery beat`, and prepare beat when it starts."""
         app.conf.beat_schedule = dict(self.schedule)
         app.beat_cls = f"{__package__}.ticks:Beat"
         beat_init.connect(prepare)
 
 
 def prepare(sender: Any, **_: Any) -> None:
-    """Let beat mark what it sends, and stop between two looks."""
-    from . import ticks  # which no other process needs
+    """Make beat mark its messages, and stop between two ticks."""
+    from . import ticks  # which only beat needs
 
     ticks.prepare(sender)

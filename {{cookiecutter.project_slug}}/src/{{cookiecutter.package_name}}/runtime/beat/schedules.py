@@ -1,9 +1,10 @@
-"""Schedules that are added, paused and removed while beat runs; it sees a change within seconds.
+"""Adding, pausing and removing schedules while beat runs, which sees a change within seconds.
 
     add("report-7", "reports.send", crontab(hour="7", minute="0"),
         queue="cpu", expires=timedelta(hours=1), kwargs={"user_id": 7})
 
-Those of `schedule.py` are listed here too. They can be paused; only the code can change them.
+Schedules in `schedule.py` are listed here too. They can be paused, but only the code can change
+them.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 When = crontab | schedule | solar
 
-#: A colon in front would lead into the keys of the scheduler itself.
+#: Allowed names. A leading colon could name one of the scheduler's own keys.
 NAME = re.compile(r"[\w][\w.:@/ -]*")
 
 #: The scheduler rounds times down to seconds.
@@ -38,7 +39,7 @@ RUNS = 100
 
 
 class ScheduleError(ValueError):
-    """A schedule is refused or not there; the message is one sentence for a person."""
+    """A schedule is refused or does not exist; the message is one sentence for a person."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ class Schedule:
     Args:
         name: Its name.
         task: Name of the task.
-        when: Its times.
-        queue: Where a message waits; without it, where the task's route leads.
-        expires: Seconds after which a worker drops a message unrun.
+        when: When it is due.
+        queue: The queue to send to; without it, the one of the task's route.
+        expires: Seconds after which a worker drops a message without running it.
         args: Positional arguments of the task.
         kwargs: Keyword arguments of the task.
         enabled: Whether it is not paused.
-        next_run: When it is due; nothing while it is paused.
-        in_code: Whether it comes from the code and not from `add`.
+        next_run: When it is due next; None while it is paused.
+        in_code: Whether it is defined in the code and was not added by `add`.
     """
 
     name: str
@@ -80,19 +81,20 @@ def add(
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> Schedule:
-    """Add a schedule; its first run is the next time after now.
+    """Add a schedule; its first run is the next due time from now.
 
     Args:
-        name: A new name.
+        name: A name that is not in use.
         task: Name of a task of this project.
-        when: Its times. `{"hour": 2}` is none: it must be a `crontab`, `schedule` or `solar`.
-        queue: Where a message waits.
-        expires: Time after which a worker drops a message unrun, below the time between two runs.
+        when: A `crontab`, `schedule` or `solar`; a dictionary such as `{"hour": 2}` is an error.
+        queue: The queue to send to.
+        expires: Time after which a worker drops a message without running it; it must be shorter
+            than the time between two runs.
         args: Positional arguments of the task, JSON.
         kwargs: Keyword arguments of the task, JSON.
 
     Raises:
-        ScheduleError: Something of it cannot work.
+        ScheduleError: An argument is not valid, or the name is in use.
     """
     for sentence in refusals(name, task, when, queue, expires):
         raise ScheduleError(sentence)
@@ -107,12 +109,12 @@ def add(
         app=current_app,
     )
     if is_there(name):
-        raise ScheduleError(f"there is a schedule {name!r} already: remove it first")
-    entry.delete()  # what a beat left that was sending it when it was removed
+        raise ScheduleError(f"a schedule {name!r} exists already: remove it first")
+    entry.delete()  # remains of a removed entry that a beat was sending at that moment
     try:
         entry.save()
     except TypeError as error:
-        raise ScheduleError(f"the arguments of {name!r} are no JSON: {error}") from None
+        raise ScheduleError(f"the arguments of {name!r} are not valid JSON: {error}") from None
     return to_schedule(entry)
 
 
@@ -120,19 +122,19 @@ def entries() -> list[Schedule]:
     """Return all schedules, sorted by name.
 
     Raises:
-        ScheduleError: The scheduler keeps none that could be changed.
+        ScheduleError: The scheduler in use does not support this.
     """
     found = []
     for key in store().zrange(ensure_conf(current_app).schedule_key, 0, -1):
         try:
             found.append(to_schedule(RedBeatSchedulerEntry.from_key(key, current_app)))
-        except KeyError:  # removed since
+        except KeyError:  # removed in the meantime
             continue
     return sorted(found, key=lambda schedule: schedule.name)
 
 
 def pause(name: str) -> None:
-    """Send nothing until `resume`, also after a restart of beat.
+    """Pause a schedule until `resume`, even across a restart of beat.
 
     Raises:
         ScheduleError: There is no such schedule.
@@ -143,59 +145,62 @@ def pause(name: str) -> None:
 
 
 def resume(name: str) -> None:
-    """Go on with the next time after now: what was missed in the pause is not made up for.
+    """Resume a schedule from its next due time; runs missed during the pause are not made up for.
 
     Raises:
         ScheduleError: There is no such schedule.
     """
     entry = find(name)
     if not entry.enabled:
-        entry.reschedule()  # first, since redbeat would send what was missed at once
+        entry.reschedule()  # first, because redbeat would send the missed run at once
         entry.enabled = True
         entry.save()
 
 
 def remove(name: str) -> None:
-    """Delete a schedule that was added.
+    """Delete a schedule that was added by `add`.
 
     Raises:
-        ScheduleError: There is no such schedule, or it is in the code.
+        ScheduleError: There is no such schedule, or it is defined in the code.
     """
     entry = find(name)
     if is_in_code(name):
-        raise ScheduleError(f"{name!r} belongs to the code: delete it there, or pause it")
+        raise ScheduleError(f"{name!r} is defined in the code: delete it there, or pause it")
     entry.delete()
 
 
 def refusals(name: str, task: str, when: When, queue: str, expires: timedelta) -> Iterator[str]:
-    """Yield a sentence for everything that keeps a schedule from working."""
+    """Yield a sentence for everything that is wrong with a schedule."""
     current_app.loader.import_default_modules()
     if not NAME.fullmatch(name):
-        yield f"the name {name!r} is not allowed: use letters, digits and _ . : @ / - inside"
+        yield (
+            f"the name {name!r} is not allowed: begin with a letter, digit or _, and use only"
+            " letters, digits, spaces and _ . : @ / -"
+        )
     if is_in_code(name):
-        yield f"the name {name!r} belongs to the code: take another"
+        yield f"the name {name!r} is used in the code: choose another name"
     if task not in current_app.tasks:
-        yield f"there is no task {task!r}"
+        yield f"there is no task {task!r}: use the name of a task of this project"
     if queue not in current_app.amqp.queues:
         yield f"there is no queue {queue!r}: use one of {', '.join(current_app.amqp.queues)}"
     if not isinstance(when, When):
-        yield f"{when!r} is no schedule: use a crontab, a schedule or a solar"
+        yield f"{when!r} is not a valid schedule: use a crontab, schedule or solar object"
     elif (interval := shortest_interval(when)) < SHORTEST_INTERVAL:
         yield "an interval must be at least 1 s"
     elif not timedelta(0) < expires < interval:
         yield (
             f"expires must be above 0 s and below {interval.total_seconds():g} s, the shortest time"
-            " between two runs: a late message must not meet the next one"
+            " between two runs, so that a late message does not meet the next one"
         )
 
 
 def shortest_interval(when: When) -> timedelta:
-    """Return the shortest time between two of the next runs."""
+    """Return the shortest time between any two consecutive runs in the near future."""
     return min(after - before for before, after in pairwise(islice(runs(when), RUNS)))
 
 
 def runs(when: When) -> Iterator[datetime]:
-    """Yield the times after now."""
+    """Yield the due times from now on."""
     now = datetime.now(UTC)
     while True:
         now = following(when, now, now)
@@ -203,7 +208,7 @@ def runs(when: When) -> Iterator[datetime]:
 
 
 def following(when: When, last_run: datetime, now: datetime) -> datetime:
-    """Return the time that follows a run.
+    """Return the due time that follows a run.
 
     redbeat's own answer is too early by the time since that run (redbeat/schedulers.py, `due_at`).
     """
@@ -220,7 +225,10 @@ def store() -> Any:
         ScheduleError: Another scheduler is in use.
     """
     if current_app.conf.beat_scheduler != f"{beat.__name__}:{beat.Scheduler.__name__}":
-        raise ScheduleError("schedules at run time need a Redis, and none is configured")
+        raise ScheduleError(
+            "changing schedules at run time needs a Redis, but none is configured:"
+            " set CELERY_REDBEAT_REDIS_URL"
+        )
     beat.connect(current_app)
     return get_redis(current_app)
 
@@ -232,7 +240,9 @@ def find(name: str) -> RedBeatSchedulerEntry:
         key = RedBeatSchedulerEntry.generate_key(current_app, name)
         return RedBeatSchedulerEntry.from_key(key, current_app)
     except KeyError:
-        raise ScheduleError(f"there is no schedule {name!r}") from None
+        raise ScheduleError(
+            f"there is no schedule {name!r}: run `schedule list` to see them"
+        ) from None
 
 
 def is_there(name: str) -> bool:
@@ -242,12 +252,12 @@ def is_there(name: str) -> bool:
 
 
 def is_in_code(name: str) -> bool:
-    """Whether a name belongs to `schedule.py` or to Celery itself."""
+    """Whether a schedule is defined in `schedule.py` or by Celery itself."""
     return name in current_app.conf.beat_schedule or name.startswith("celery.")
 
 
 def to_schedule(entry: RedBeatSchedulerEntry) -> Schedule:
-    """Return an entry of the scheduler as what everybody may read."""
+    """Return a schedule for an entry of the scheduler."""
     now = datetime.now(UTC)
     next_run = max(now, following(entry.schedule, entry.last_run_at, now))
     return Schedule(

@@ -1,4 +1,4 @@
-"""What beat does around each look at its schedule: it gives a sign of life, and may stop."""
+"""What beat does around each tick: it touches its liveness file, and stops if it was told to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from celery.utils.imports import load_extension_class_names, symbol_by_name
 from ..letters.letter import PERIODIC_HEADER
 from ..worker import liveness
 
-#: Seconds in which a send may end after a signal: one to a broker that is away goes on for minutes.
+#: Seconds that a send may take after a stop signal; to an unreachable broker it would take minutes.
 GRACE = 3
 
 #: What a mixin for schedulers derives from, for the type checker alone.
@@ -23,12 +23,12 @@ Base: Any = beat.Scheduler if TYPE_CHECKING else object
 
 
 class Stoppable(Base):  # type: ignore[misc]
-    """The part of a scheduler that differs: a sign of life at each look, and an end between two.
+    """The mixin that touches the liveness file at each tick, and lets beat end between two ticks.
 
-    Celery's own handler of signals closes the schedule wherever it is (celery/apps/beat.py,
-    `install_sync_handler`). In the middle of a send that is an error, which beat logs in place of
-    ending, or which ends it with a traceback: 12 of 120 beats that were stopped while they sent to
-    RabbitMQ (Celery 5.7).
+    Celery's own handler of signals closes the schedule at any point (celery/apps/beat.py,
+    `install_sync_handler`). In the middle of a send, that causes an error, which beat either logs
+    and does not end, or which ends it with a traceback: this happened to 12 of 120 beats that were
+    stopped while they sent to RabbitMQ (Celery 5.7).
     """
 
     #: Seconds between two looks at the schedule, at most.
@@ -111,13 +111,13 @@ class Beat(command.Beat):
 
 
 def prepare(sender: beat.Service) -> None:
-    """Prepare beat when it starts, also the one that a worker runs beside itself."""
+    """Prepare beat when it starts, also if a worker runs it (`celery worker --beat`)."""
     scheduler: Any = sender.scheduler
     if isinstance(scheduler, Stoppable):
         scheduler.obey(sender)
-    before_task_publish.connect(mark)  # a process with beat sends nothing else
+    before_task_publish.connect(mark)  # a process that runs beat sends nothing else
 
 
 def mark(headers: dict[str, Any], **_: Any) -> None:
-    """Note on a message that beat has sent it."""
+    """Add a header to a message that says that beat has sent it."""
     headers[PERIODIC_HEADER] = "yes"

@@ -1,1 +1,1 @@
-"""Commands of `celery`."""
+"""Commands that the project adds to `celery`."""

@@ -1,4 +1,4 @@
-"""The command `celery dead-letters`: see what failed for good, and run it again or drop it."""
+"""The command `celery dead-letters`: list, replay and delete tasks that failed for good."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 
 def moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime | None:
-    """Return a time that is given as a date, or as how long ago it was."""
+    """Return the time that an option gives, either as a date or as how long ago it was."""
     if text is None:
         return None
     if match := re.fullmatch(r"(\d+)([smhd])", text):
@@ -38,7 +38,8 @@ def moment(_: click.Context, __: click.Parameter, text: str | None) -> datetime 
         time = datetime.fromisoformat(text)
     except ValueError:
         raise click.BadParameter(
-            f"{text!r} is no time: use 2026-01-31T12:00 (UTC), or 30m, 2h, 1d for so long ago"
+            f"{text!r} is not a valid time: use 2026-01-31T12:00 (a date in UTC), or 30m, 2h or 1d"
+            " (an age), for example"
         ) from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -49,20 +50,28 @@ def per_second(_: click.Context, __: click.Parameter, text: str | None) -> float
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)/([smh])", text)
     if not match or not float(match[1]):
-        raise click.BadParameter(f"{text!r} is no rate: use 50/s, 100/m or 10/h")
+        raise click.BadParameter(
+            f"{text!r} is not a valid rate: use 50/s, 100/m or 10/h, for example"
+        )
     return float(match[1]) / UNITS[match[2]]
 
 
 def filtered(command: F) -> F:
-    """Add the options that select letters."""
+    """Add the options that select dead letters."""
     options = (
-        click.option("--task", default="*", metavar="PATTERN", help="Name of the task: orders.*"),
+        click.option("--task", default="*", metavar="PATTERN", help="Task name, such as orders.*."),
         click.option("--error", default="*", metavar="PATTERN", help="Class of the error."),
-        click.option("--queue", default="*", metavar="PATTERN", help="Queue in which it waited."),
-        click.option("--reason", default="*", metavar="PATTERN", help="Why it is a letter."),
-        click.option("--since", callback=moment, metavar="TIME", help="2h (ago) or a date in UTC."),
-        click.option("--until", callback=moment, metavar="TIME", help="2h (ago) or a date in UTC."),
-        click.option("--replayed/--not-replayed", default=None, help="Whether it was replayed."),
+        click.option("--queue", default="*", metavar="PATTERN", help="Queue of the task."),
+        click.option("--reason", default="*", metavar="PATTERN", help="Why it is a dead letter."),
+        click.option(
+            "--since", callback=moment, metavar="TIME", help="Failed after 2h (ago) or a UTC date."
+        ),
+        click.option(
+            "--until", callback=moment, metavar="TIME", help="Failed before 2h (ago) or a UTC date."
+        ),
+        click.option(
+            "--replayed/--not-replayed", default=None, help="Only those that were (not) replayed."
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -70,7 +79,7 @@ def filtered(command: F) -> F:
 
 
 def selection(filters: dict[str, Any]) -> Filter:
-    """Return the filter that the options stand for."""
+    """Return the filter that the options describe."""
     from ..letters.store import Filter
 
     return Filter(**filters)
@@ -78,7 +87,7 @@ def selection(filters: dict[str, Any]) -> Filter:
 
 @contextmanager
 def opened(context: click.Context) -> Iterator[Letters]:
-    """Open the dead letters; what may go wrong is an error of one line."""
+    """Open the store of dead letters, and turn its errors into one-line errors."""
     from ..letters import store
 
     app = context.obj.app
@@ -91,7 +100,7 @@ def opened(context: click.Context) -> Iterator[Letters]:
 
 
 def brief(letter: DeadLetter) -> dict[str, Any]:
-    """Return what a list shows of a letter."""
+    """Return the fields of a dead letter that a list shows."""
     return {
         "id": letter.id,
         "task": letter.task or "?",
@@ -108,9 +117,9 @@ def brief(letter: DeadLetter) -> dict[str, Any]:
 
 
 def show_table(rows: list[dict[str, Any]], *names: str) -> None:
-    """Print these columns, a line for each row; a terminal cuts the end of long ones."""
+    """Print the named columns, one line per row; on a terminal, long lines are cut off."""
     if not rows:
-        click.echo("There are no such letters.")
+        click.echo("There are no matching dead letters.")
         return
     table = [[name.upper() for name in names]]
     for row in rows:
@@ -129,29 +138,29 @@ def show_table(rows: list[dict[str, Any]], *names: str) -> None:
 
 
 def printable(value: object) -> str:
-    """Return a value as one line that does nothing to a terminal."""
+    """Return a value as one line, without characters that a terminal would interpret."""
     return "".join(character if character.isprintable() else " " for character in str(value))
 
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """See what failed for good, run it again or drop it."""
+    """List, replay and delete tasks that failed for good."""
 
 
 @dead_letters.command("list")
 @filtered
 @click.option(
-    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Letters on a page."
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Dead letters to show."
 )
 @click.option(
-    "--offset", type=click.IntRange(0), default=0, help="Letters to skip: those of pages before."
+    "--offset", type=click.IntRange(0), default=0, help="Dead letters to skip (earlier pages)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def list_letters(
     context: click.Context, /, limit: int, offset: int, as_json: bool, **filters: Any
 ) -> None:
-    """Show letters, the newest first."""
+    """List dead letters, the newest first."""
     wanted = selection(filters)
     with opened(context) as letters:
         matching = (letter for letter in letters if wanted.matches(letter))
@@ -162,27 +171,32 @@ def list_letters(
         return
     show_table(rows, "id", "time", "count", "task", "reason", "replayed", "error")
     if len(page) > limit:
-        click.echo(f"There are more: --offset {offset + limit}")
+        click.echo(f"There are more: add --offset {offset + limit} to see the next page.")
 
 
 @dead_letters.command()
-@click.argument("letter_id")
+@click.argument("letter_id", metavar="ID")
 @click.pass_context
 def show(context: click.Context, letter_id: str) -> None:
-    """Show all of a letter, as JSON."""
+    """Show everything about one dead letter, as JSON."""
     with opened(context) as letters:
         letter = letters.get(letter_id)
     if letter is None:
-        raise click.ClickException(f"there is no letter {letter_id}: see `dead-letters list`")
+        raise click.ClickException(
+            f"there is no dead letter {letter_id}: run `dead-letters list` to see them"
+        )
     click.echo(dumps(asdict(letter), indent=2, ensure_ascii=False))
 
 
 @dead_letters.command()
 @filtered
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def group(context: click.Context, /, as_json: bool, **filters: Any) -> None:
-    """Count letters by task, reason and error, and show the newest of each."""
+    """Count dead letters by task, reason and error.
+
+    The newest dead letter of each group is shown.
+    """
     from ..letters.store import grouped
 
     wanted = selection(filters)
@@ -194,7 +208,7 @@ def group(context: click.Context, /, as_json: bool, **filters: Any) -> None:
             "task": group.task or "?",
             "reason": group.reason,
             "error": group.error,
-            # of the newest:
+            # Of the newest dead letter in the group:
             "text": group.newest.text,
             "failed_at": group.newest.failed_at,
             "id": group.newest.id,
@@ -204,14 +218,15 @@ def group(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     if as_json:
         click.echo(json.dumps(rows))
     else:
-        show_table(rows, "letters", "task", "reason", "id", "time", "error")
+        rows = [{**row, "dead letters": row["letters"]} for row in rows]
+        show_table(rows, "dead letters", "task", "reason", "id", "time", "error")
 
 
 @dead_letters.command()
-@click.argument("letter_id", required=False)
+@click.argument("letter_id", metavar="[ID]", required=False)
 @filtered
-@click.option("--all", "everything", is_flag=True, help="All letters, without a filter.")
-@click.option("--rate", callback=per_second, metavar="50/s", help="At most so many; or /m, /h.")
+@click.option("--all", "everything", is_flag=True, help="All dead letters, unfiltered.")
+@click.option("--rate", callback=per_second, metavar="50/s", help="At most 50/s; also /m or /h.")
 @click.option("--dry-run", is_flag=True, help="Only print the ids.")
 @click.pass_context
 def replay(
@@ -223,14 +238,14 @@ def replay(
     dry_run: bool,
     **filters: Any,
 ) -> None:
-    """Run the task of LETTER_ID again, or those that the filters select, the oldest first."""
+    """Replay the dead letter ID, or all that match the filters, the oldest first."""
     from ..letters.replay import replay, replay_all
 
     app = context.obj.app
     check_selection(letter_id, everything, filters)
     with opened(context) as letters:
         if letter_id and not dry_run:
-            click.echo(f"{letter_id} is sent again as {replay(app, letters, letter_id)}")
+            click.echo(f"{letter_id} was sent again as {replay(app, letters, letter_id)}")
             return
         ids = [letter_id] if letter_id else replayable(letters, selection(filters))
         if dry_run:
@@ -245,14 +260,14 @@ def replay(
 
 
 def check_selection(letter_id: str | None, everything: bool, filters: dict[str, Any]) -> None:
-    """Refuse to change everything because nothing was said."""
+    """Refuse to change all dead letters only because no filter was given."""
     given = any(value not in ("*", None) for value in filters.values())
     if bool(letter_id) + given + everything != 1:
-        raise click.UsageError("give one LETTER_ID, or filters, or --all")
+        raise click.UsageError("give either an ID, or filters, or --all")
 
 
 def replayable(letters: Letters, wanted: Filter) -> list[str]:
-    """Return the ids of letters that can be replayed, the oldest first."""
+    """Return the ids of the dead letters that can be replayed, the oldest first."""
     return [
         letter.id
         for letter in reversed(list(letters))
@@ -261,29 +276,29 @@ def replayable(letters: Letters, wanted: Filter) -> list[str]:
 
 
 @dead_letters.command()
-@click.argument("letter_ids", nargs=-1, required=True)
+@click.argument("letter_ids", metavar="ID...", nargs=-1, required=True)
 @click.pass_context
 def discard(context: click.Context, letter_ids: tuple[str, ...]) -> None:
-    """Delete the letters with these ids."""
+    """Delete the dead letters with these IDs."""
     with opened(context) as letters:
         missing = [letter_id for letter_id in letter_ids if not letters.discard(letter_id)]
     if missing:
-        raise click.ClickException(f"there is no letter {', '.join(missing)}")
+        raise click.ClickException(f"there is no dead letter {', '.join(missing)}")
 
 
 @dead_letters.command()
 @filtered
-@click.option("--all", "everything", is_flag=True, help="All letters, without a filter.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--all", "everything", is_flag=True, help="All dead letters, unfiltered.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_context
 def purge(context: click.Context, /, everything: bool, yes: bool, **filters: Any) -> None:
-    """Delete all letters that the filters select."""
+    """Delete all dead letters that match the filters."""
     check_selection(None, everything, filters)
     wanted = selection(filters)
     with opened(context) as letters:
         ids = [letter.id for letter in letters if wanted.matches(letter)]
         if ids and not yes:
-            click.confirm(f"Delete {len(ids)} letters?", abort=True)
+            click.confirm(f"Delete {len(ids)} dead letters?", abort=True)
         for letter_id in ids:
             letters.discard(letter_id)
     click.echo(f"{len(ids)} deleted")

@@ -1,4 +1,4 @@
-"""The command `celery schedule`: see and change schedules while beat runs."""
+"""The command `celery schedule`: list and change schedules while beat runs."""
 
 from __future__ import annotations
 
@@ -24,16 +24,18 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 
 def duration(text: str) -> timedelta:
-    """Return a time that is given in seconds or with a unit."""
+    """Return the duration that an option gives, in seconds or with a unit."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if not match:
-        raise click.BadParameter(f"{text!r} is no time: use 90, 90s, 5m, 2h or 1d")
+        raise click.BadParameter(
+            f"{text!r} is not a valid duration: use one such as 90 (seconds), 90s, 5m, 2h or 1d"
+        )
     return timedelta(seconds=float(match[1]) * UNITS[match[2]])
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
-    """Turn what may go wrong into an error of the command line."""
+def one_line_errors() -> Iterator[None]:
+    """Turn expected errors into one-line errors of the command."""
     from ..beat.schedules import ScheduleError
 
     try:
@@ -43,10 +45,10 @@ def told_in_one_line() -> Iterator[None]:
 
 
 def times(every: timedelta | None, cron: str | None, event: str | None) -> schedules.When:
-    """Return the schedule that the one given option stands for."""
+    """Return the schedule that --every, --crontab or --solar describes."""
     given = [option for option in (every, cron, event) if option is not None]
     if len(given) != 1:
-        raise click.UsageError("give one of --every, --crontab and --solar")
+        raise click.UsageError("give exactly one of --every, --crontab and --solar")
     try:
         if cron is not None:
             return crontab.from_string(cron)
@@ -54,22 +56,22 @@ def times(every: timedelta | None, cron: str | None, event: str | None) -> sched
             kind, latitude, longitude = event.split(",")
             return solar(kind, float(latitude), float(longitude))  # type: ignore[arg-type]
     except (ParseException, ValueError, ImproperlyConfigured) as error:
-        raise click.UsageError(f"{given[0]!r} is no schedule: {error}") from None
+        raise click.UsageError(f"{given[0]!r} is not a valid schedule: {error}") from None
     return interval(every)
 
 
 @click.group()
 def schedule() -> None:
-    """See and change schedules while beat runs."""
+    """List and change schedules while beat runs."""
 
 
 @schedule.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_schedules(as_json: bool) -> None:
-    """Show all schedules, those of the code too."""
+    """List all schedules, including those in schedule.py."""
     from ..beat.schedules import entries
 
-    with told_in_one_line():
+    with one_line_errors():
         rows = [
             {
                 "name": entry.name,
@@ -99,10 +101,12 @@ def list_schedules(as_json: bool) -> None:
 @click.argument("name")
 @click.argument("task")
 @click.option("--every", type=duration, metavar="5m", help="Time between two runs.")
-@click.option("--crontab", "cron", metavar="'M H DOM MON DOW'", help="Times as in a crontab, UTC.")
-@click.option("--solar", "event", metavar="EVENT,LAT,LON", help="Such as sunset,52.5,13.4.")
-@click.option("--queue", required=True, help="Where a message waits.")
-@click.option("--expires", type=duration, metavar="5m", required=True, help="Drop later messages.")
+@click.option("--crontab", "cron", metavar="'M H DOM MON DOW'", help="Times (UTC) as in a crontab.")
+@click.option("--solar", "event", metavar="EVENT,LAT,LON", help="For example sunset,52.5,13.4.")
+@click.option("--queue", required=True, help="Queue to send to.")
+@click.option(
+    "--expires", type=duration, metavar="5m", required=True, help="Drop messages older than this."
+)
 @click.option("--kwargs", default="{}", metavar="JSON", help="Keyword arguments of the task.")
 def add(
     name: str,
@@ -114,15 +118,18 @@ def add(
     expires: timedelta,
     kwargs: str,
 ) -> None:
-    """Let TASK run as NAME from now on."""
+    """Add a schedule called NAME that runs TASK."""
     from ..beat import schedules
 
     when = times(every, cron, event)
     try:
         arguments = dict(json.loads(kwargs))
     except (TypeError, ValueError):
-        raise click.UsageError(f"--kwargs {kwargs!r} is no JSON object") from None
-    with told_in_one_line():
+        raise click.UsageError(
+            f"--kwargs {kwargs!r} is not a JSON object: use one with the names and values"
+            " of the task's arguments"
+        ) from None
+    with one_line_errors():
         added = schedules.add(name, task, when, queue=queue, expires=expires, kwargs=arguments)
     click.echo(f"{name} runs next at {added.next_run:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -130,28 +137,28 @@ def add(
 @schedule.command()
 @click.argument("name")
 def pause(name: str) -> None:
-    """Let nothing of NAME run until it is resumed."""
+    """Pause NAME: send nothing for it until it is resumed."""
     from ..beat import schedules
 
-    with told_in_one_line():
+    with one_line_errors():
         schedules.pause(name)
 
 
 @schedule.command()
 @click.argument("name")
 def resume(name: str) -> None:
-    """Let NAME run again, from its next time on."""
+    """Resume NAME from its next scheduled time."""
     from ..beat import schedules
 
-    with told_in_one_line():
+    with one_line_errors():
         schedules.resume(name)
 
 
 @schedule.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Delete NAME."""
+    """Delete the schedule NAME."""
     from ..beat import schedules
 
-    with told_in_one_line():
+    with one_line_errors():
         schedules.remove(name)

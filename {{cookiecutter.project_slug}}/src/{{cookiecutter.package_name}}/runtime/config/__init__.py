@@ -1,7 +1,7 @@
-"""Settings: classes of what every project has, how they are read, and what is refused.
+"""Settings: the classes that a project's `config.py` builds on, how they are read and checked.
 
-A project derives a class `Base` from those of its servers, sets what it chose itself, and one class
-for each environment: `Development(OnFiles, Base)`, `Testing(InMemory, Base)`, and
+A project derives a class `Base` from the classes of its servers and sets its own choices there. It
+has one class for each environment: `Development(OnFiles, Base)`, `Testing(InMemory, Base)` and
 `Production(OnServers, Base)`.
 """
 

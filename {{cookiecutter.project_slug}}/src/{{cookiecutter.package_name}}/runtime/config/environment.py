@@ -1,6 +1,6 @@
-"""What settings are read from: variables of the process, the env file, files that hold a secret.
+"""The sources of settings: environment variables, the env file, and files that hold secrets.
 
-Whatever is wrong ends the process with one line that names the variable and repeats no secret.
+A wrong setting ends the process with one line that names the variable and shows no secret.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from pydantic_settings import (
 
 ENV_FILE = Path(".env")
 
-#: Where a machine without servers keeps queues, results and what else they would hold.
+#: Where a machine without servers keeps what they would hold: queues, results and so on.
 LOCAL_FOLDER = Path(".celery")
 
-#: Ends of the names of fields that hold a secret even if nobody says so by `repr=False`.
+#: A field whose name ends in one of these holds a secret, even without `repr=False`.
 SECRETS = ("_url", "_backend", "_key", "_password", "_token")
 
-#: Values that an error may repeat: a number, or a word of letters.
+#: Values that an error message may show: a number, or a word of letters.
 HARMLESS = re.compile(r"-?[0-9.]{1,15}|[A-Za-z_/]{1,24}")
 HARMLESS_KEY = re.compile(r"[A-Za-z_.*-]{1,80}")
 
-#: Beginnings of names that platforms use too: only a name that is near to one of ours is refused.
+#: Prefixes that platforms use too: a name is refused only if it resembles one of ours.
 SHARED_PREFIXES = ("APP_", "DATABASE_")
 
-#: How alike two names are of which one is taken for the other misspelt; 1 is the same. URL and
-#: URL2 are two names.
+#: How similar a name must be to a known one to count as a misspelling of it; 1 means equal. URL and
+#: URL2 count as two names.
 NEAR = 0.86
 
-#: What service links of Kubernetes and Docker give to the port of a service.
+#: The value that service links of Kubernetes and Docker give to the port of a service.
 LINK = re.compile(r"(tcp|udp|sctp)://")
 
-#: What is allowed, by the first part of what pydantic calls a mistake.
+#: What is allowed, by the beginning of pydantic's name for the mistake.
 ALLOWED = {
     "bool_": "use true or false",
     "dict_": "use JSON",
@@ -56,41 +56,41 @@ ALLOWED = {
     "float_": "use a number",
     "int_": "use a whole number",
     "model_": "use JSON",
-    "string_pattern": "use one",
+    "string_pattern": "use a value",
     "too_short": "give at least one",
-    "tuple_": "use words between commas",
+    "tuple_": "use words separated by commas",
 }
 
 S = TypeVar("S", bound=BaseSettings)
 
 
 class ConfigurationError(SystemExit):
-    """A wrong setting; ends the process with one line on standard error.
+    """A wrong setting, which ends the process with one line on standard error.
 
-    Celery's command line prints any other exception of an app that it imports as a traceback.
+    If importing the app raises any other exception, Celery's command line prints a traceback.
     """
 
     def __init__(self, sentence: str) -> None:
         line = f"Configuration error: {' '.join(sentence.split())}"
         super().__init__(line)
         if "gunicorn.arbiter" in sys.modules:
-            # A worker of gunicorn that ends in another way than by this number is started again,
-            # for ever (gunicorn/arbiter.py, `WORKER_BOOT_ERROR`); a number prints nothing.
+            # gunicorn restarts a worker for ever unless it exits with this number
+            # (gunicorn/arbiter.py, `WORKER_BOOT_ERROR`). A number prints nothing, hence the print.
             print(line, file=sys.stderr, flush=True)
             self.code = 3
 
 
 class Environ(EnvSettingsSource):
-    """Variables of the process, and the files that those named `..._FILE` name."""
+    """Environment variables, and the files that variables named `..._FILE` point to."""
 
     def __init__(self, settings_class: type[BaseSettings]) -> None:
         super().__init__(settings_class)
         self.env_vars = {**self.env_vars, **secrets_from_files(settings_class)}
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Return what JSON stands for; words between commas where a list is meant.
+        """Parse JSON, or words separated by commas where the field is a list.
 
-        Anything else stays as it is, so that validation names the variable.
+        Anything else is returned unchanged, so that validation names the variable.
         """
         try:
             decoded = super().decode_complex_value(field_name, field, value)
@@ -102,7 +102,7 @@ class Environ(EnvSettingsSource):
 
 
 class Variables(BaseSettings):
-    """Settings that are read from variables. Neither errors nor `repr` show a secret."""
+    """Settings that are read from environment variables; errors and `repr` show no secrets."""
 
     model_config = SettingsConfigDict(
         # Of the classes of all environments a process uses one: the schemas of the others would be
@@ -123,15 +123,15 @@ class Variables(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what `sources` says."""
+        """Use the sources that `sources` returns."""
         return cls.sources(init_settings)
 
     @classmethod
     def sources(cls, given: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return where values come from, the first of which wins: arguments, the environment.
+        """Return the sources of values, the first of which wins: arguments, then the environment.
 
         Args:
-            given: The arguments.
+            given: The source that holds the arguments.
         """
         return (given, Environ(cls))
 
@@ -157,7 +157,7 @@ def read(settings_class: type[S]) -> S:
 
 
 def misspelt(settings_class: type[BaseSettings]) -> Iterator[str]:
-    """Yield a sentence for every variable that is near to one of a class, and would be ignored."""
+    """Yield a sentence for every variable that resembles a known one and would be ignored."""
     prefix = settings_class.model_config.get("env_prefix", "")
     fields = {f"{prefix}{field}".upper() for field in settings_class.model_fields}
     readable = fields | {f"{name}_FILE" for name in fields}
@@ -174,12 +174,12 @@ def misspelt(settings_class: type[BaseSettings]) -> Iterator[str]:
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:
-    """Return the one name that another is probably meant to be, or nothing."""
+    """Return a list with the known name that was probably meant, or an empty list."""
     return difflib.get_close_matches(name, sorted(names), n=1, cutoff=NEAR)
 
 
 def read_env_file(env_file: Path = ENV_FILE) -> None:
-    """Set the variables of a file that the process does not have, except in testing.
+    """Set the variables in a file that the process does not have yet, except in testing.
 
     Raises:
         ConfigurationError: The file cannot be read, or a line is not NAME=value.
@@ -192,27 +192,28 @@ def read_env_file(env_file: Path = ENV_FILE) -> None:
         return
     except OSError as error:
         raise ConfigurationError(
-            f"{env_file} cannot be read ({error.strerror}): it must be a file of lines NAME=value"
+            f"{env_file} cannot be read ({error.strerror}): it must be a readable file with lines"
+            " of the form NAME=value"
         ) from None
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise ConfigurationError(f"{env_file} is not text in UTF-8: save it in this encoding")
+        raise ConfigurationError(f"{env_file} is not UTF-8 text: save it with this encoding")
     for binding in parse_stream(io.StringIO(text)):
         if binding.error or (binding.key and binding.value is None):
             raise ConfigurationError(
-                f"line {binding.original.line} of {env_file} is not NAME=value, such as"
-                " APP_ENV=development"
+                f"line {binding.original.line} of {env_file} does not have the form NAME=value,"
+                " such as APP_ENV=development"
             )
     for name, value in dotenv_values(stream=io.StringIO(text)).items():
         os.environ.setdefault(name, value or "")
 
 
 def set_log_levels() -> None:
-    """Let workers and beat log at INFO unless a variable or an option says otherwise.
+    """Make workers and beat log at INFO unless a variable or an option says otherwise.
 
-    Celery's own default is WARNING. Its command line imports the app before it reads the variables
-    of a worker or beat, and an option in a command would win over them.
+    Celery's own default is WARNING. Its command line imports the app before it reads these
+    variables, and an option on the command line wins over them.
     """
     for command in ("WORKER", "BEAT"):
         variable = f"CELERY_{command}_LOGLEVEL"
@@ -230,20 +231,22 @@ def secrets_from_files(settings_class: type[BaseSettings]) -> dict[str, str]:
     for field in fields:
         variable = f"{settings_class.model_config['env_prefix']}{field.upper()}"
         path = os.environ.get(f"{variable}_FILE")
-        if not path or f"{field}_file" in fields:  # of which the class takes care
+        if not path or f"{field}_file" in fields:  # the class reads such a file itself
             continue
         if os.environ.get(variable):
-            raise ConfigurationError(f"{variable} and {variable}_FILE are both set: unset one")
+            raise ConfigurationError(
+                f"{variable} and {variable}_FILE are both set: unset one of them"
+            )
         secrets[variable.lower()] = read_secret(f"{variable}_FILE", path)
     return secrets
 
 
 def read_secret(variable: str, path: str) -> str:
-    """Return the text of a file.
+    """Return the secret that a file holds.
 
     Args:
         variable: The name of the variable that names the file.
-        path: The file. It is not repeated: some give the secret itself.
+        path: The file. No message shows it, because some people put the secret itself there.
 
     Raises:
         ConfigurationError: The file cannot be read.
@@ -253,11 +256,11 @@ def read_secret(variable: str, path: str) -> str:
     except OSError as error:
         reason = error.strerror
     except ValueError:
-        reason = "it is not text in UTF-8"
+        reason = "it is not UTF-8 text"
     else:
         if "\0" not in text:
             return text
-        reason = "it is not text in UTF-8"
+        reason = "it is not UTF-8 text"
     raise ConfigurationError(
         f"{variable} names a file that cannot be read ({reason}): give the path of a file that"
         " holds the value, such as /run/secrets/name"
@@ -265,22 +268,22 @@ def read_secret(variable: str, path: str) -> str:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it.
+    """Create a folder and its parents.
 
     Raises:
-        ConfigurationError: It cannot be made.
+        ConfigurationError: It cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"the folder {folder} cannot be made ({error.strerror}): start in a folder that this"
-            " process may write to"
+            f"the folder {folder} cannot be created ({error.strerror}): start the process in a"
+            " folder that it may write to"
         ) from None
 
 
 def is_secret(name: str, field: FieldInfo) -> bool:
-    """Whether nobody may see the value of a field."""
+    """Whether the value of a field is a secret."""
     return not field.repr or field.annotation is SecretStr or name.endswith(SECRETS)
 
 
@@ -288,7 +291,7 @@ def explain(error: ValidationError, settings_class: type[BaseModel]) -> Iterator
     """Yield one sentence for every wrong value; no secret is repeated."""
     prefix = str(settings_class.model_config.get("env_prefix", ""))
     for detail in error.errors(include_url=False):
-        if detail["type"] == "default_factory_not_called":  # the default follows a wrong value
+        if detail["type"] == "default_factory_not_called":  # follows from another wrong value
             continue
         message = detail["msg"].removeprefix("Value error, ")
         if not detail["loc"]:
@@ -296,15 +299,15 @@ def explain(error: ValidationError, settings_class: type[BaseModel]) -> Iterator
             continue
         path = [str(part) for part in detail["loc"]]
         parent, field = declared(settings_class, path)
-        # The keys of a table are the user's, and may be anything.
+        # The keys of a table are chosen by the user and may hold anything.
         variable = prefix + "__".join(filter(HARMLESS_KEY.fullmatch, path)).upper()
         if detail["type"] == "missing" and field is not None:
             yield f"{variable} is not set: {field.description or 'give a value'}"
             continue
         if LINK.match(str(detail["input"])) and not detail["type"].endswith("value_error"):
             yield (
-                f"{variable} is set by a service link of Kubernetes or Docker: turn these off"
-                " (enableServiceLinks: false), or give the service another name"
+                f"{variable} is set by a service link of Kubernetes or Docker: turn off service"
+                " links (enableServiceLinks: false), or give the service another name"
             )
             continue
         if field is None and parent is not None:
@@ -321,9 +324,9 @@ def explain(error: ValidationError, settings_class: type[BaseModel]) -> Iterator
 def declared(
     model: type[BaseModel], path: list[str]
 ) -> tuple[type[BaseModel] | None, FieldInfo | None]:
-    """Return the model that the last name of a path is looked up in, and its field if there is one.
+    """Return the model in which the last name of a path is looked up, and the field if it exists.
 
-    A key of a table has no model: it is the user's.
+    A key of a table has no model, because the user chooses it.
     """
     inner: Any = model
     parent, field = None, None
@@ -332,18 +335,18 @@ def declared(
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             parent, field = inner, inner.model_fields.get(name)
             inner = None if field is None else field.annotation
-        else:  # what a table or a list holds
+        else:  # the values of a table or a list
             inner = [None, *get_args(inner)][-1]
     return parent, field
 
 
 def advice(kind: str, message: str, field: FieldInfo) -> str:
-    """Return what is allowed, with an example.
+    """Return a phrase that says what is allowed, with an example.
 
     Args:
-        kind: What pydantic calls the mistake.
-        message: What pydantic or a validator says.
-        field: The field, whose own example or default is shown.
+        kind: Pydantic's name for the mistake.
+        message: The message of pydantic or of a validator.
+        field: The field; its own example or default is shown.
     """
     default = None if field.is_required() else field.get_default(call_default_factory=False)
     example = written((field.examples or [default])[0])
@@ -357,7 +360,7 @@ def advice(kind: str, message: str, field: FieldInfo) -> str:
 
 
 def written(value: Any) -> str:
-    """Return a value as a variable holds it; of many options the first is enough."""
+    """Return a value as one would write it in a variable; of several options, only the first."""
     if isinstance(value, BaseModel):
         return json.dumps(dict(list(value.model_dump(mode="json", exclude_none=True).items())[:1]))
     if isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""What the environments of a project are made of, and which one is that of this process."""
+"""The building blocks of a project's environments, and how a process chooses its environment."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from .settings import Settings
 if TYPE_CHECKING:
     Mixin = Settings
 else:
-    # Not models themselves: pydantic takes a field from the first base that has it, even if only a
-    # later one has changed it, so that what `Base` sets would be lost.
+    # These classes are not models. Pydantic takes a field from the first base class that has it,
+    # even if only a later one changes it, so the values that `Base` sets would be lost.
     Mixin = object
 
 S = TypeVar("S", bound=Settings)
@@ -36,12 +36,12 @@ S = TypeVar("S", bound=Settings)
 def defaults(
     cls: type[BaseSettings], environment: type, values: dict[str, Any]
 ) -> PydanticBaseSettingsSource:
-    """Return the defaults of an environment, which replace those that are the same everywhere.
+    """Return the defaults of an environment, which replace the general ones.
 
     Args:
-        cls: The class that is read.
-        environment: The one of this module that it derives from.
-        values: Its defaults. A field that the project's class of this environment sets wins.
+        cls: The project's class for the environment.
+        environment: The class in this module that it derives from.
+        values: The defaults. A field that the project's class sets itself wins over them.
     """
     below = cls.__mro__[: cls.__mro__.index(environment)]
     own = {name for one in below for name in inspect.get_annotations(one)}
@@ -49,14 +49,14 @@ def defaults(
 
 
 class OnFiles(Mixin):
-    """A machine with no server: queues and results are files until a URL says otherwise.
+    """A machine without servers: queues and results are files until a URL says otherwise.
 
-    For a first look only: the file broker knows no priorities and loses the tasks of a dead worker.
+    Only for trying things out: the file broker has no priorities and loses a dead worker's tasks.
     """
 
     @classmethod
     def sources(cls, given: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take arguments, the environment, and files where servers are not named."""
+        """Use arguments, then the environment, and files for servers that are not named."""
         return (*super().sources(given), defaults(cls, OnFiles, cls.on_files()))
 
     def for_celery(self) -> dict[str, Any]:
@@ -66,8 +66,11 @@ class OnFiles(Mixin):
             make_folder(LOCAL_FOLDER / name)
         if self.broker_url.startswith("filesystem://"):
             use_files()
-            print(f"No CELERY_BROKER_URL: queues are files under {LOCAL_FOLDER}/", file=sys.stderr)
-            settings["worker_disable_prefetch"] = False  # only Redis can
+            print(
+                f"CELERY_BROKER_URL is not set: queues are files under {LOCAL_FOLDER}/",
+                file=sys.stderr,
+            )
+            settings["worker_disable_prefetch"] = False  # only Redis supports it
             settings["broker_transport_options"] = {
                 "data_folder_in": str(LOCAL_FOLDER.absolute() / "queues"),
                 "data_folder_out": str(LOCAL_FOLDER.absolute() / "queues"),
@@ -77,15 +80,15 @@ class OnFiles(Mixin):
 
 
 class InMemory(Mixin):
-    """A test: queues and results are in its process; only arguments override the fields."""
+    """Tests: queues and results are in the process; only arguments override the fields."""
 
     @classmethod
     def sources(cls, given: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take arguments only: a variable of the shell must not lead a test to a real broker."""
+        """Use arguments only: a shell variable must not point a test at a real broker."""
         return (given, defaults(cls, InMemory, cls.in_memory()))
 
     def for_celery(self) -> dict[str, Any]:
-        """Look for messages a hundred times a second, not once."""
+        """Poll for messages a hundred times per second instead of once."""
         settings = super().for_celery()
         if self.broker_url == "memory://":
             settings["broker_transport_options"] = {"polling_interval": 0.01}
@@ -93,10 +96,10 @@ class InMemory(Mixin):
 
 
 class OnServers(Mixin):
-    """A server that others rely on: every URL must be given, and be safe."""
+    """A server that people rely on: every URL must be set and safe."""
 
     def refusals(self) -> Iterator[str]:
-        """Refuse a URL that would leak or lose work."""
+        """Yield a sentence for every URL that would leak or lose work."""
         for name in type(self).model_fields:
             value = getattr(self, name) if name.endswith(("_url", "_backend")) else None
             for url in urls.servers(value or ""):
@@ -106,17 +109,17 @@ class OnServers(Mixin):
 
 
 def use_files() -> None:
-    """Let files be the queues.
+    """Use files as queues.
 
     Raises:
-        ConfigurationError: They cannot be locked here: on Windows kombu needs pywin32 for it.
+        ConfigurationError: Files cannot be locked here; on Windows, kombu needs pywin32 for this.
     """
     try:
         from . import local_broker
     except ImportError as error:
         raise ConfigurationError(
-            "CELERY_BROKER_URL is not set, and queues in files need a module that is missing here"
-            f" ({error.name}): set CELERY_BROKER_URL, or install pywin32 on Windows"
+            "CELERY_BROKER_URL is not set, and queues in files need the module"
+            f" {error.name}, which is missing: set CELERY_BROKER_URL, or on Windows install pywin32"
         ) from None
     local_broker.use()
 
@@ -127,8 +130,8 @@ def load_from(environments: Mapping[str, type[S]], env_file: Path = ENV_FILE) ->
     Variables of the process win over those of the env file, which is not read in testing.
 
     Args:
-        environments: Classes by the names of the environments; one is `development`.
-        env_file: File with variables, for development on one machine.
+        environments: The class of each environment by its name; one must be `development`.
+        env_file: A file with variables, for development on one machine.
 
     Raises:
         ConfigurationError: A value is wrong, or a variable is unknown.
@@ -142,7 +145,7 @@ def load_from(environments: Mapping[str, type[S]], env_file: Path = ENV_FILE) ->
     settings_class = environments[environment]
     if sentences := list(variables.unknown(settings_class)):
         raise ConfigurationError("; ".join(sentences))
-    # Only now: whether these variables are known, only Celery's command line can say, which takes
-    # longer to import than all else that a publisher needs.
+    # This comes last: only Celery's command line knows whether these variables exist, and it takes
+    # longer to import than everything else that a publisher needs.
     set_log_levels()
     return read(settings_class)

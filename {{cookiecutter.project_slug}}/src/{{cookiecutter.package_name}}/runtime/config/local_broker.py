@@ -1,8 +1,8 @@
-"""kombu's file transport, safe for processes that start at the same moment. Development only.
+"""kombu's file transport, made safe for processes that start at the same time. Development only.
 
-kombu creates a message and only then writes it, so a worker can read half of one; and two processes
-that bind their first queue overwrite each other (kombu/transport/filesystem.py, `_put` and
-`_queue_bind`).
+kombu creates the file of a message before it writes the content, so a worker can read half a
+message. Two processes that bind their first queue at once overwrite each other's binding
+(kombu/transport/filesystem.py, `_put` and `_queue_bind`).
 """
 
 import time
@@ -18,11 +18,11 @@ from kombu.utils.json import dumps
 
 
 class Channel(filesystem.Channel):
-    """Write messages in one step, and bindings one process at a time."""
+    """A channel that writes messages in one step, and bindings one process at a time."""
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Wait until no other process reads or writes bindings."""
+        """Wait until no other process reads or writes bindings, then keep others out."""
         with (Path(self.control_folder) / "lock").open("w") as file:
             lock(file, LOCK_EX)
             yield  # closing the file unlocks it
@@ -48,11 +48,11 @@ class Channel(filesystem.Channel):
 
 
 class Transport(filesystem.Transport):
-    """What `filesystem://` means here."""
+    """The transport for `filesystem://`."""
 
     Channel = Channel
 
 
 def use() -> None:
-    """Let `filesystem://` mean this transport."""
+    """Register this transport for `filesystem://`."""
     TRANSPORT_ALIASES["filesystem"] = f"{__name__}:Transport"

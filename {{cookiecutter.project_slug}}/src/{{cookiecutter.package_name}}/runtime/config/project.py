@@ -26,11 +26,11 @@ class ProjectSettings(Variables):
 
     @model_validator(mode="after")
     def check_server(self) -> Self:
-        """Refuse what is only right on a developer's machine."""
+        """Refuse defaults that are only right on a developer's machine."""
         missing = sorted({*self.needed_on_servers} - self.model_fields_set)
         if missing and self.env in {"staging", "production"}:
             names = ", ".join(f"APP_{name.upper()}" for name in missing)
-            raise ValueError(f"APP_ENV={self.env} needs {names}")
+            raise ValueError(f"these variables must be set with APP_ENV={self.env}: {names}")
         return self
 
 

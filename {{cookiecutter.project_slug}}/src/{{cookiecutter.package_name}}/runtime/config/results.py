@@ -1,4 +1,4 @@
-"""Settings of the result backends that need no server of their own."""
+"""Settings of result backends that need no server of their own."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from .values import Seconds
 
 
 def results_in_files() -> str:
-    """Return the URL of a folder that stands for a server with results."""
+    """Return the URL of a local folder that takes the place of a result backend."""
     return f"file://{LOCAL_FOLDER.absolute() / 'results'}"
 
 
 class NoResults(Settings):
-    """Nobody learns what a task returns."""
+    """No results: the return values of tasks are dropped."""
 
 
 class Results(Settings):
-    """What a task returns is sent somewhere."""
+    """Results are sent to a result backend."""
 
     result_backend: str
     result_schemes: ClassVar[tuple[str, ...]] = ("file", "cache+memory")
 
     @classmethod
     def in_memory(cls) -> dict[str, Any]:
-        """Keep results in the process of the test."""
+        """Keep results in the memory of the test's process."""
         return {**super().in_memory(), "result_backend": "cache+memory://"}
 
 
 class KeptResults(Results):
-    """Any process can read results, until they expire."""
+    """Results that any process can read until they expire."""
 
-    # Call the error callback of a chord once, when all tasks of its header have ended.
+    # Call a chord's error callback once, when all tasks of its header have ended.
     task_allow_error_cb_on_chord_header: bool = False
     result_expires: Seconds = 24 * 3600
 
@@ -46,5 +46,5 @@ class RPCResults(Results):
 
     @classmethod
     def on_files(cls) -> dict[str, Any]:
-        """Without RabbitMQ, keep results in files."""
+        """Keep results in files if there is no RabbitMQ."""
         return {**super().on_files(), "result_backend": results_in_files()}

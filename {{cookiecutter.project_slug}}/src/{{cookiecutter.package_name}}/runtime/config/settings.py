@@ -1,4 +1,4 @@
-"""Settings of Celery that every project has, as fields that the environment overrides.
+"""The Celery settings that every project has, as fields that environment variables override.
 
 All settings: https://docs.celeryq.dev/en/stable/userguide/configuration.html
 """
@@ -22,17 +22,17 @@ from .variables import PREFIX
 
 
 class Settings(Variables):
-    """What does not depend on the servers in use: the guarantees of this package.
+    """Settings that do not depend on the servers in use: the guarantees of this package.
 
-    The class of a broker, of results and of beat derive from this one and add what they need; the
-    project's own class derives from one of each. A field that is added is a setting of Celery.
+    The classes for brokers, results and beat derive from this one and add what they need. The
+    project's own class derives from one of each. Every field that is added is a Celery setting.
     """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        # load_from() names unknown variables, and says what to do.
+        # load_from() reports unknown variables and says what to do about them.
         env_nested_delimiter="__",
-        # One option that a variable sets leaves the others as the project has them.
+        # A variable that sets one option of a table leaves the project's other options unchanged.
         nested_model_default_partial_update=True,
     )
 
@@ -44,21 +44,21 @@ class Settings(Variables):
     #: The settings of the project's database, where it has one.
     database: ClassVar[type[Variables] | None] = None
 
-    #: The kind of broker that queues, priorities and routes are made for, and its URLs.
+    #: The kind of broker that queues, priorities and routes are made for, and its URL schemes.
     broker: ClassVar[Broker]
     broker_schemes: ClassVar[tuple[str, ...]]
-    #: What tells the broker that a worker is gone, and the variable that sets it.
+    #: The setting by which the broker notices that a worker is gone, and the variable that sets it.
     lease_name: ClassVar[str]
     lease_setting: ClassVar[str]
-    #: What the URL of a result backend may begin with.
+    #: The schemes that the URL of a result backend may have.
     result_schemes: ClassVar[tuple[str, ...]] = ()
 
     # Where the queues are.
     broker_url: str = Field(repr=False, description="give the URL of the broker")
     broker_read_url: str | None = Field(default=None, repr=False)
     broker_write_url: str | None = Field(default=None, repr=False)
-    # Wait for a broker that is down, at start-up too and for as long as it takes. Celery documents
-    # 0 as "for ever", but kombu 5.7 then gives up at once (kombu/utils/functional.py).
+    # Wait for a broker that is down for as long as it takes, also at start-up. Celery documents 0
+    # as "for ever", but kombu 5.7 then gives up at once (kombu/utils/functional.py).
     broker_connection_retry_on_startup: bool = True
     broker_connection_max_retries: Count = 1_000_000
 
@@ -66,19 +66,19 @@ class Settings(Variables):
     result_serializer: values.Serializer = "json"
     accept_content: tuple[values.Serializer, ...] = Field(default=("json",), min_length=1)
 
-    # At least once: acknowledge when a task has ended, not when it starts.
+    # At least once: acknowledge a task when it has ended, not when it starts.
     task_acks_late: bool = True
-    # A task whose process was killed runs again, up to `max_crashes` of tasks/base.py;
-    # task_reject_on_worker_lost has no limit.
+    # A task whose process was killed runs again, at most `max_crashes` times (tasks/base.py);
+    # Celery's task_reject_on_worker_lost has no limit.
     task_retry_on_worker_lost: bool = True
-    # A misspelt queue is an error for the caller, not a queue that nobody reads.
+    # A misspelt queue is an error for the caller. Celery's default makes a queue that nobody reads.
     task_create_missing_queues: bool = False
-    # Results cost a write each; a task that has one to give sets ignore_result=False.
+    # Each result costs a write; a task whose result is needed sets ignore_result=False.
     task_ignore_result: bool = True
-    # The limits of a task that has none of its own; the project sets them, from its time budget.
+    # Limits for tasks without their own; the project sets them from its time budget.
     task_soft_time_limit: Seconds
     task_time_limit: Seconds
-    # Attributes of tasks, such as limits of one worker, by the task's name, or `*` for all.
+    # Attributes of tasks, such as rate limits per worker, by task name, or `*` for all tasks.
     task_annotations: dict[str, Annotation] = Field(
         default={}, examples=[{"*": {"rate_limit": "10/s"}}]
     )
@@ -87,18 +87,18 @@ class Settings(Variables):
 
     @classmethod
     def on_files(cls) -> dict[str, Any]:
-        """Return the defaults of a machine that has no server."""
+        """Return the defaults of a machine without servers."""
         return {"broker_url": "filesystem://localhost"}
 
     @classmethod
     def in_memory(cls) -> dict[str, Any]:
-        """Return the defaults of a test, whose worker is a thread of its process."""
+        """Return the defaults of a test, whose worker is a thread in its own process."""
         return {"broker_url": "memory://"}
 
     @field_validator("*")
     @classmethod
     def check_url(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse the URL of a server that cannot be used; a list holds several."""
+        """Refuse a URL that cannot be used; the value may be a list of several URLs."""
         name = str(info.field_name)
         if not isinstance(value, str) or not name.endswith(("_url", "_backend")):
             return value
@@ -116,9 +116,9 @@ class Settings(Variables):
 
     @classmethod
     def foreign(cls, url: str) -> str | None:
-        """Say that the URL of a broker is of another kind of broker, or nothing.
+        """Return why the URL belongs to another kind of broker, or None.
 
-        Queues and priorities are made for one kind; files and memory stand for it.
+        Queues and priorities are made for one kind; files and memory may take its place.
         """
         if url.partition("://")[0] in {*urls.LOCAL_BROKERS, *cls.broker_schemes} and "://" in url:
             return None
@@ -128,21 +128,21 @@ class Settings(Variables):
     @field_validator("task_annotations")
     @classmethod
     def check_queues(cls, table: dict[str, Annotation]) -> dict[str, Annotation]:
-        """Refuse a queue that nobody declares."""
+        """Refuse a queue that the project does not have."""
         if {row.queue for row in table.values() if row.queue} - {*cls.queues}:
             names = values.listed([f"'{name}'" for name in cls.queues])
-            raise ValueError(f"there is no such queue: it should be {names}")
+            raise ValueError(f"there is no such queue: use {names}")
         return table
 
     @model_validator(mode="after")
     def check(self) -> Self:
-        """Refuse what contradicts itself."""
+        """Refuse settings that contradict each other."""
         for sentence in self.refusals():
             raise ValueError(sentence)
         return self
 
     def refusals(self) -> Iterator[str]:
-        """Yield a sentence for whatever is wrong with settings that are right one by one."""
+        """Yield a sentence for every conflict between settings that are valid one by one."""
         sentence = budgets.broken(
             self.task_soft_time_limit, self.task_time_limit, self.budget.grace, self.lease
         )
@@ -151,20 +151,20 @@ class Settings(Variables):
 
     @property
     def lease_seconds(self) -> float:
-        """How long the broker waits; the class of a broker knows which setting it is."""
+        """How long the broker waits for a silent worker; each broker's class knows the setting."""
         return self.budget.lease
 
     @classmethod
     def lease_in(cls, conf: Any) -> budgets.Lease:
-        """Return the lease of an app by its configuration; the class of a broker knows where."""
+        """Return the lease from an app's configuration; each broker's class knows the setting."""
         raise NotImplementedError
 
     @property
     def lease(self) -> budgets.Lease:
-        """The time without a sign of life after which a worker's tasks go elsewhere."""
+        """The time after which a silent worker's tasks go to another worker."""
         return budgets.Lease(self.lease_seconds, self.lease_name, self.lease_setting)
 
     def for_celery(self) -> dict[str, Any]:
-        """Return the settings as Celery takes them."""
+        """Return the settings in the form that Celery takes."""
         annotations = Annotations(self.task_annotations)
         return {**self.model_dump(exclude_none=True), "task_annotations": (annotations,)}

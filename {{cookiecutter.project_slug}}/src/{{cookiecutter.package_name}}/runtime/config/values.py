@@ -1,4 +1,4 @@
-"""Types of values that Celery takes without a look, and stumbles over later."""
+"""Types for values that Celery accepts unchecked and fails on later."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from celery.utils.imports import load_extension_class_names
 from kombu.utils.scheduling import CYCLE_ALIASES  # type: ignore[attr-defined]
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-#: A time in seconds that every library takes: at most ten years, never infinite.
+#: A time in seconds that every library accepts: at most ten years, never infinite.
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 24 * 3600, allow_inf_nan=False)]
 
-#: A number of things, at least one, that fits into 32 bits.
+#: A count of at least one that fits into 32 bits.
 Count = Annotated[int, Field(gt=0, lt=2**31)]
 
-#: Pickle runs code on loading; JSON is all that tasks may exchange.
+#: Loading a pickle can run code, so tasks may exchange JSON only.
 Serializer = Literal["json"]
 
-#: Priorities that both brokers know.
+#: Priorities that both brokers accept.
 PriorityNumber = Annotated[int, Field(ge=0, le=9)]
 
-#: What context.py and Celery add to a record of the log.
+#: The attributes that context.py and Celery add to a log record.
 RECORD = {"correlation_id": "", "tenant": "", "processName": ""}
 TASK_RECORD = {**RECORD, "task_id": "", "task_name": ""}
 
 
 class RetryPolicy(BaseModel):
-    """How often, and with which waits in seconds, a publisher tries again.
+    """How often a publisher tries again, and how many seconds it waits in between.
 
-    Give up after about a second when the broker is down, with an error for the caller.
+    When the broker is down, it gives up after about a second, with an error for the caller.
     https://docs.celeryq.dev/en/stable/userguide/calling.html#retry-policy
     """
 
@@ -45,12 +45,12 @@ class RetryPolicy(BaseModel):
 
 
 def listed(words: Sequence[str]) -> str:
-    """Return words as a sentence has them: one, another or a third."""
+    """Join words as in a sentence: one, another or a third."""
     return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def is_zone(name: str) -> str:
-    """Refuse what is not the name of a time zone."""
+    """Check that a name is the name of a time zone."""
     try:
         ZoneInfo(name)
     except (OSError, ValueError, KeyError):
@@ -62,19 +62,19 @@ def is_zone(name: str) -> str:
 
 
 def is_format(text: str, record: dict[str, str]) -> str:
-    """Refuse a format that no record of the log can be written in."""
+    """Check that a log record can be written in a format."""
     try:
         Formatter(text).format(makeLogRecord(record))
     except (ValueError, KeyError, TypeError):
         raise ValueError(
-            "it is not a format of log lines: use names such as %(asctime)s, %(levelname)s,"
+            "it is not a format for log lines: use names such as %(asctime)s, %(levelname)s,"
             f" %(message)s, {', '.join(f'%({name})s' for name in record)}"
         ) from None
     return text
 
 
 def is_importable(path: str) -> str:
-    """Refuse what is neither a class in a module that is there nor the name of a scheduler."""
+    """Check that a path names a class in an existing module, or a registered scheduler."""
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
     try:
         if name.isidentifier() and find_spec(module):
@@ -86,12 +86,12 @@ def is_importable(path: str) -> str:
     if path in dict(schedulers):
         return path
     raise ValueError(
-        "there is no such class: use its module and its name, such as package.module:Class"
+        "there is no such class: give its module and name, such as package.module:Class"
     )
 
 
 def is_reading_order(name: str) -> str:
-    """Refuse an order of queues that kombu does not know."""
+    """Check that kombu knows an order of queues."""
     if name not in CYCLE_ALIASES:
         raise ValueError(f"use one of {', '.join(sorted(CYCLE_ALIASES))}")
     return name

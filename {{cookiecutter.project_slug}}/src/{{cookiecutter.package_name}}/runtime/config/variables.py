@@ -1,4 +1,4 @@
-"""Which variables that begin with `CELERY_` somebody reads: all others would be ignored."""
+"""The check for variables that begin with `CELERY_` and that nothing reads."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 PREFIX = "CELERY_"
 
-#: Variables that other programs set or read.
+#: Variables that other programs set or read; they are not refused.
 OTHERS = re.compile(
     r"""
     # Celery itself, before any configuration
     CELERY_(LOADER|SKIP_CHECKS|CONFIG_MODULE|CUSTOM_WORKER_POOL|TRACE_APP|BENCH(_EVERY)?|RDB_\w+)
-    # environment.py, for Celery's command line; a child process inherits them
+    # set by environment.py for Celery's command line; a child process inherits them
     | CELERY_(WORKER|BEAT)_LOGLEVEL
-    # a worker, for the processes that it starts (celery/app/log.py, `setup`)
+    # set by a worker for the processes that it starts (celery/app/log.py, `setup`)
     | CELERY_LOG_(LEVEL|FILE|REDIRECT|REDIRECT_LEVEL)
-    # service files of Celery's documentation:
+    # the service files in Celery's documentation:
     # https://docs.celeryq.dev/en/stable/userguide/daemonizing.html
     | CELERY_(APP|BIN|NODES|CREATE_DIRS|CREATE_LOGDIR|CREATE_RUNDIR|RUN_AS_ROOT|USER|GROUP)
     | CELERYD_(NODES|MULTI|OPTS|CHDIR|LOG_FILE|LOG_LEVEL|PID_FILE|USER|GROUP|SU|SU_ARGS|PROJECT)
     | CELERYBEAT(_(CHDIR|OPTS|LOG_FILE|LOG_LEVEL|PID_FILE|USER|GROUP|SU|SU_ARGS|PROJECT))?
-    # Flower, whose options are those of a command of Celery
+    # Flower, whose options work like those of a Celery command
     | CELERY_FLOWER_\w+
     # service links: https://kubernetes.io/docs/concepts/services-networking/service/
     | CELERY_(\w+_)?SERVICE_(HOST|PORT(_\w+)?)
@@ -44,16 +44,16 @@ OTHERS = re.compile(
     re.VERBOSE,
 )
 
-#: New names of settings by their old ones.
+#: The new names of settings by their old names.
 OLD_NAMES: dict[str, str] = defaults._TO_NEW_KEY  # type: ignore[attr-defined]
 
-#: Values by which service links are known whatever their names are.
+#: Values by which service links are recognised, whatever their names are.
 LINK = re.compile(r"(tcp|udp|sctp)://.*|/[\w.-]+/[\w.-]+")
 LINKED = re.compile(r"CELERY_(\w+_)?(PORT|NAME)")
 
 
 def unknown(settings_class: type[BaseSettings]) -> Iterator[str]:
-    """Yield a sentence for every variable of Celery that nothing would read."""
+    """Yield a sentence for every `CELERY_` variable that nothing would read."""
     fields = settings_class.model_fields
     readable = {f"{PREFIX}{name.upper()}": field for name, field in fields.items()}
     for variable in sorted(os.environ):
@@ -62,7 +62,10 @@ def unknown(settings_class: type[BaseSettings]) -> Iterator[str]:
         if not name.startswith((PREFIX, "CELERYD_", "CELERYBEAT_")) or is_foreign(variable):
             continue
         if option and field and not has_options(field):
-            yield f"{variable} is not a known setting: {name} takes one value, without __{option}"
+            yield (
+                f"{variable} is not a known setting, because {name} has no options:"
+                f" set {name} to a single value"
+            )
         elif not field and name not in command_line_variables():
             yield f"{variable} {reason(name, set(readable))}"
 
@@ -74,7 +77,7 @@ def is_foreign(variable: str) -> bool:
 
 
 def has_options(field: FieldInfo) -> bool:
-    """Whether a field takes variables of its own, after two underscores."""
+    """Whether a field has options that can be set after two underscores."""
     annotation = field.annotation
     return get_origin(annotation) is dict or (
         isinstance(annotation, type) and issubclass(annotation, BaseModel)
@@ -82,7 +85,7 @@ def has_options(field: FieldInfo) -> bool:
 
 
 def reason(name: str, readable: set[str]) -> str:
-    """Say why nobody reads a variable, and what to do."""
+    """Return why nothing reads a variable, and what to do about it."""
     setting = name.removeprefix(PREFIX).lower()
     if setting in defaults.SETTING_KEYS:
         return (
@@ -90,7 +93,7 @@ def reason(name: str, readable: set[str]) -> str:
             f" {setting} to the configuration class in config.py, or unset the variable"
         )
     if newer := OLD_NAMES.get(name):
-        return f"is the name of old versions of Celery: use {PREFIX}{newer.upper()}"
+        return f"is a name from old versions of Celery: use {PREFIX}{newer.upper()} instead"
     known = readable | command_line_variables()
     known |= {f"{PREFIX}{key.upper()}" for key in defaults.SETTING_KEYS}
     for close in nearest(setting, (one.removeprefix(PREFIX).lower() for one in known)):
@@ -100,7 +103,7 @@ def reason(name: str, readable: set[str]) -> str:
 
 @cache
 def command_line_variables() -> frozenset[str]:
-    """Return the variables that stand for an option of Celery's command line."""
+    """Return the variables that set options of Celery's command line."""
     from celery.bin.celery import celery as root
 
     def walk(command: click.Command, prefix: str) -> Iterator[str]:

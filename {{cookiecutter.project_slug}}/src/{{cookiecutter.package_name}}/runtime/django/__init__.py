@@ -1,4 +1,4 @@
-"""Django beside Celery: the app of jobs, tasks that are sent on commit, settings, views, commands.
+"""Django support: jobs, tasks that are sent on commit, settings, views and commands.
 
-`INSTALLED_APPS` names this package; its label is `jobs`.
+`INSTALLED_APPS` lists this package; its app label is `jobs`.
 """

@@ -1,4 +1,4 @@
-"""Jobs in the admin, to look at."""
+"""Jobs in Django's admin, read-only."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .models import Job
 
 @admin.register(Job)
 class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no ModelAdmin[...]
-    """Which jobs were requested, and which were cancelled."""
+    """A list of requested and cancelled jobs."""
 
     list_display = ("id", "name", "requested_at", "cancelled_at")
     list_filter = ("name",)
     readonly_fields = list_display
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return no: a row alone starts nothing."""
+        """Forbid adding jobs by hand, because a row alone starts nothing."""
         return False

@@ -1,4 +1,4 @@
-"""The Django app of this package: jobs, commands of `manage.py` and system checks."""
+"""The Django app of this package, with jobs, commands of `manage.py` and system checks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from django.apps import AppConfig
 
 
 class JobsConfig(AppConfig):
-    """The label and the tables are those of jobs, whatever the package is called."""
+    """The app `jobs`; label and tables have this name, whatever the package is called."""
 
     name = __package__
     label = "jobs"
 
     def ready(self) -> None:
-        """Register the checks of settings."""
+        """Register the system checks."""
         from . import checks  # noqa: F401

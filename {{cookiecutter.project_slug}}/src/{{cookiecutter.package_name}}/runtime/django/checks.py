@@ -1,7 +1,7 @@
-"""A check of Django: settings of Celery in `settings.py`, which Celery would not read.
+"""A Django system check for Celery settings in `settings.py`, which Celery would not read.
 
-Celery has its settings from the configuration classes; `settings.py` only shows them to other
-packages of Django.
+Celery gets its settings from the configuration classes. `settings.py` only shows them to other
+Django packages.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from ..config.variables import OLD_NAMES
 
 PREFIXES = ("CELERY_", "CELERYD_", "CELERYBEAT_", "BROKER_")
 
-#: Settings that are tables of the project, by the module that holds them.
+#: The modules that hold the tables of the project, by setting.
 TABLES = {"beat_schedule": "schedule", "task_queues": "queues", "task_routes": "queues"}
 
 
 def setting_of(name: str) -> str:
-    """Return the setting of Celery that a name stands for; it may be one of old versions."""
+    """Return the Celery setting that a name means; the name may be one from old versions."""
     lower = name.removeprefix("CELERY_").lower()
     return OLD_NAMES.get(name, lower)
 
 
 def place(name: str) -> str:
-    """Return where a setting belongs."""
+    """Return a sentence that says where a setting belongs."""
     package, setting = current_app.main, setting_of(name)
     if setting in TABLES:
         return f"Change the table in {package}/{TABLES[setting]}.py."
@@ -38,7 +38,7 @@ def place(name: str) -> str:
 
 
 def is_shown(name: str) -> bool:
-    """Return whether a setting has the value that Celery uses: it is there for other packages."""
+    """Return whether a setting repeats the value that Celery uses, for other packages to read."""
     setting = name.removeprefix("CELERY_").lower()
     return setting in current_app.conf and getattr(settings, name) == current_app.conf[setting]
 
@@ -48,7 +48,7 @@ def check_celerys_settings(**_: Any) -> list[checks.CheckMessage]:
     """Return an error for every setting that Celery ignores."""
     return [
         checks.Error(
-            f"Celery ignores {name} in the settings of Django.",
+            f"Celery ignores {name} in Django's settings.",
             hint=place(name),
             id=f"{current_app.main}.E001",
         )

@@ -1,6 +1,6 @@
-"""Variables of which Django's settings are made; each has the name of its setting.
+"""Environment variables for Django's settings; each has the name of its setting.
 
-A secret can come from a file: append `_FILE` to its name.
+A secret can be read from a file: append `_FILE` to the name and give the path.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from ..config.environment import Variables, read
 from ..config.urls import ENCODE
 from ..config.values import Count
 
-#: Used until another one is given, and refused in production.
+#: The secret key of a developer's machine; refused in production.
 INSECURE = "insecure-and-only-for-a-developers-machine"
 
-#: Characters that the token of administrators has at least.
+#: The least number of characters in the token of administrators.
 TOKEN_LENGTH = 32
 
-#: Characters that a secret has at least, as `manage.py check --deploy` demands.
+#: The least number of characters in a secret, as `manage.py check --deploy` demands.
 SECRET_LENGTH = 50
 
 
@@ -31,18 +31,18 @@ class Environment(Variables):
 
     app_env: str = "development"
     secret_key: str = Field(default=INSECURE, repr=False)
-    # Tokens, sent as `Authorization: Bearer ...`: of clients, who send tasks, and of
-    # administrators, whose part of the API is closed on a server that was given none.
+    # Tokens, sent as `Authorization: Bearer ...`: one for clients, who send tasks, and one for
+    # administrators; on a server without the latter, the administrators' API is closed.
     app_api_token: str = Field(default=INSECURE, repr=False)
     app_admin_token: str = Field(default=INSECURE, repr=False)
     database_url: str = Field(default="sqlite:///.celery/db.sqlite3", repr=False)
-    # Seconds for which a web process keeps a connection to a database server.
+    # Seconds for which a web process keeps a connection to a database server open.
     conn_max_age: Count = 60
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     allowed_hosts: tuple[str, ...] = ()
-    # Origins with their scheme, where another host serves the forms: https://www.example.com
+    # Origins with scheme, needed if another host serves the forms: https://www.example.com
     csrf_trusted_origins: tuple[str, ...] = ()
-    # Seconds for which browsers refuse plain HTTP: raise it to a year when all is well.
+    # Seconds for which browsers refuse plain HTTP: raise it to a year once HTTPS works well.
     secure_hsts_seconds: Count = 3600
     secure_hsts_include_subdomains: bool = True
     secure_hsts_preload: bool = True
@@ -51,10 +51,10 @@ class Environment(Variables):
     @field_validator("database_url")
     @classmethod
     def check_database(cls, url: str) -> str:
-        """Refuse a URL that Django has no database for."""
+        """Refuse a URL for which Django has no database backend."""
         try:
             dj_database_url.parse(url)
-        except ValueError:  # its text may repeat the password
+        except ValueError:  # whose message may contain the password
             raise ValueError(
                 f"it is not the URL of a database: {ENCODE}, and use one such as"
                 " postgresql://USER:PASSWORD@HOST:5432/NAME or sqlite:////PATH/TO/FILE"
@@ -64,44 +64,44 @@ class Environment(Variables):
     @field_validator("allowed_hosts")
     @classmethod
     def check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what is not a host name, which no request would ever match."""
+        """Refuse a value that is not a host name, because no request would match it."""
         if any("/" in host for host in hosts):
-            raise ValueError("use names of hosts without a scheme, such as www.example.com")
+            raise ValueError("use host names without a scheme, such as www.example.com")
         return hosts
 
     @field_validator("csrf_trusted_origins")
     @classmethod
     def check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        """Refuse what is not an origin, which no request would ever match."""
+        """Refuse a value that is not an origin, because no request would match it."""
         if not all(re.match("https?://[^/@]+$", origin) for origin in origins):
-            raise ValueError("use origins with their scheme, such as https://www.example.com")
+            raise ValueError("use origins with a scheme, such as https://www.example.com")
         return origins
 
     @property
     def admin_token(self) -> str:
-        """Return the token of administrators; none if a server was given none."""
+        """Return the token of administrators, or an empty string if a server has none."""
         return "" if self.is_server and self.app_admin_token == INSECURE else self.app_admin_token
 
     @property
     def is_server(self) -> bool:
-        """Whether this is a server, which has no insecure defaults."""
+        """Whether this is a server, where insecure defaults are refused."""
         return self.app_env in {"staging", "production"}
 
     @model_validator(mode="after")
     def check_server(self) -> Self:
-        """Refuse what is only right on a developer's machine."""
+        """Refuse values that are only acceptable on a developer's machine."""
         if self.is_server:
             for name in ("secret_key", "app_api_token"):
                 value: str = getattr(self, name)
                 if value == INSECURE or len(value) < SECRET_LENGTH:
                     raise ValueError(
-                        f"{name.upper()} must be a random text of {SECRET_LENGTH} characters or"
+                        f"{name.upper()} must be a random string of {SECRET_LENGTH} characters or"
                         " more: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
                     )
             token = self.app_admin_token
             if token != INSECURE and len(token) < TOKEN_LENGTH:
                 raise ValueError(
-                    f"APP_ADMIN_TOKEN has {len(token)} characters and needs {TOKEN_LENGTH}: use the"
+                    f"APP_ADMIN_TOKEN has {len(token)} characters but needs {TOKEN_LENGTH}: use the"
                     ' output of `python -c "import secrets; print(secrets.token_urlsafe(32))"`'
                 )
             for name in ("database_url", "allowed_hosts"):
@@ -111,7 +111,7 @@ class Environment(Variables):
 
 
 def load() -> Environment:
-    """Return the variables of this process.
+    """Return the settings from the variables of this process.
 
     Raises:
         ConfigurationError: A value is wrong or missing.

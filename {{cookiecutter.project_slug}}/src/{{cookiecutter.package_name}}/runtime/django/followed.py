@@ -1,4 +1,4 @@
-"""Jobs that clients can follow by their ids: where every process can read all results."""
+"""Jobs that clients can follow by id; they need results that all processes can read."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from .models import Job
 from .responses import CLIENT, respond, route
 from .service import JobService
 
-#: Of a task that waits; its message may be in a queue, or held until its time has come.
+#: The state of a waiting task, whose message is in a queue, or held by a worker until it is due.
 WAITING = {followed.SENT, states.RETRY}
 
 ID = TypeAdapter(TaskId)
 
 
 class FollowedJobService(JobService, FollowedService):
-    """Tell the state and the result of jobs: the row says what the result store does not know."""
+    """A service that shows the state and result of jobs; the row completes the result store."""
 
     def look(self, job: Job) -> Report:
-        """Return what is known of a job."""
+        """Return what is known about a job."""
         try:
             return followed.look(self.app, str(job.pk))
         except UnknownTaskError:
             return Report(states.REVOKED if job.cancelled_at else followed.SENT, None)
 
     def status(self, task_id: str) -> Status:
-        """Return how a task is.
+        """Return the state of a task.
 
         Raises:
             Problem: No such task was sent.
@@ -49,16 +49,16 @@ class FollowedJobService(JobService, FollowedService):
         """Return what a task returned.
 
         Raises:
-            Problem: No such task was sent; there is no result, or none yet.
+            Problem: No such task was sent, or it has no result (yet).
         """
         state, value = self.look(self.job(task_id))
         if state != states.SUCCESS:
-            more = "it will have none" if state in states.READY_STATES else "ask again later"
-            raise Problem(409, f"the task has no result, its state is {state}: {more}")
+            more = "it will never have one" if state in states.READY_STATES else "ask again later"
+            raise Problem(409, f"the task has no result, because its state is {state}: {more}")
         return Result(id=task_id, result=plain(value))
 
     def cancel(self, task_id: str) -> Status:
-        """Let a task that waits never start, or end one that runs.
+        """Cancel a task: a waiting one will never start, a running one is ended.
 
         Raises:
             Problem: No such task was sent; it has ended, or its pool cannot end it.
@@ -67,10 +67,11 @@ class FollowedJobService(JobService, FollowedService):
         return self.status(task_id)
 
     def stop(self, job: Job) -> None:
-        """Let the task of a job never start, or end it.
+        """Prevent the task of a job from starting, or end it.
 
-        A task writes that it starts before it looks at its row, and here it is the other way round:
-        at least one of the two sees the other, so no task runs that was said to be cancelled.
+        A task records its start and then looks at its row; this method marks the row and then looks
+        for the start. At least one of the two sees the other, so a task that was reported as
+        cancelled never runs.
 
         Raises:
             Problem: It has ended, or its pool cannot end it.
@@ -86,7 +87,7 @@ class FollowedJobService(JobService, FollowedService):
                 elif not self.reports(job):
                     self.end(job)
             except BaseException:
-                if self.look(job).state != states.REVOKED:  # it may have seen its row
+                if self.look(job).state != states.REVOKED:  # the task may have seen the row
                     job.resume()
                     raise
 
@@ -98,28 +99,28 @@ class FollowedJobService(JobService, FollowedService):
         """
         state = self.look(job).state
         if state in states.READY_STATES - {states.REVOKED}:
-            raise NotCancelledError(f"it has ended: {state}")
+            raise NotCancelledError(f"the task has ended already: {state}")
         return state == states.REVOKED
 
     def reports(self, job: Job) -> bool:
-        """Return whether the task of a job reports its progress: it ends at its next report."""
+        """Return whether the task of a job reports progress; if so, it ends at its next report."""
         return isinstance(self.app.tasks.get(job.name), ProgressTask)
 
     def end(self, job: Job) -> None:
-        """End a task that runs.
+        """End a running task.
 
         Raises:
             NotCancelledError: Its pool cannot, or no worker answers for it.
         """
         if str(self.app.conf.broker_url).startswith("filesystem:"):
             raise NotCancelledError(
-                "it runs, and to end it would lock the files that workers have as their broker"
+                "the task is running, and a worker whose queues are files cannot end it safely"
             )
         with servers.broker(self.app) as connection:
             followed.end(self.app, str(job.pk), connection)
 
     def told(self, job: Job) -> dict[str, Any]:
-        """Return what is known of a job beside its name; `PENDING` is one that waits."""
+        """Return what is known about a job, besides its name; `PENDING` means that it waits."""
         state, value = self.look(job)
         told: dict[str, Any] = {"state": states.PENDING if state == followed.SENT else state}
         if state == PROGRESS:
@@ -132,7 +133,7 @@ class FollowedJobService(JobService, FollowedService):
 
 
 def checked(task_id: str) -> str:
-    """Return an id of a task.
+    """Return the id if it can be the id of a task.
 
     Raises:
         Problem: It cannot be one.
@@ -146,18 +147,18 @@ def checked(task_id: str) -> str:
 
 
 def routes(service: FollowedJobService) -> list[URLPattern]:
-    """Return the URLs by which clients follow what a service has sent."""
+    """Return the URLs by which clients follow the tasks of a service."""
 
     def status(request: HttpRequest, task_id: str) -> HttpResponse:
-        """Tell the state and the progress of a task."""
+        """Show the state and progress of a task."""
         return respond(service.status(checked(task_id)))
 
     def result(request: HttpRequest, task_id: str) -> HttpResponse:
-        """Return what a task returned; 409 while there is no result."""
+        """Show the return value of a task; 409 if there is none (yet)."""
         return respond(service.result(checked(task_id)))
 
     def cancel(request: HttpRequest, task_id: str) -> HttpResponse:
-        """Let a task that waits never start, or end one that runs; 409 if its pool cannot."""
+        """Cancel a waiting or running task; 409 if its worker's pool cannot end it."""
         return respond(service.cancel(checked(task_id)))
 
     one = partial(route, CLIENT)

@@ -1,4 +1,4 @@
-"""The older paths of jobs, with the answers that their clients know: `/jobs/NAME`, `/jobs/ID`."""
+"""The older HTTP paths of jobs, `/jobs/NAME` and `/jobs/ID`, with unchanged answers."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .service import JobService
 
 
 class Arguments(RootModel[dict[str, Any]]):
-    """Arguments by their names."""
+    """The arguments of a task by name."""
 
 
 def routes(service: JobService, names: Mapping[str, str]) -> list[URLPattern]:
     """Return the URLs of jobs.
 
     Args:
-        service: Sends their tasks.
-        names: The task of each job, by the name that clients know.
+        service: Sends the tasks.
+        names: The task of each job, by the name that clients use.
     """
     jobs = {task: name for name, task in names.items()}
 
@@ -45,7 +45,7 @@ def routes(service: JobService, names: Mapping[str, str]) -> list[URLPattern]:
         return JsonResponse(body, status=202, headers={"Location": url})
 
     def show(request: HttpRequest, job_id: UUID) -> HttpResponse:
-        """Tell what is known of a job."""
+        """Show what is known about a job."""
         return about(service.job(job_id))
 
     def cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:

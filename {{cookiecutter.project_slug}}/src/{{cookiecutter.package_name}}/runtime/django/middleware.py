@@ -1,4 +1,4 @@
-"""What every request passes through."""
+"""Django middleware."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..web.correlation import HEADER, request_id
 def bind_request(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Give the id of a request to all that it logs and sends, and repeat it in the answer."""
+    """Add the id of a request to everything that it logs and sends, and to the response."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         correlation_id = request_id(request.headers.get(HEADER))

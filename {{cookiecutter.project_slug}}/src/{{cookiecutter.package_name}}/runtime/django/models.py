@@ -1,4 +1,4 @@
-"""A job: a task that somebody requested over HTTP, or in code by `Job.objects.submit`."""
+"""Jobs: tasks that were requested over HTTP, or in code by `Job.objects.submit`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class JobManager(models.Manager["Job"]):
     def submit(
         self, name: str, task: Task[Any, Any], kwargs: dict[str, Any], **options: Any
     ) -> Job:
-        """Make a job, whose task is sent when the transaction is committed.
+        """Create a job; its task is sent when the transaction is committed.
 
         Args:
-            name: What the caller calls it.
+            name: A name for the job.
             task: The task.
             kwargs: Its arguments.
-            options: Those of `apply_async`.
+            options: Options of `apply_async`.
 
         Raises:
-            OperationalError: The broker cannot be reached. The job is cancelled then, so that its
-                task does not start even if the broker has the message.
+            OperationalError: The broker cannot be reached. The job is then cancelled, so that its
+                task does not start even if the broker did get the message.
         """
         job = self.model(name=name)
         options = {"ignore_result": False, **options, "task_id": str(job.pk)}
@@ -50,7 +50,7 @@ class JobManager(models.Manager["Job"]):
 
 
 class Job(models.Model):
-    """One row for each job, which outlives its message and its result."""
+    """A job; its row outlives the message and the result of its task."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     name = models.CharField(max_length=100, editable=False)
@@ -60,7 +60,7 @@ class Job(models.Model):
     objects = JobManager()
 
     class Meta:
-        """The newest first."""
+        """Order jobs by age, the newest first."""
 
         ordering = ("-requested_at",)
 
@@ -68,11 +68,11 @@ class Job(models.Model):
         return f"{self.name} {self.pk}"
 
     def cancel(self) -> None:
-        """Note that the task must not start, not even again after the loss of its worker."""
+        """Record that the task must not start, not even again after its worker was lost."""
         type(self).objects.filter(pk=self.pk, cancelled_at=None).update(cancelled_at=timezone.now())
         self.refresh_from_db()
 
     def resume(self) -> None:
-        """Take the cancellation back: the task runs, and cannot be ended."""
+        """Undo a cancellation, because the task runs and cannot be ended."""
         self.cancelled_at = None
         self.save(update_fields=["cancelled_at"])

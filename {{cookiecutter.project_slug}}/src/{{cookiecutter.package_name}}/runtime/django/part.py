@@ -1,4 +1,4 @@
-"""Django, as a part of the project's app."""
+"""The Django part of the project's app."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class Django(Part, Cancellation):
-    """Send tasks when the transaction is committed, and stop those whose jobs were cancelled."""
+    """A part that sends tasks on commit, and stops tasks whose jobs were cancelled."""
 
     transient_errors = TRANSIENT_ERRORS
     at_reports = True
 
     def install(self, app: App) -> None:
-        """Wait for Django's transactions, and look at the rows of jobs."""
+        """Use Django's transactions, and register as the app's cancellation."""
         app.cancellation, app.on_commit = self, transaction.on_commit
         app.autodiscover_tasks()  # the module `tasks` of every app in INSTALLED_APPS
 
@@ -29,6 +29,6 @@ class Django(Part, Cancellation):
         """Stop a task whose job was cancelled.
 
         Raises:
-            Ignore: It was cancelled.
+            Ignore: The job was cancelled.
         """
         check(task)

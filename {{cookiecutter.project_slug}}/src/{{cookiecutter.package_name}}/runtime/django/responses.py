@@ -1,4 +1,4 @@
-"""How all views of the HTTP contract answer, and who may call them."""
+"""Responses and access control of all views of the HTTP API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..web.problems import Problem
 View = Callable[..., HttpResponse]
 B = TypeVar("B", bound=BaseModel)
 
-#: The setting that holds the token of clients, and that of administrators.
+#: The settings that hold the token of clients and that of administrators.
 CLIENT, ADMINISTRATOR = "API_TOKEN", "ADMIN_TOKEN"
 
 
@@ -32,17 +32,17 @@ def respond(
 
 
 def refuse(problem: Problem) -> HttpResponse:
-    """Return a response that is an error."""
+    """Return the response to a request that failed."""
     return response(answers.of_problem(problem))
 
 
 def response(answer: answers.Answer) -> HttpResponse:
-    """Return an answer as Django has it."""
+    """Return an answer as a Django response."""
     return HttpResponse(answer.text, answer.media_type, answer.status, headers=dict(answer.headers))
 
 
 def body_of(request: HttpRequest, model: type[B]) -> B:
-    """Return the body of a request; an empty one is an empty object.
+    """Return the body of a request; an empty body counts as an empty object.
 
     Raises:
         Problem: It is too large, or not valid.
@@ -53,12 +53,12 @@ def body_of(request: HttpRequest, model: type[B]) -> B:
         raise problems.of_fields(error.errors()) from None
     except RequestDataTooBig:
         limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        detail = f"the body is larger than {limit} bytes"
+        detail = f"the body is larger than {limit} bytes: send less"
         raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail) from None
 
 
 def query_of(request: HttpRequest, model: type[B]) -> B:
-    """Return the query of a request.
+    """Return the query parameters of a request.
 
     Raises:
         Problem: It is not valid.
@@ -70,14 +70,14 @@ def query_of(request: HttpRequest, model: type[B]) -> B:
 
 
 def route(who: str | None = None, /, **methods: View) -> View:
-    """Return a view that calls the one of its method, and answers every error as a problem.
+    """Return a view that dispatches by HTTP method, and answers every error as a problem.
 
-    No session is looked at. A browser sends no token by itself, so that a foreign page cannot forge
-    a request.
+    It uses no session. A browser does not send the token by itself, so another site cannot forge a
+    request.
 
     Args:
-        who: The setting with the token that a request needs, if it needs one.
-        methods: A view for each method.
+        who: The setting with the required token, if one is required.
+        methods: The view for each method.
     """
 
     @csrf_exempt
@@ -93,7 +93,7 @@ def route(who: str | None = None, /, **methods: View) -> View:
                 raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, {"Allow": allowed})
             return methods[method](request, **kwargs)
         except (InterfaceError, OperationalError) as error:
-            problems.logger.warning("The database is away: %s", error)
+            problems.logger.warning("The database is unreachable: %s", error)
             return refuse(problems.away("the database does not answer"))
         except Exception as error:
             return refuse(problems.of_error(error))
@@ -102,22 +102,22 @@ def route(who: str | None = None, /, **methods: View) -> View:
 
 
 def authorize(request: HttpRequest, who: str) -> None:
-    """Let a request pass that holds a token.
+    """Check that a request holds the token.
 
     Args:
         request: The request.
         who: The setting with the token.
 
     Raises:
-        Problem: It does not, or nobody has one.
+        Problem: It does not, or no token is set.
     """
     expected: str = getattr(settings, who)
     variable = f"APP_{who}"
     if not expected:
-        detail = f"nobody may call this: {variable} is not set"
+        detail = f"nobody may call this, because the server has no token: set {variable} there"
         raise Problem(HTTPStatus.FORBIDDEN, detail)
     try:
         token.authorize(request.headers.get("Authorization"), expected)
     except Problem as problem:
-        detail = f"send the header `Authorization: Bearer` with the token of {variable}"
+        detail = f"send the token of {variable} in the header `Authorization: Bearer`"
         raise Problem(problem.body.status, detail, problem.headers) from None

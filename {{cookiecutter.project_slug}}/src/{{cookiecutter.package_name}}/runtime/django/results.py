@@ -1,4 +1,4 @@
-"""Results as rows of django-celery-results, which outlive a database that was away."""
+"""The result backend of django-celery-results, which also survives an outage of the database."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from django_celery_results.backends import database
 
 
 class DatabaseBackend(database.DatabaseBackend):  # type: ignore[misc]
-    """Try again on a new connection.
+    """A result backend that tries again on a new connection.
 
-    In a worker it does so for as long as it takes (`runtime/worker/checks.py`). Otherwise the
-    result of a task that ended in an outage would be lost; and the main process of a worker, which
-    writes for those whose process is gone, would keep its broken connection for good.
+    A worker tries for as long as `runtime/worker/checks.py` says. Otherwise the result of a task
+    that ended during an outage would be lost, and the main process of a worker, which writes for
+    tasks whose process is gone, would keep its broken connection for good.
     """
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
-        """Return whether another try may help; it cannot within a transaction, which is lost."""
+        """Return whether another try may help; inside a transaction, which is lost, it cannot."""
         passes = isinstance(exc, InterfaceError | OperationalError)
         if passes and not connection.in_atomic_block:
             connection.close()
@@ -34,10 +34,10 @@ class DatabaseBackend(database.DatabaseBackend):  # type: ignore[misc]
     def _store_result(
         self, task_id: str, result: Any, status: str, *args: Any, **kwargs: Any
     ) -> Any:
-        """Keep how a task has ended, of which an earlier try may not know.
+        """Do not let a late `RETRY` overwrite the final state of a task.
 
-        A try publishes the next one before it writes that there will be one. The next one may have
-        ended by then, and a chord would wait for it for ever.
+        A run that retries publishes the next run before it writes `RETRY`. The next run may have
+        ended by then, and a chord would wait for its final state for ever.
         """
         if status != states.RETRY:
             return super()._store_result(task_id, result, status, *args, **kwargs)

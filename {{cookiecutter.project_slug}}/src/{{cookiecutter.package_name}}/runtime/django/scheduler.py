@@ -1,4 +1,4 @@
-"""The scheduler of beat whose schedule is rows of django-celery-beat, which the admin edits."""
+"""Beat's scheduler for schedules in Django's database (django-celery-beat), edited in the admin."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ logger = get_logger(__name__)
 
 
 class Scheduler(Stoppable, DatabaseScheduler):  # type: ignore[misc]
-    """Go on with the rows that were read last while the database is away.
+    """A scheduler that goes on with the rows it read last while the database is unreachable.
 
-    django-celery-beat reads all rows every five minutes, and ends with a traceback if it cannot.
+    django-celery-beat reads all rows every five minutes and ends with a traceback if it cannot.
     """
 
     def setup_schedule(self) -> None:
-        """Leave the rows as they are: `setup_schedules` writes what the code says.
+        """Leave the rows unchanged, because `setup_schedules` writes the schedule in the code.
 
         django-celery-beat would overwrite them with `beat_schedule` at each start.
         """
@@ -31,7 +31,7 @@ class Scheduler(Stoppable, DatabaseScheduler):  # type: ignore[misc]
         try:
             entries: dict[str, Any] = super().all_as_schedule()
         except (DatabaseError, InterfaceError) as error:
-            logger.error("Schedules cannot be read, those known go on: %s", error)
+            logger.error("Schedules cannot be read, going on with the last known ones: %s", error)
             self._last_timestamp = None
             entries = self._schedule or {}
         return entries

@@ -1,4 +1,4 @@
-"""Tasks that clients send over HTTP: each is a job, which is a row."""
+"""Sending tasks on behalf of HTTP clients; each task is a job with a row in the database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .task import JOB_HEADER
 
 
 def check_database() -> None:
-    """Reach the database.
+    """Check that the database answers.
 
     Raises:
         ConnectionError: It does not answer.
@@ -32,20 +32,20 @@ def check_database() -> None:
 
 
 class JobService(Service):
-    """Send tasks when the transaction is committed, with a row that outlives message and result."""
+    """A service that sends tasks on commit; a row outlives the message and the result."""
 
     def needed(self) -> dict[str, Check]:
-        """Return what a web process cannot work without."""
+        """Return the checks of the servers that a web process needs."""
         return {"database": check_database, **super().needed()}
 
     def publish(
         self, task: Task[Any, Any], arguments: dict[str, Any], options: dict[str, Any]
     ) -> str:
-        """Publish a task whose job is a row, and return the id of both."""
+        """Create a job, publish its task, and return their common id."""
         return str(Job.objects.submit(task.name, task, arguments, **options).pk)
 
     def replay(self, letters: Letters, letter: DeadLetter, by: str) -> str:
-        """Send the task of a dead letter again; that of a job is a job as well."""
+        """Send the task of a dead letter again; if it was a job's, the new task is a job too."""
         if JOB_HEADER not in letter.headers:
             return super().replay(letters, letter, by)
         with transaction.atomic():
@@ -65,9 +65,9 @@ class JobService(Service):
         return job
 
     def stop(self, job: Job) -> None:
-        """Let the task of a job never start; one that runs is not changed."""
+        """Prevent the task of a job from starting; a running one goes on."""
         job.cancel()
 
     def told(self, job: Job) -> dict[str, Any]:
-        """Return what is known of a job beside its name; without results it is not much."""
+        """Return what is known about a job besides its name; without results, that is little."""
         return {"cancelled_at": job.cancelled_at}

@@ -1,4 +1,4 @@
-"""Settings of results and schedules that are rows in the database of Django."""
+"""Settings of results and schedules in Django's database."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from ..config.values import Importable, Seconds
 
 
 class DatabaseResults(KeptResults):
-    """Rows of django-celery-results."""
+    """Results in the tables of django-celery-results."""
 
     result_backend: str = f"{__package__}.results.DatabaseBackend"
-    # Arguments may be personal data, and a message has them already.
+    # Do not store arguments: they may be personal data, and the message holds them already.
     result_extended: bool = False
 
 
 class DatabaseBeat(Settings):
-    """Rows of django-celery-beat, which the admin edits; run one beat only."""
+    """Schedules in the tables of django-celery-beat, edited in the admin; run only one beat."""
 
     beat_scheduler: Importable = f"{__package__}.scheduler:Scheduler"
-    # Seconds until beat sees a row that somebody has edited.
+    # Seconds until beat sees an edited row.
     beat_max_loop_interval: Seconds = 5

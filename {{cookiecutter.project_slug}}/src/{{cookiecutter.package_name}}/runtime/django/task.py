@@ -1,10 +1,11 @@
-"""What Django adds to every task: errors after which it is tried again, and its job, a row.
+"""What Django adds to every task: transient errors of the database, and its job.
 
     with transaction.atomic():
         invoice.save()
         send.delay_on_commit(invoice.pk)
 
-`send.delay(...)` does not wait: a worker may look for a row that is not there yet, or never is.
+`send.delay(...)` does not wait for the commit, so a worker may look for a row that is not there
+yet, or never will be.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from celery import Task, states
 from celery.exceptions import Ignore
 from django.db import InterfaceError, OperationalError
 
-#: Errors of a database that is away, in a failover or locked, and of a deadlock: try again.
+#: Errors of a database that is unreachable, failing over or locked, and of a deadlock: try again.
 TRANSIENT_ERRORS: tuple[type[Exception], ...] = (InterfaceError, OperationalError)
 
-#: Header with the id of the job that a task, or the replay of its dead letter, works for.
+#: Header with the id of the job that a task, or the replay of its dead letter, belongs to.
 JOB_HEADER = "x-job"
 
 
 def check(task: Task[Any, Any]) -> None:
-    """Stop a task whose job was cancelled; the first time, note that it starts.
+    """Stop a task whose job was cancelled; otherwise record its first start.
 
-    Whoever cancels a job marks its row, and then looks whether the task has started. So at least
-    one of the two sees the other.
+    Whoever cancels a job marks its row and then looks whether the task has started. So at least one
+    of the two sees the other.
 
     Raises:
         Ignore: It was cancelled.
@@ -42,7 +43,7 @@ def check(task: Task[Any, Any]) -> None:
         meta = {"hostname": request.hostname, "pid": os.getpid()}
         if not request.ignore_result:
             task.backend.store_result(request.id, meta, states.STARTED, request=request)
-    # The replay of a dead letter is a job of its own, and works for the first one too.
+    # The replay of a dead letter is a job of its own, and also belongs to the first job.
     jobs = [request.headers[JOB_HEADER], request.id]
     if Job.objects.filter(pk__in=jobs, cancelled_at__isnull=False).exists():
         task.backend.mark_as_revoked(request.id, "cancelled", request=request)

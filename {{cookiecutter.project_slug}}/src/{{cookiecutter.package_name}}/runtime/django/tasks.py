@@ -20,5 +20,5 @@ def clean_up(older_than_days: float = 30) -> int:
     call_command("clearsessions")
     oldest = timezone.now() - timedelta(days=older_than_days)
     deleted, _ = Job.objects.filter(requested_at__lt=oldest).delete()
-    logger.info("%d jobs deleted", deleted)
+    logger.info("Deleted %d jobs", deleted)
     return deleted

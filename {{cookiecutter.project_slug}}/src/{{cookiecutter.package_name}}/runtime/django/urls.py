@@ -1,10 +1,10 @@
-"""The HTTP contract of `web/`, mounted on Django.
+"""The HTTP API of `web/`, mounted on Django.
 
     service = JobService(app, ALLOWED, Priority)
     urlpatterns = [*routes(service), path("admin/", admin.site.urls)]
 
-The pages of Django's admin have other paths below `admin/`. Where tasks can be followed,
-`followed.routes` has the URLs for it.
+The pages of Django's admin have other paths below `admin/`. If the project keeps results,
+`followed.routes` adds the URLs for following tasks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FINE = bodies.Health(status="ok")
 
-#: What administrators look at, by its path.
+#: The read-only views for administrators, by path.
 VIEWED: dict[str, Callable[[App], BaseModel]] = {
     "workers": admin.workers,
     "queues": admin.queues,
@@ -38,24 +38,24 @@ VIEWED: dict[str, Callable[[App], BaseModel]] = {
 
 
 def routes(service: Service) -> list[URLPattern]:
-    """Return the URLs of clients, of administrators, and of those who watch the process."""
+    """Return the URLs for clients, for administrators and for health checks."""
     return [*of_tasks(service), *of_administrators(service), *of_health(service)]
 
 
 def of_tasks(service: Service) -> list[URLPattern]:
-    """Return the URLs by which a service sends tasks."""
+    """Return the URLs by which clients send tasks."""
 
     def allowed(request: HttpRequest) -> HttpResponse:
-        """List the tasks that can be sent, and their arguments."""
+        """List the tasks that can be sent, with their arguments."""
         return respond(service.allowed())
 
     def submit(request: HttpRequest) -> HttpResponse:
-        """Send a task; where tasks can be followed, `Location` is its status."""
+        """Send a task; if tasks can be followed, `Location` is the URL of its status."""
         accepted = service.submit(body_of(request, bodies.Submission))
         return respond(accepted, 202, service.headers(accepted))
 
     def submit_all(request: HttpRequest) -> HttpResponse:
-        """Send tasks, or none if one of them is not valid."""
+        """Send several tasks, or none if one of them is not valid."""
         return respond(service.submit_all(body_of(request, bodies.Submissions)), 202)
 
     return [
@@ -69,15 +69,15 @@ def of_administrators(service: Service) -> list[URLPattern]:
     app = service.app
 
     def view(request: HttpRequest, look: Callable[[App], BaseModel]) -> HttpResponse:
-        """Tell what somebody looks at."""
+        """Show one of the read-only views."""
         return respond(look(app))
 
     def letters(request: HttpRequest) -> HttpResponse:
-        """List what failed for good, the newest first."""
+        """List dead letters (tasks that failed for good), the newest first."""
         return respond(admin.letters(app, query_of(request, bodies.DeadLetterFilter)))
 
     def letter(request: HttpRequest, dead_letter_id: str) -> HttpResponse:
-        """Show all of a dead letter."""
+        """Show everything about a dead letter."""
         return respond(admin.letter(app, dead_letter_id))
 
     def replay(request: HttpRequest, dead_letter_id: str) -> HttpResponse:
@@ -100,19 +100,19 @@ def of_administrators(service: Service) -> list[URLPattern]:
 
 
 def of_health(service: Service) -> list[URLPattern]:
-    """Return the URLs that tell whether this process lives, can work, and has workers."""
+    """Return the URLs of health checks: of this process, its servers and the workers."""
 
     def live(request: HttpRequest) -> HttpResponse:
-        """Say that this process answers; it asks nobody."""
+        """Report that this process answers; no other server is asked."""
         return respond(FINE)
 
     def ready(request: HttpRequest) -> HttpResponse:
-        """Say that the servers behind it answer."""
+        """Report whether the servers that it needs answer."""
         service.ready()
         return respond(FINE)
 
     def celery(request: HttpRequest) -> HttpResponse:
-        """Say that a worker answers; the answer is a few seconds old."""
+        """Report whether a worker answers; the report may be a few seconds old."""
         servers.workers.check(service.app)
         return respond(FINE)
 

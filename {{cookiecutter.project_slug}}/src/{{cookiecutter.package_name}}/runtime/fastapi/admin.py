@@ -1,4 +1,4 @@
-"""Administer workers, queues and dead letters; every route needs the token."""
+"""Routes of administrators: workers, queues and dead letters; all of them require the token."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ DeadLetterId = Annotated[str, Path(min_length=1, max_length=255)]
 
 
 def authorize(request: Request) -> None:
-    """Let administrators pass."""
+    """Require the token of administrators."""
     token.authorize(request.headers.get("Authorization"), settings().token())
 
 
 def routes(service: Service) -> APIRouter:
-    """Return the routes of those who administer the app of a service."""
+    """Return the routes for administrators of a service's app."""
     app = service.app
     router = APIRouter(
         prefix="/admin",
         tags=["admin"],
-        # The first one is for the documentation only.
+        # The first dependency is there only for the documentation.
         dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorize)],
         responses=DOCUMENTED,
     )
@@ -39,17 +39,17 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/queues", response_model=bodies.Queues)
     async def queues() -> Response:
-        """Tell how many messages wait in each queue, and for how long."""
+        """Show how many messages wait in each queue, and for how long."""
         return respond(await call(admin.queues, app))
 
     @router.get("/active", response_model=bodies.HeldTasks)
     async def active() -> Response:
-        """List the tasks that run."""
+        """List the running tasks."""
         return respond(await call(admin.active, app))
 
     @router.get("/scheduled", response_model=bodies.HeldTasks)
     async def scheduled() -> Response:
-        """List the tasks that workers hold until their time has come."""
+        """List the tasks that workers hold until they are due."""
         return respond(await call(admin.scheduled, app))
 
     @router.get("/registered", response_model=bodies.Registered)
@@ -59,14 +59,14 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/dead-letters", response_model=bodies.DeadLetterPage)
     async def letters(wanted: Annotated[bodies.DeadLetterFilter, Query()]) -> Response:
-        """List what failed for good, the newest first."""
+        """List dead letters (tasks that failed for good), the newest first."""
         return respond(await call(admin.letters, app, wanted))
 
     path = "/dead-letters/{dead_letter_id}"
 
     @router.get(path, response_model=bodies.WholeDeadLetter)
     async def letter(dead_letter_id: DeadLetterId) -> Response:
-        """Show all of a dead letter."""
+        """Show everything about a dead letter."""
         return respond(await call(admin.letter, app, dead_letter_id))
 
     @router.post(f"{path}/replay", status_code=202, response_model=bodies.Accepted)

@@ -1,4 +1,4 @@
-"""The assembly of an app: routes, answers to errors, and what every request passes."""
+"""The FastAPI app: routes, error handlers and middleware."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from .responses import refuse
 def create_api(
     service: Service, *, title: str, version: str = "0.1.0", routes: Iterable[APIRouter] = ()
 ) -> FastAPI:
-    """Return an app, whose documentation is at `/docs`.
+    """Return a FastAPI app with its documentation at `/docs`.
 
     Args:
         service: Sends the tasks.
         title: The title of the documentation.
         version: The version of the API.
-        routes: Routes beside those that every app has.
+        routes: Routes in addition to those that every app has.
 
     Raises:
         ConfigurationError: A setting is wrong or missing.
     """
     limit = settings().web_max_body_bytes
-    settings().token()  # development makes one up
-    service.app.loader.import_default_modules()  # the tasks that it sends
+    settings().token()  # development generates one if it is missing
+    service.app.loader.import_default_modules()  # import the tasks that it sends
     api = FastAPI(title=title, version=version)
     for router in (
         tasks.routes(service),
@@ -52,14 +52,14 @@ def create_api(
 
 
 async def on_error(_: Request, error: Exception) -> Response:
-    """Answer what a call raised."""
+    """Answer an exception of a route."""
     return refuse(problems.of_error(error))
 
 
 async def on_invalid(_: Request, error: Exception) -> Response:
     """Answer a request that is not valid."""
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    # The first part of a place is `body`, `path` or `query`.
+    # The first part of a location is `body`, `path` or `query`.
     return refuse(problems.of_fields({**e, "loc": e["loc"][1:]} for e in error.errors()))
 
 

@@ -1,4 +1,4 @@
-"""Health, for those who watch: whether this process lives, can work, and has workers."""
+"""Health checks: whether this process is alive, can do its work, and has a worker that answers."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ FINE = Health(status="ok")
 
 
 def routes(service: Service) -> APIRouter:
-    """Return the routes that tell of a service and of the workers."""
+    """Return the routes that report the health of a service and of the workers."""
     router = APIRouter(prefix="/health", tags=["health"], responses=DOCUMENTED)
 
     @router.get("/live", response_model=Health)
     async def live() -> Response:
-        """Say that this process answers; it asks nobody."""
+        """Report that this process answers; no other server is asked."""
         return respond(FINE)
 
     @router.get("/ready", response_model=Health)
     async def ready() -> Response:
-        """Say that the servers behind it answer."""
+        """Report whether the servers that it needs answer."""
         await call(service.ready)
         return respond(FINE)
 
     @router.get("/celery", response_model=Health)
     async def celery() -> Response:
-        """Say that a worker answers; the answer is a few seconds old."""
+        """Report whether a worker answers; the report may be a few seconds old."""
         await call(servers.workers.check, service.app)
         return respond(FINE)
 

@@ -1,4 +1,4 @@
-"""What happens to every request before its route."""
+"""Middleware, through which every request passes before its route."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .responses import refuse
 
 
 class Correlation:
-    """Bind the id of a request, or a new one, to all that it publishes and logs."""
+    """Middleware that adds the id of a request to everything that it publishes and logs."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -35,7 +35,7 @@ class Correlation:
 
 
 class BodyLimit:
-    """Refuse large bodies, by what they say of their length and by what arrives."""
+    """Middleware that refuses bodies that are too large, by their declared and actual length."""
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app = app
@@ -46,9 +46,9 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        reason = f"the body is larger than {self.limit} bytes"
+        reason = f"the body is larger than {self.limit} bytes: send less"
         length = Headers(scope=scope).get("Content-Length", "0")
-        if int(length) > self.limit:  # a server lets only digits pass
+        if int(length) > self.limit:  # the server accepts only digits here
             await refuse(Problem(413, reason))(scope, receive, send)
             return
         received = 0

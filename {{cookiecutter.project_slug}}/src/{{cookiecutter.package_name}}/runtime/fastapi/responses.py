@@ -1,4 +1,4 @@
-"""What all routes use: calls that do not hold up the event loop, and how to answer."""
+"""Helpers for all routes: calls that do not block the event loop, and responses."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ T = TypeVar("T")
 
 
 async def call(function: Callable[..., T], *args: object, deadline: float = 0) -> T:
-    """Call what waits for a server.
+    """Call a function that waits for a server, without blocking the event loop.
 
     Args:
         function: What to call.
         args: Its arguments.
-        deadline: Seconds until it is given up, if not `threads.DEADLINE`.
+        deadline: Seconds until the call is abandoned; by default `threads.DEADLINE`.
 
     Raises:
-        Problem: It took too long, or it could not be done.
+        Problem: It took too long, or it failed.
     """
     started = threads.start(function, *args)
     future = asyncio.wrap_future(started)
@@ -45,10 +45,10 @@ def respond(
 
 
 def refuse(problem: Problem) -> Response:
-    """Return a response that is an error."""
+    """Return the response to a request that failed."""
     return response(answers.of_problem(problem))
 
 
 def response(answer: answers.Answer) -> Response:
-    """Return an answer as FastAPI has it."""
+    """Return an answer as a FastAPI response."""
     return Response(answer.text, answer.status, answer.headers, media_type=answer.media_type)

@@ -1,4 +1,4 @@
-"""Follow tasks and cancel them."""
+"""Routes for following and cancelling tasks."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from ..web.problems import DOCUMENTED, Problem
 from ..web.results import FollowedService, Result, Status
 from .responses import call, respond
 
-#: Seconds between two looks at a task, until a sign of life, and until a client must ask again.
+#: Seconds between two looks at a task, between two keep-alive comments, and until the stream ends.
 LOOK, SIGN_OF_LIFE, LONGEST_STREAM = 0.5, 15.0, 600.0
 
 
 def routes(service: FollowedService) -> APIRouter:
-    """Return the routes by which clients follow what a service has sent."""
+    """Return the routes by which clients follow the tasks of a service."""
     router = APIRouter(prefix="/tasks/{task_id}", tags=["tasks"], responses=DOCUMENTED)
 
     @router.get("", response_model=Status)
     async def status(task_id: TaskId) -> Response:
-        """Tell the state and the progress of a task."""
+        """Show the state and progress of a task."""
         return respond(await call(service.status, task_id))
 
     @router.get("/result", response_model=Result)
     async def result(task_id: TaskId) -> Response:
-        """Return what a task returned; 409 while there is no result."""
+        """Show the return value of a task; 409 if there is none (yet)."""
         return respond(await call(service.result, task_id))
 
     @router.delete("", response_model=Status)
     async def cancel(task_id: TaskId) -> Response:
-        """Let a task that waits never start, or end one that runs; 409 if its pool cannot."""
+        """Cancel a waiting or running task; 409 if its worker's pool cannot end it."""
         return respond(await call(service.cancel, task_id))
 
     @router.get("/events", response_class=StreamingResponse)
     async def events(task_id: TaskId) -> Response:
-        """Tell the status whenever it changes, as server-sent events; the last one is `end`."""
-        first = await call(service.status, task_id)  # what is unknown is a 404, not a stream
+        """Stream the status as server-sent events whenever it changes; the last event is `end`."""
+        first = await call(service.status, task_id)  # so that an unknown id is a 404, not a stream
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(
             changes(service, task_id, first), media_type="text/event-stream", headers=headers
@@ -51,7 +51,7 @@ def routes(service: FollowedService) -> APIRouter:
 
 
 async def changes(service: FollowedService, task_id: str, status: Status) -> AsyncIterator[str]:
-    """Yield an event for every change of a status, and signs of life in between."""
+    """Yield an event for every change of a status, and keep-alive comments in between."""
     start = told_at = time.monotonic()
     told = ""
     while True:

@@ -1,4 +1,4 @@
-"""Send tasks."""
+"""Routes for sending tasks."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from .responses import call, respond
 
 
 def routes(service: Service) -> APIRouter:
-    """Return the routes by which a service sends tasks."""
+    """Return the routes by which clients send tasks."""
     router = APIRouter(prefix="/tasks", tags=["tasks"], responses=DOCUMENTED)
 
     @router.get("", response_model=bodies.AllowedTasks)
     async def allowed() -> Response:
-        """List the tasks that can be sent, and their arguments."""
+        """List the tasks that can be sent, with their arguments."""
         return respond(service.allowed())
 
     async def submit(submission: bodies.Submission) -> Response:
-        """Send a task; where tasks can be followed, `Location` is its status."""
+        """Send a task; if tasks can be followed, `Location` is the URL of its status."""
         accepted = await call(service.submit, submission)
         return respond(accepted, 202, service.headers(accepted))
 
     async def submit_all(submissions: bodies.Submissions) -> Response:
-        """Send tasks, or none if one of them is not valid."""
+        """Send several tasks, or none if one of them is not valid."""
         accepted = await call(service.submit_all, submissions, deadline=LONG_DEADLINE)
         return respond(accepted, 202)
 
-    # The names of the tasks that are allowed are known only now.
+    # The names of the allowed tasks are known only now.
     one, many = bodies.submissions(service.catalogue)
     submit.__annotations__["submission"] = one
     submit_all.__annotations__["submissions"] = many

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 @contextmanager
 def serve(application: FastAPI) -> Iterator[str]:
-    """Serve it in a thread and yield its URL."""
+    """Serve the app in a thread, and yield its URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(application, log_level="warning", ws="none")
         server = uvicorn.Server(config)

@@ -1,9 +1,9 @@
-"""The HTTP contract of `web/`, mounted on Flask.
+"""The HTTP API of `web/`, mounted on Flask.
 
     tasks = Service(app, ALLOWED, Priority)
     api = create_api(tasks, title="...")
 
-Where tasks can be followed, `results.routes` has the routes for it.
+If the project keeps results, `results.routes` adds the routes for following tasks.
 """
 
 from .app import create_api

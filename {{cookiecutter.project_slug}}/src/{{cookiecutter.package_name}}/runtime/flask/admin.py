@@ -1,4 +1,4 @@
-"""Administer workers, queues and dead letters; every route needs the token."""
+"""Routes of administrators: workers, queues and dead letters; all of them require the token."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .responses import respond
 
 
 class Path(BaseModel):
-    """Which dead letter."""
+    """The id of a dead letter in a path."""
 
     dead_letter_id: str = Field(min_length=1, max_length=255)
 
 
 def authorize() -> None:
-    """Let administrators pass."""
+    """Require the token of administrators."""
     token.authorize(request.headers.get("Authorization"), settings().token())
 
 
 def routes(service: Service) -> APIBlueprint:
-    """Return the routes of those who administer the app of a service."""
+    """Return the routes for administrators of a service's app."""
     app = service.app
     api = APIBlueprint(
         "admin",
@@ -45,17 +45,17 @@ def routes(service: Service) -> APIBlueprint:
 
     @api.get("/queues", responses={200: bodies.Queues})
     def queues() -> Response:
-        """Tell how many messages wait in each queue, and for how long."""
+        """Show how many messages wait in each queue, and for how long."""
         return respond(call(admin.queues, app))
 
     @api.get("/active", responses={200: bodies.HeldTasks})
     def active() -> Response:
-        """List the tasks that run."""
+        """List the running tasks."""
         return respond(call(admin.active, app))
 
     @api.get("/scheduled", responses={200: bodies.HeldTasks})
     def scheduled() -> Response:
-        """List the tasks that workers hold until their time has come."""
+        """List the tasks that workers hold until they are due."""
         return respond(call(admin.scheduled, app))
 
     @api.get("/registered", responses={200: bodies.Registered})
@@ -65,14 +65,14 @@ def routes(service: Service) -> APIBlueprint:
 
     @api.get("/dead-letters", responses={200: bodies.DeadLetterPage})
     def letters(query: bodies.DeadLetterFilter) -> Response:
-        """List what failed for good, the newest first."""
+        """List dead letters (tasks that failed for good), the newest first."""
         return respond(call(admin.letters, app, query))
 
     path_of_one = "/dead-letters/<string:dead_letter_id>"
 
     @api.get(path_of_one, responses={200: bodies.WholeDeadLetter})
     def letter(path: Path) -> Response:
-        """Show all of a dead letter."""
+        """Show everything about a dead letter."""
         return respond(call(admin.letter, app, path.dead_letter_id))
 
     @api.post(f"{path_of_one}/replay", responses={202: bodies.Accepted})

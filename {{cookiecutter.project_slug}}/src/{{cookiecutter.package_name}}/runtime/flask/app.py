@@ -1,4 +1,4 @@
-"""The assembly of an app: routes, answers to errors, and what every request passes."""
+"""The Flask app: routes, error handlers and middleware."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..web.settings import settings
 from . import admin, health, tasks
 from .responses import refuse
 
-#: Of a body that is too large, so many times the limit is read, in pieces of so many bytes.
+#: How much of a body that is too large is read: a multiple of the limit; and the bytes per piece.
 PATIENCE = 10
 CHUNK = 65_536
 
@@ -27,20 +27,20 @@ CHUNK = 65_536
 def create_api(
     service: Service, *, title: str, version: str = "0.1.0", routes: Iterable[APIBlueprint] = ()
 ) -> OpenAPI:
-    """Return an app, whose documentation is `/openapi.json`.
+    """Return a Flask app with its documentation at `/openapi.json`.
 
     Args:
         service: Sends the tasks.
         title: The title of the documentation.
         version: The version of the API.
-        routes: Routes beside those that every app has.
+        routes: Routes in addition to those that every app has.
 
     Raises:
         ConfigurationError: A setting is wrong or missing.
     """
     limit = settings().web_max_body_bytes
-    settings().token()  # development makes one up
-    service.app.loader.import_default_modules()  # the tasks that it sends
+    settings().token()  # development generates one if it is missing
+    service.app.loader.import_default_modules()  # import the tasks that it sends
     api = OpenAPI(
         __name__,
         info=Info(title=title, version=version),
@@ -66,11 +66,10 @@ def create_api(
 
 
 def check_length() -> None:
-    """Refuse a large body, after reading it as far as is reasonable.
+    """Refuse a body that is too large, after reading a reasonable part of it.
 
-    gunicorn closes a connection with much unread input without a word, and a client that still
-    sends may never see the answer. Of a body that does not say its length, Werkzeug would cut off
-    the rest and go on.
+    gunicorn resets a connection with much unread input, so a client that is still sending may never
+    see the answer. Werkzeug would cut off a body without a declared length at the limit and go on.
     """
     limit = request.max_content_length
     length = request.content_length
@@ -84,11 +83,11 @@ def check_length() -> None:
         while left and (read := len(request.environ["wsgi.input"].read(min(left, CHUNK)))):
             left -= read
     if is_large:
-        raise Problem(413, f"the body is larger than {limit} bytes")
+        raise Problem(413, f"the body is larger than {limit} bytes: send less")
 
 
 def on_error(error: Exception) -> Response:
-    """Answer what a call raised."""
+    """Answer an exception of a route."""
     return refuse(problems.of_error(error))
 
 
@@ -104,7 +103,7 @@ def on_http_error(error: HTTPException) -> Response:
 
 
 class Correlation:
-    """Bind the id of a request, or a new one, to all that it publishes and logs."""
+    """Middleware that adds the id of a request to everything that it publishes and logs."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self.app = app

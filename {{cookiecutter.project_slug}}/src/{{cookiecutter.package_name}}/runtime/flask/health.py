@@ -1,4 +1,4 @@
-"""Health, for those who watch: whether this process lives, can work, and has workers."""
+"""Health checks: whether this process is alive, can do its work, and has a worker that answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FINE = Health(status="ok")
 
 
 def routes(service: Service) -> APIBlueprint:
-    """Return the routes that tell of a service and of the workers."""
+    """Return the routes that report the health of a service and of the workers."""
     api = APIBlueprint(
         "health",
         __name__,
@@ -27,18 +27,18 @@ def routes(service: Service) -> APIBlueprint:
 
     @api.get("/live", responses={200: Health})
     def live() -> Response:
-        """Say that this process answers; it asks nobody."""
+        """Report that this process answers; no other server is asked."""
         return respond(FINE)
 
     @api.get("/ready", responses={200: Health})
     def ready() -> Response:
-        """Say that the servers behind it answer."""
+        """Report whether the servers that it needs answer."""
         call(service.ready)
         return respond(FINE)
 
     @api.get("/celery", responses={200: Health})
     def celery() -> Response:
-        """Say that a worker answers; the answer is a few seconds old."""
+        """Report whether a worker answers; the report may be a few seconds old."""
         call(servers.workers.check, service.app)
         return respond(FINE)
 

@@ -1,4 +1,4 @@
-"""How all routes answer."""
+"""Helpers for all routes: responses."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def respond(
 
 
 def refuse(problem: Problem) -> Response:
-    """Return a response that is an error."""
+    """Return the response to a request that failed."""
     return response(answers.of_problem(problem))
 
 
 def response(answer: answers.Answer) -> Response:
-    """Return an answer as Flask has it."""
+    """Return an answer as a Flask response."""
     return Response(answer.text, answer.status, answer.headers, content_type=answer.media_type)

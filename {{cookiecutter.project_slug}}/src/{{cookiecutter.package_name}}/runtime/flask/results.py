@@ -1,4 +1,4 @@
-"""Follow tasks and cancel them."""
+"""Routes for following and cancelling tasks."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .tasks import TAG
 
 
 class Path(BaseModel):
-    """Which task."""
+    """The id of a task in a path."""
 
     task_id: TaskId
 
 
 def routes(service: FollowedService) -> APIBlueprint:
-    """Return the routes by which clients follow what a service has sent."""
+    """Return the routes by which clients follow the tasks of a service."""
     api = APIBlueprint(
         "results",
         __name__,
@@ -32,17 +32,17 @@ def routes(service: FollowedService) -> APIBlueprint:
 
     @api.get("", responses={200: Status})
     def status(path: Path) -> Response:
-        """Tell the state and the progress of a task."""
+        """Show the state and progress of a task."""
         return respond(call(service.status, path.task_id))
 
     @api.get("/result", responses={200: Result})
     def result(path: Path) -> Response:
-        """Return what a task returned; 409 while there is no result."""
+        """Show the return value of a task; 409 if there is none (yet)."""
         return respond(call(service.result, path.task_id))
 
     @api.delete("", responses={200: Status})
     def cancel(path: Path) -> Response:
-        """Let a task that waits never start, or end one that runs; 409 if its pool cannot."""
+        """Cancel a waiting or running task; 409 if its worker's pool cannot end it."""
         return respond(call(service.cancel, path.task_id))
 
     return api

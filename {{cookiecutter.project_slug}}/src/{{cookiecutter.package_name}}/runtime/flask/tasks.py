@@ -1,4 +1,4 @@
-"""Send tasks."""
+"""Routes for sending tasks."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ TAG = Tag(name="tasks")
 
 
 def routes(service: Service) -> APIBlueprint:
-    """Return the routes by which a service sends tasks."""
+    """Return the routes by which clients send tasks."""
     api = APIBlueprint(
         "tasks", __name__, url_prefix="/tasks", abp_tags=[TAG], abp_responses=DOCUMENTED
     )
 
     @api.get("", responses={200: bodies.AllowedTasks})
     def allowed() -> Response:
-        """List the tasks that can be sent, and their arguments."""
+        """List the tasks that can be sent, with their arguments."""
         return respond(service.allowed())
 
     def submit(body: bodies.Submission) -> Response:
-        """Send a task; where tasks can be followed, `Location` is its status."""
+        """Send a task; if tasks can be followed, `Location` is the URL of its status."""
         accepted = call(service.submit, body)
         return respond(accepted, 202, service.headers(accepted))
 
     def submit_all(body: bodies.Submissions) -> Response:
-        """Send tasks, or none if one of them is not valid."""
+        """Send several tasks, or none if one of them is not valid."""
         return respond(call(service.submit_all, body, deadline=LONG_DEADLINE), 202)
 
-    # The names of the tasks that are allowed are known only now.
+    # The names of the allowed tasks are known only now.
     submit.__annotations__["body"], submit_all.__annotations__["body"] = bodies.submissions(
         service.catalogue
     )

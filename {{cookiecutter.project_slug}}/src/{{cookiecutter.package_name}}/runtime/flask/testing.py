@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 
 @contextmanager
 def serve(application: Flask) -> Iterator[str]:
-    """Serve it in a thread and yield its URL."""
+    """Serve the app in a thread, and yield its URL."""
     server = make_server("127.0.0.1", 0, application, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -1,1 +1,1 @@
-"""What keeps work safe when tasks, workers or other servers fail."""
+"""Guards that keep work safe when tasks, workers or other servers fail."""

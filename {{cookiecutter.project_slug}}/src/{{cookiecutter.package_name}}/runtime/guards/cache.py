@@ -1,6 +1,6 @@
-"""Results of calls that are kept for a while, and a second service for when the first one fails.
+"""Caching the results of calls, and falling back to a second service when the first one fails.
 
-For a function that a task calls:
+Both decorate functions that a task calls:
 
     @cached(timedelta(hours=1))
     @fallback(rate_from_second_bank)
@@ -23,21 +23,21 @@ from .lock import lock
 
 logger = get_logger(__name__)
 
-#: Seconds to wait for another call that computes the same value.
+#: Seconds to wait for another call that is computing the same value.
 PATIENCE = 10
 
 
 def cached(
     expires: timedelta, *, key: Key | None = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Keep what a function returns, which must be JSON; one call computes it for all.
+    """Cache what a function returns, which must be JSON; one call computes it for all others.
 
     Args:
-        expires: How long it is kept.
-        key: What makes two calls the same; without it, all arguments.
+        expires: How long the value is kept.
+        key: What identifies equal calls; by default, all arguments.
 
     Raises:
-        LockedError: Another call takes long to compute it; a task goes back and waits.
+        LockedError: Another call takes too long to compute the value; the task is put back.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +47,7 @@ def cached(
             if (text := store.client().get(place)) is not None:
                 return loads(text)
             with lock(place, wait=PATIENCE):
-                if (text := store.client().get(place)) is not None:  # computed while this waited
+                if (text := store.client().get(place)) is not None:  # computed in the meantime
                     return loads(text)
                 value = function(*args, **kwargs)
                 store.client().set(place, dumps(value), px=expires)
@@ -63,13 +63,13 @@ def fallback(
     *,
     on: tuple[type[Exception], ...] = (TransientError, ConnectionError, TimeoutError),
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Call a second function, with the same arguments, when the first one fails.
+    """Call a second function with the same arguments if the first one fails.
 
-    For what is only read: a first service that timed out may still have done what it was told.
+    Use it for reading only: a first service that timed out may still have done what it was asked.
 
     Args:
-        second: The other function.
-        on: The errors after which it is called; an open circuit is one of them.
+        second: The function to fall back to.
+        on: The errors after which it is called; by default, an open circuit is one of them.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,7 +77,7 @@ def fallback(
             try:
                 return function(*args, **kwargs)
             except on as error:
-                logger.warning("%s failed, so the second one is asked: %s", function, error)
+                logger.warning("%s failed, falling back to %s: %s", function, second, error)
                 return second(*args, **kwargs)
 
         return wrap(function, call)

@@ -1,4 +1,4 @@
-"""What the decorators of this package share: they keep signatures, and name calls by arguments."""
+"""Helpers for the decorators of this package: keeping signatures, and naming calls."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from celery import current_task
 from kombu.utils.json import dumps
 
-#: A name for a call: a template such as "{order_id}", or a function of the same arguments.
+#: How to name a call: a template such as "{order_id}", or a function of the same arguments.
 Key = str | Callable[..., object]
 
 
 def wrap(function: Callable[..., Any], call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `call` with name and signature of a function: Celery checks arguments by it."""
+    """Return `call` with the name and signature of a function, by which Celery checks arguments."""
     wrapper = wraps(function)(call)
     wrapper.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return wrapper
 
 
 def task_name(function: Callable[..., Any]) -> str:
-    """Return the name of the task that runs, or of a function where none does."""
+    """Return the name of the running task, or the function's name if no task runs."""
     if current_task:
         return str(current_task.name)
     return f"{function.__module__}.{function.__qualname__}"
@@ -31,10 +31,10 @@ def task_name(function: Callable[..., Any]) -> str:
 def named(
     function: Callable[..., Any], key: Key | None, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> str:
-    """Return the name of a call; without a key, all arguments are the name.
+    """Return the name of a call; without a key, it is made of all arguments.
 
     Raises:
-        TypeError: The arguments do not fit, or are no JSON where they are the name.
+        TypeError: The arguments do not fit the function, or cannot be written as JSON.
     """
     bound = inspect.signature(function).bind(*args, **kwargs)
     bound.apply_defaults()

@@ -1,9 +1,9 @@
-"""A circuit breaker: after failures in a row nobody calls a server for a while.
+"""A circuit breaker: after several failures in a row, nobody calls a server for a while.
 
     response = Circuit("crm").call(client.get, url)
 
-All workers share its state. While it is open, a task goes back to its queue and loses no retry.
-When the pause is over, one call tries; its success closes the circuit.
+All workers share its state. While it is open, a task is put back and uses up no retry. After the
+pause, one call tries again; if it succeeds, the circuit closes.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from ..redis import store
 
 T = TypeVar("T")
 
-#: What says that a server is in trouble. One that asks for patience, or refuses, is not.
+#: Errors that count as failures. A server that asks to wait, or refuses, has not failed.
 FAILURES = (TransientError, ConnectionError, TimeoutError, SoftTimeLimitExceeded)
 
 
 class CircuitOpenError(NotNowError):
-    """Too many calls have failed; nobody calls for now."""
+    """Too many calls have failed, so no call is made for now."""
 
 
 def is_answer(error: BaseException) -> bool:
-    """Whether an error shows that the server works."""
+    """Whether an error shows that the server itself works."""
     return isinstance(error, RateLimitedError) or not isinstance(error, FAILURES)
 
 
@@ -59,8 +59,8 @@ class Circuit:
         storage = CircuitRedisStorage(
             STATE_CLOSED, store.client(), namespace=store.key("circuit", self.name)
         )
-        # One for each call, since a breaker of pybreaker holds a lock while it calls: threads and
-        # greenlets would call one after the other.
+        # One breaker per call, because pybreaker holds a lock while it calls: threads and greenlets
+        # sharing a breaker would call one after the other.
         breaker = CircuitBreaker(
             fail_max=self.failures,
             reset_timeout=self.pause,
@@ -81,16 +81,16 @@ class Circuit:
 
     @property
     def trial_key(self) -> str:
-        """Return the key of the one call that tries; pybreaker would let all of them."""
+        """The key by which only one call tries again; pybreaker would let all of them."""
         return store.key("circuit", self.name, "trial")
 
     def may_try(self) -> bool:
-        """Return whether this call is the one that tries."""
+        """Return whether this call is the one that may try."""
         longest = ceil(budget.in_force().hard)
         return bool(store.client().set(self.trial_key, 1, nx=True, ex=longest))
 
     def open_error(self, opened_at: datetime | None) -> CircuitOpenError:
-        """Return the error for a call that is not made: it says how long to wait."""
+        """Return the error for a call that is not made; it says how long to wait."""
         age = (datetime.now(UTC) - opened_at).total_seconds() if opened_at else 0
         wait = max(1.0, self.pause - age) * random.uniform(1, 1.2)  # noqa: S311
         return CircuitOpenError(f"the circuit {self.name!r} is open", wait)

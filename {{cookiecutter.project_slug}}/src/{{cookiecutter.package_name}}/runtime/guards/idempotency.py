@@ -1,15 +1,16 @@
-"""One effect, however often a task is sent, delivered or tried.
+"""Idempotent tasks: one effect, however often a task is sent, delivered or retried.
 
     @app.task(name="billing.charge")
     @idempotent(key="{order_id}")
     def charge(order_id: int, amount: str) -> str: ...
 
-The first call claims the key and runs. Calls that come meanwhile go back to the queue; later ones
-return what the first one returned. A call that fails gives the claim up, so that a retry runs. When
-a worker dies, its claim ends with its lease.
+The first call claims the key and runs. Calls that arrive meanwhile go back to the queue; later ones
+return what the first one returned. A call that fails releases its claim, so that a retry can run.
+When a worker dies, its claim ends with its lease.
 
-A worker that stood still (a suspended machine) may wake up after another one has taken over. Before
-an effect that must not happen twice, and that no other side recognises, ask `still_mine()`.
+A frozen worker (on a suspended machine) may wake up after another one has taken over. Call
+`still_mine()` before an effect that must not happen twice and that the other side cannot
+deduplicate.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from ..redis import store
 from ..redis.leases import LEASE, renewed
 from .calls import Key, named, task_name, wrap
 
-#: Seconds until a call looks again: as long as the claim has lasted, within these bounds.
+#: Seconds until a waiting call tries again: as long as the claim has lasted, within these bounds.
 SHORTEST_WAIT, LONGEST_WAIT = 1.0, 30.0
 
-#: Return the outcome, or since when another one is at work, or nothing: the claim is ours.
+#: Returns the outcome, or how long another call has been at work, or neither: the claim is ours.
 CLAIM = """
 local state = redis.call('HMGET', KEYS[1], 'outcome', 'token', 'since')
 if state[1] then return { state[1], false } end
@@ -43,7 +44,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return { false, false }
 """
 
-#: Do one thing if the claim is still ours, and return whether it is.
+#: Each of these does one thing if the claim is still ours, and returns whether it is.
 RENEW = """
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -62,16 +63,16 @@ return redis.call('DEL', KEYS[1])
 
 @cache
 def script(text: str) -> Any:
-    """Return a script of Redis; it is sent once and called by its hash."""
+    """Return a Redis script, which is sent once and then called by its hash."""
     return store.client().register_script(text)
 
 
 class LostError(TransientError):
-    """Another process may have taken over, since this one stood still for too long: try again."""
+    """Another process may have taken over, because this one was frozen for too long: try again."""
 
 
 class InProgressError(NotNowError):
-    """Another call with the same key is at work."""
+    """Another call with the same key is running."""
 
 
 class Claim:
@@ -87,10 +88,10 @@ class Claim:
         return script(text)([self.key], [self.token, *arguments], client=store.client())
 
     def take(self) -> list[Any]:
-        """Return the outcome of an earlier call, in a list, or nothing if the claim is ours now.
+        """Return the outcome of an earlier call in a list, or an empty list if the claim is ours.
 
         Raises:
-            InProgressError: It is not.
+            InProgressError: Another call holds the claim.
         """
         outcome, age = self.ask(CLAIM, self.lease)
         if outcome is not None:
@@ -98,7 +99,7 @@ class Claim:
         if age is not None:
             wait = min(max(SHORTEST_WAIT, float(age)), LONGEST_WAIT)
             wait *= random.uniform(0.5, 1)  # noqa: S311
-            raise InProgressError(f"{self.key} is at work elsewhere", wait)
+            raise InProgressError(f"another call with the key {self.key} is running", wait)
         return []
 
     def renew(self) -> bool:
@@ -112,7 +113,7 @@ class Claim:
             LostError: The claim is no longer ours.
         """
         if not self.renew():
-            raise LostError(f"{self.key} is no longer claimed here")
+            raise LostError(f"this worker no longer holds the claim for {self.key}")
 
 
 _claim: ContextVar[Claim | None] = ContextVar("claim", default=None)
@@ -122,7 +123,7 @@ def still_mine() -> None:
     """Make sure that no other worker has taken over the running idempotent call.
 
     Raises:
-        LostError: One may have; the task is tried again and then returns the other one's outcome.
+        LostError: One may have; the task is retried and then returns the other one's outcome.
     """
     if claim := _claim.get():
         claim.check()
@@ -131,17 +132,17 @@ def still_mine() -> None:
 def idempotent(
     key: Key | None = None, *, expires: timedelta = timedelta(days=1), lease: float = LEASE
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let calls of a task with the same key have one effect and one outcome.
+    """Give all calls of a task with the same key one effect and one outcome.
 
     Args:
-        key: What makes two calls the same: a template such as `"{order_id}"`, or a function of the
-            task's arguments; without it, all arguments.
-        expires: How long the outcome is kept: longer than anybody may repeat a call.
-        lease: Seconds without a sign of life after which another worker may take over.
+        key: What identifies equal calls: a template such as `"{order_id}"`, or a function of the
+            task's arguments; by default, all arguments.
+        expires: How long the outcome is kept; it must be longer than a call may be repeated.
+        lease: Seconds after which another worker may take over from a silent one.
 
     Raises:
-        InProgressError: The call is at work elsewhere; a task goes back to its queue and waits.
-        LostError: The call has been taken over; the task is tried again and gets that outcome.
+        InProgressError: Another call with the key is running; the task is put back and waits.
+        LostError: Another worker has taken over; the task is retried and gets that outcome.
     """
     kept = round(expires.total_seconds() * 1000)
 
@@ -162,7 +163,7 @@ def idempotent(
             finally:
                 _claim.reset(token)
             if not claim.ask(FINISH, kept, text):
-                raise LostError(f"{claim.key} was taken over while it ran here")
+                raise LostError(f"another worker took over {claim.key} while it ran here")
             return outcome
 
         return wrap(function, call)

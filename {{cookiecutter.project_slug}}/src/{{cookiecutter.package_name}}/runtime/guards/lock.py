@@ -1,9 +1,9 @@
-"""A lock that all workers share: at most one of them is inside.
+"""A lock that all workers share: at most one of them holds it.
 
     with lock(f"account:{account_id}", wait=5):
         ...
 
-It is redis-py's lock, renewed for as long as the block runs.
+It is redis-py's lock, renewed while the block runs.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ..redis import store
 from ..redis.leases import LEASE, renewed
 from .idempotency import LostError, script
 
-#: Seconds between two tries to get a lock, and until a task that did not get it comes back.
+#: Seconds between two tries to get a lock, and until a task that did not get it is tried again.
 INTERVAL = 0.1
 WAIT = 2.0
 
 
 class LockedError(NotNowError):
-    """Somebody else holds the lock."""
+    """Another process holds the lock."""
 
 
-#: The next number for a holder, from one counter of the project: a counter for each lock would have
-#: to stay for ever, since nobody knows when the last old holder wakes up. It is never behind the
-#: clock of Redis in seconds, and so above the counters that older versions kept, and above what was
-#: given before Redis lost its data. Keys: the counter, that of this lock in older versions.
+#: The next fence, from one counter for the whole project. A counter per lock would have to be kept
+#: for ever, because nobody knows when the last old holder wakes up. The counter is never behind the
+#: clock of Redis in seconds, so it is above the counters of older versions, and above the numbers
+#: given before Redis lost its data. Keys: the counter; that of this lock in older versions.
 FENCE = """
 local last = math.max(tonumber(redis.call('GET', KEYS[1]) or 0),
                       tonumber(redis.call('GET', KEYS[2]) or 0),
@@ -49,9 +49,10 @@ class Held:
     """A lock that is held.
 
     Args:
-        fence: A number that grows with every holder, of 64 bits. Store it with what the lock
-            protects, and refuse a smaller one there: a holder that stood still then can do no harm.
-        lock: The lock.
+        fence: A 64-bit number that grows with every holder. Store it with the data that the lock
+            protects, and refuse smaller numbers there: then a holder that was frozen can do no
+            harm.
+        lock: The lock of redis-py.
     """
 
     fence: int
@@ -61,7 +62,7 @@ class Held:
         """Renew the lock.
 
         Raises:
-            LostError: It is no longer held.
+            LostError: The lock is no longer held.
         """
         try:
             self.lock.reacquire()
@@ -70,28 +71,28 @@ class Held:
 
 
 def next_fence(name: str, client: Any) -> int:
-    """Return a number that is larger than that of any holder before."""
+    """Return a number that is larger than that of any earlier holder."""
     return int(script(FENCE)([store.key("fence"), store.key("fence", name)], client=client))
 
 
 @contextmanager
 def lock(name: str, *, wait: float = 0, lease: float = LEASE) -> Iterator[Held]:
-    """Hold a lock in a block.
+    """Hold a lock while a block runs.
 
     Args:
-        name: Its name.
-        wait: Seconds to wait for it, which keep a worker busy.
-        lease: Seconds without a sign of life after which another process may take it.
+        name: The name of the lock.
+        wait: Seconds to wait for the lock, during which the worker is busy.
+        lease: Seconds after which another process may take the lock from a silent one.
 
     Raises:
-        LockedError: Somebody else holds it; a task goes back to its queue and waits there.
-        LostError: It was lost while the block ran; somebody else may have been inside.
+        LockedError: Another process holds the lock; the task is put back and waits.
+        LostError: The lock was lost while the block ran, so another process may have held it too.
     """
     client = store.client()
-    # The thread that renews needs the token too.
+    # The thread that renews the lock needs the token too.
     held = Lock(client, store.key("lock", name), timeout=lease, sleep=INTERVAL, thread_local=False)
     if not held.acquire(blocking=wait > 0, blocking_timeout=wait):
-        raise LockedError(f"the lock {name!r} is held elsewhere", WAIT)
+        raise LockedError(f"another process holds the lock {name!r}", WAIT)
     try:
         with renewed(held.reacquire, lease):
             yield Held(next_fence(name, client), held)

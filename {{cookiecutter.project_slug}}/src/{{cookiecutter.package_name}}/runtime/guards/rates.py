@@ -1,15 +1,16 @@
-"""A limit that the whole fleet shares.
+"""A rate limit that all workers share.
 
-Celery's own `rate_limit` is one for each worker, and a task that waits for it holds a slot of it.
+Celery's own `rate_limit` applies to each worker alone, and waiting tasks take up its prefetch
+slots.
 
     @app.task(name="crm.update")
     @limited("50/s")
     def update(contact_id: int) -> None: ...
 
-Starts are spaced evenly. In no time span are there more than the burst and what the rate allows in
-it; a start may be late by 40 ms, or by a tenth of the space between two. A task waits in its worker
-for a slot that is near, and goes back to its queue otherwise, with a countdown to the end of those
-that were sent back before it.
+Starts are spaced evenly. No period has more starts than the burst plus what the rate allows; a
+start may be late by 40 ms, or by a tenth of the interval. A task waits in its worker if its slot is
+near. Otherwise it goes back to its queue, with a countdown that puts it behind the tasks that were
+sent back before it.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from .idempotency import script
 RATE = re.compile(r"(\d+(?:\.\d+)?)/([smh])")
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
-#: Seconds that a task may wait in its worker.
+#: The longest wait of a task in its worker, in seconds.
 PATIENCE = 0.5
 
-#: Seconds that a task may be late for its slot, at least, and how many slots it may miss.
-#: A process that was busy or stood still would otherwise start all at once what has waited in it.
+#: The least seconds by which a task may miss its slot, and how many slots it may miss.
+#: Without it, a process that was busy or frozen would start all its waiting tasks at once.
 TOLERANCE = 0.04
 TRIES = 3
 
-#: Take the next slot if it is near; return whether, and the microseconds until then. The other key
-#: is the end of the line of those that were sent back. The clock is Redis's own.
+#: Takes the next slot if it is near; returns whether it did, and the microseconds until the slot.
+#: The other key is the end of the line of tasks that were sent back. The clock is that of Redis.
 TAKE = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -56,30 +57,32 @@ return { taken, string.format('%.0f', math.max(0, next - now)) }
 
 
 class OverLimitError(NotNowError):
-    """The fleet may not do more of this for now."""
+    """The rate limit is reached for now."""
 
 
 def interval(rate: str) -> float:
     """Return the seconds between two starts.
 
     Raises:
-        ValueError: It is no rate.
+        ValueError: The rate is not valid.
     """
     if not (match := RATE.fullmatch(rate)) or not float(match[1]):
-        raise ValueError(f"rate {rate!r} is refused: use a number above 0 and /s, /m or /h")
+        raise ValueError(
+            f"{rate!r} is not a valid rate: use a number above 0 with /s, /m or /h, such as 50/s"
+        )
     return SECONDS[match[2]] / float(match[1])
 
 
 def take(name: str, rate: str, burst: int = 1) -> None:
-    """Wait for the next slot of a limit.
+    """Wait for the next slot of a rate limit.
 
     Args:
-        name: The limit's name.
-        rate: How many in a second, minute or hour, such as `50/s`.
+        name: The name of the limit.
+        rate: Starts per second, minute or hour, such as `50/s`.
         burst: How many may start at once after a pause.
 
     Raises:
-        OverLimitError: The next slot is too far away, or the process too busy to meet one.
+        OverLimitError: The next slot is too far ahead, or this process is too busy to use it.
     """
     space = interval(rate)
     tolerance = max(TOLERANCE, space / 10)
@@ -94,21 +97,21 @@ def take(name: str, rate: str, burst: int = 1) -> None:
         time.sleep(seconds)
         if time.monotonic() - asked - seconds <= tolerance:
             return
-    raise OverLimitError(f"{name} missed its slots, since this process is busy", PATIENCE)
+    raise OverLimitError(f"{name} missed its slots because this process is busy", PATIENCE)
 
 
 def limited(
     rate: str, *, burst: int = 1, key: Key = ""
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Let the whole fleet start a task no more often than a rate allows.
+    """Limit how often a task starts, over all workers together.
 
     Args:
-        rate: How many in a second, minute or hour, such as `50/s`.
+        rate: Starts per second, minute or hour, such as `50/s`.
         burst: How many may start at once after a pause.
-        key: What has a limit of its own, such as `"{customer_id}"`; without it, the task.
+        key: What has a separate limit, such as `"{customer_id}"`; by default, the task as a whole.
 
     Raises:
-        ValueError: The rate is none.
+        ValueError: The rate is not valid.
     """
     interval(rate)
 

@@ -1,10 +1,10 @@
-"""A task that is sent once: again only when the one with the same arguments has ended.
+"""Unique tasks: a task is not sent again while one with the same arguments waits or runs.
 
     @app.task(base=UniqueTask, name="search.reindex")
     def reindex(shop_id: int) -> None: ...
 
-While one waits or runs, `reindex.delay(7)` sends nothing and returns the id of the first. Not for
-parts of a chain, a group or a chord: what follows a task that is not sent never runs.
+While one waits or runs, `reindex.delay(7)` sends nothing and returns the id of the first. Do not
+use it in a chain, group or chord: tasks that follow one that is not sent never run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .idempotency import script
 
 logger = get_logger(__name__)
 
-#: Take or extend the lock of a task, and return the id of the one that has it.
+#: Takes or extends the lock of a task, and returns the id of the task that holds it.
 TAKE = """
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return holder end
@@ -40,11 +40,11 @@ return redis.call('DEL', KEYS[1])
 
 
 class UniqueTask(BaseTask):
-    """Send a task once. Attributes: `unique_key`, `unique_for`."""
+    """A task that is sent once. Its attributes are `unique_key` and `unique_for`."""
 
-    #: What makes two calls the same, such as `"{shop_id}"`; without it, all arguments.
+    #: What identifies equal calls, such as `"{shop_id}"`; by default, all arguments.
     unique_key: str | None = None
-    #: When a lock ends whose task got lost: longer than a task waits and runs.
+    #: How long the lock of a lost task is kept; it must be longer than a task waits and runs.
     unique_for = timedelta(hours=1)
 
     def lock_key(self, args: Sequence[Any] | None, kwargs: Mapping[str, Any] | None) -> str:
@@ -53,7 +53,7 @@ class UniqueTask(BaseTask):
         return store.key("unique", self.name, name)
 
     def take(self, place: str, task_id: str, wait: float = 0) -> str:
-        """Take the lock if it is free, or extend one's own; return the id of the holder."""
+        """Take the lock if it is free, or extend our own; return the id of the holder."""
         expires = round((self.unique_for.total_seconds() + wait) * 1000)
         holder: bytes = script(TAKE)([place], [task_id, expires], client=store.client())
         return holder.decode()
@@ -66,7 +66,7 @@ class UniqueTask(BaseTask):
         *others: Any,
         **options: Any,
     ) -> AsyncResult[Any]:
-        """Send the task, or return the result of the one that was sent before."""
+        """Send the task, or return the result of the one that is already waiting or running."""
         task_id = task_id or uuid()
         place = self.lock_key(args, kwargs)
         holder = self.take(place, task_id, float(options.get("countdown") or 0))
@@ -79,7 +79,7 @@ class UniqueTask(BaseTask):
             raise
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-        """Extend the lock of a task that has waited."""
+        """Extend the lock when the task starts."""
         try:
             self.take(self.lock_key(args, kwargs), task_id)
         except RedisError as error:
@@ -95,12 +95,12 @@ class UniqueTask(BaseTask):
 
 
 def release(task: UniqueTask, task_id: str, args: Any, kwargs: Any) -> None:
-    """Release a lock if it is this task's."""
+    """Release the lock if this task holds it."""
     script(RELEASE)([task.lock_key(args, kwargs)], [task_id], client=store.client())
 
 
 def failed(sender: Any, task_id: str, args: Any = None, kwargs: Any = None, **_: Any) -> None:
-    """Release the lock of a task whose process was killed: no method of it is called."""
+    """Release the lock of a task whose process was killed, since none of its methods is called."""
     if isinstance(sender, UniqueTask):
         release(sender, task_id, args, kwargs)
 

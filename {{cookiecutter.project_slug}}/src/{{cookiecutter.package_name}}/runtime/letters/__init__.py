@@ -1,1 +1,1 @@
-"""Dead letters: what failed for good, kept until somebody replays or discards it."""
+"""Dead letters: tasks that failed for good, kept until somebody replays or discards them."""

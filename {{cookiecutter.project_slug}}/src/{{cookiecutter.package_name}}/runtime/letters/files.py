@@ -21,7 +21,7 @@ FOLDER = Path(".celery") / "dead-letters"
 
 
 class FileStore(Store):
-    """A folder with up to three files for each letter: what failed, its replay, its repeats."""
+    """A folder with up to three files per dead letter: what failed, its replay, its repeats."""
 
     errors = (OSError,)
 
@@ -34,11 +34,11 @@ class FileStore(Store):
         self.folder = folder
 
     def path(self, letter_id: str, kind: str) -> Path:
-        """Return a file of a letter; an id that comes from a message cannot lead elsewhere."""
+        """Return a file of a dead letter; an id from a message cannot point outside the folder."""
         return self.folder / f"{quote(letter_id, safe='')}.{kind}"
 
     def add(self, letter: DeadLetter) -> None:
-        """Keep a letter: written aside first, so that nobody reads a half of it."""
+        """Store a dead letter; it is written aside first, so that nobody reads half of it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         aside = self.folder / f"{uuid4()}.part"
         aside.write_text(letter.to_json(), encoding="utf-8")
@@ -51,7 +51,7 @@ class FileStore(Store):
         aside.unlink()
 
     def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
-        """Delete the oldest letters."""
+        """Delete the oldest dead letters."""
         letters = list(self)
         excess = len(letters) - number
         oldest = [
@@ -65,7 +65,7 @@ class FileStore(Store):
         return len(oldest)
 
     def open(self) -> AbstractContextManager[FileStore]:
-        """Files need no connection."""
+        """Return the store itself: files need no connection."""
         return nullcontext(self)
 
     def __iter__(self) -> Iterator[DeadLetter]:
@@ -73,7 +73,7 @@ class FileStore(Store):
         yield from sorted(letters, key=lambda letter: letter.failed_at, reverse=True)
 
     def read(self, path: Path) -> DeadLetter:
-        """Return a letter with its history."""
+        """Return a dead letter with its history."""
         letter = DeadLetter.from_json(path.read_text(encoding="utf-8"))
         repeats = path.with_suffix(".repeats")
         if repeats.exists():
@@ -85,12 +85,12 @@ class FileStore(Store):
         return replace(letter, history=[json.loads(replayed.read_text(encoding="utf-8"))])
 
     def get(self, letter_id: str) -> DeadLetter | None:
-        """Return a letter with its history."""
+        """Return a dead letter with its history."""
         path = self.path(letter_id, "letter")
         return self.read(path) if path.exists() else None
 
     def claim(self, letter_id: str, replay: dict[str, Any]) -> bool:
-        """Note a replay, unless there is one."""
+        """Record a replay, unless one is recorded already."""
         try:
             with self.path(letter_id, "replay").open("x", encoding="utf-8") as file:
                 json.dump(replay, file)
@@ -99,11 +99,11 @@ class FileStore(Store):
         return True
 
     def release(self, letter_id: str) -> None:
-        """Take the note back."""
+        """Remove the record of a replay."""
         self.path(letter_id, "replay").unlink(missing_ok=True)
 
     def discard(self, letter_id: str) -> bool:
-        """Delete a letter; return whether there was one."""
+        """Delete a dead letter; return whether it existed."""
         path = self.path(letter_id, "letter")
         existed = path.exists()
         path.unlink(missing_ok=True)

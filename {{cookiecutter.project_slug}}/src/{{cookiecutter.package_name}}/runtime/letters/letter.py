@@ -1,4 +1,4 @@
-"""A dead letter: what failed for good, with all that a replay needs."""
+"""A dead letter: a task that failed for good, with everything that a replay needs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from kombu.utils.json import dumps, loads
 
-#: Header of what beat sends.
+#: Header on every message that beat sends.
 PERIODIC_HEADER = "x-periodic"
 
 
 class Reason(StrEnum):
-    """Why a message became a letter."""
+    """Why a message became a dead letter."""
 
     FAILED = "failed"
     REJECTED = "rejected"
@@ -28,12 +28,12 @@ class Reason(StrEnum):
 
 
 def now() -> str:
-    """Return the time as letters keep it: in UTC, sortable."""
+    """Return the current time as dead letters store it: in UTC, sortable as text."""
     return timestamp(datetime.now(UTC))
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a time as letters keep it."""
+    """Return a time as dead letters store it."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 
@@ -48,29 +48,29 @@ def is_json(value: object) -> bool:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """What failed, with all that a replay needs.
+    """A task that failed for good, with everything that a replay needs.
 
     Args:
-        id: The id of the task, or one made of the body of what has none.
-        task: The name of the task, as far as it is known.
-        args: Positional arguments; nothing if they could not be read.
+        id: The id of the task; for a message without one, an id derived from its body.
+        task: The name of the task, if it is known.
+        args: Positional arguments; None if they could not be read.
         kwargs: Keyword arguments.
         queue: Where the message waited.
         priority: Its priority there.
         headers: Headers of the message, the context and Celery's own.
-        embed: Callbacks, error callbacks and the rest of its chain.
+        embed: Callbacks, error callbacks and the rest of the task's chain.
         body: A body that could not be read, in base64.
         reason: Why it is here.
         error: The class of the error.
-        text: Its message.
-        traceback: Where it happened.
+        text: The message of the error.
+        traceback: The traceback of the error.
         attempts: How often the task was tried.
         worker: Which worker had it.
         started_at: When its last run started, if one did.
         failed_at: When it failed.
-        history: Its replays: `at`, `by` whom, `as_id`.
-        count: How often a periodic task has failed so.
-        last_failed_at: When it did so for the last time, if that was more than once.
+        history: Its replays: when (`at`), `by` whom, and the id of the new task (`as_id`).
+        count: How often a periodic task has failed with this error.
+        last_failed_at: When it last failed with this error, if it did so more than once.
     """
 
     id: str
@@ -100,7 +100,7 @@ class DeadLetter:
         return PERIODIC_HEADER in self.headers
 
     def again(self, times: int, last: str) -> DeadLetter:
-        """Return it after more failures of the same kind.
+        """Return a copy that counts more failures of the same kind.
 
         Args:
             times: How many more there were.
@@ -109,7 +109,7 @@ class DeadLetter:
         return replace(self, count=self.count + times, last_failed_at=last) if times else self
 
     def to_json(self) -> str:
-        """Return it as JSON, in which kombu keeps dates, UUIDs and decimals in arguments."""
+        """Return it as JSON; kombu's encoder preserves dates, UUIDs and decimals in arguments."""
         fields = asdict(self)
         if self.count == 1:  # so that a process of an earlier release can read it
             del fields["count"], fields["last_failed_at"]

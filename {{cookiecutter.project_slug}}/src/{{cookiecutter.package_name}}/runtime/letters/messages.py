@@ -1,4 +1,4 @@
-"""Messages that no task has seen, as dead letters."""
+"""Dead letters for messages that never reached a task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .letter import DeadLetter, Reason, is_json
 
 
 def of_message(message: Any, reason: str, error: str = "", text: str = "") -> DeadLetter:
-    """Return a letter for a message of kombu that no task has seen."""
+    """Return a dead letter for a kombu message that never reached a task."""
     headers = {name: value for name, value in (message.headers or {}).items() if is_json(value)}
     args, kwargs, embed = arguments(message)
     body = message.body.encode() if isinstance(message.body, str) else bytes(message.body or b"")
@@ -38,12 +38,12 @@ def of_message(message: Any, reason: str, error: str = "", text: str = "") -> De
 
 
 def id_of(body: bytes) -> str:
-    """Return an id for what has none: whoever finds it once more writes no second letter."""
+    """Return an id for a message without one; the same body always gives the same id."""
     return str(UUID(bytes=sha256(body).digest()[:16]))
 
 
 def arguments(message: Any) -> tuple[list[Any] | None, dict[str, Any], dict[str, Any]]:
-    """Return the arguments of a message and what is embedded in it, or nothing for a foreign one.
+    """Return the arguments of a message and what is embedded in it, or None for a foreign one.
 
     Only JSON is read: a pickle could run code.
     """
@@ -60,7 +60,7 @@ def arguments(message: Any) -> tuple[list[Any] | None, dict[str, Any], dict[str,
 def queue_of(delivery_info: Mapping[str, Any], headers: Mapping[str, Any]) -> str:
     """Return the queue in which a message waited.
 
-    RabbitMQ notes it on its dead letters; a delayed message has a long routing key that ends in it.
+    RabbitMQ records it on its dead letters; the routing key of a delayed message ends in it.
     """
     deaths = headers.get("x-death")
     if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict):

@@ -1,4 +1,4 @@
-"""Send what failed once more."""
+"""Replay dead letters: send the tasks that failed once more."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Header of a replayed task: the id of its dead letter.
 REPLAY_HEADER = "x-replay-of"
 
-#: What brokers, beat and `tasks/base.py` note on a message; it says nothing about a replay.
+#: Headers that brokers, beat and `tasks/base.py` add to a message; a replay does not repeat them.
 DELIVERY_HEADERS = (
     *("x-death", "x-first-death-", "x-last-death-", "x-delivery-"),
     *("x-crashes", PERIODIC_HEADER),
@@ -30,26 +30,31 @@ DELIVERY_HEADERS = (
 def replay(
     app: Celery, letters: Letters, letter_id: str, by: str | None = None, task_id: str = ""
 ) -> str:
-    """Send the task of a letter again, as a new task, and return its id.
+    """Send the task of a dead letter again, as a new task, and return its id.
 
-    It has the arguments, queue, priority and context of the first one, its callbacks and the rest
-    of its chain, and no retries behind it. It is no part of a chord, which has failed by then.
+    The new task has the arguments, queue, priority, context, callbacks and remaining chain of the
+    first one; its retries start from zero. It is not part of a chord, which has failed by then.
 
     Args:
         app: The app that sends it.
-        letters: Where the letter is.
+        letters: The open store of dead letters.
         letter_id: Its id.
-        by: Who wants that; without it, the user of this process.
-        task_id: The id of the new task; without it, a random one.
+        by: Who asked for the replay; by default, the user of this process.
+        task_id: The id of the new task; by default, a random one.
 
     Raises:
-        DeadLetterError: There is no such letter, it was replayed, or it cannot be.
+        DeadLetterError: The dead letter does not exist, was replayed before, or cannot be replayed.
     """
     letter = letters.get(letter_id)
     if letter is None:
-        raise DeadLetterError(f"there is no letter {letter_id}: see `dead-letters list`")
+        raise DeadLetterError(
+            f"there is no dead letter {letter_id}: run `dead-letters list` to see them"
+        )
     if letter.args is None or not letter.task:
-        raise DeadLetterError(f"{letter_id} is unreadable and cannot be replayed: see `show`")
+        raise DeadLetterError(
+            f"{letter_id} cannot be replayed, because its message is unreadable:"
+            f" run `dead-letters show {letter_id}` to see it"
+        )
     task_id = task_id or str(uuid4())
     note = {"at": now(), "by": by or getpass.getuser(), "as_id": task_id}
     if not letters.claim(letter_id, note):
@@ -57,14 +62,15 @@ def replay(
         last = current.history[-1] if current and current.history else {}
         raise DeadLetterError(
             f"{letter_id} was replayed at {last.get('at')} by {last.get('by')}"
-            f" as {last.get('as_id')}: replay the letter of that one, if it failed too"
+            f" as {last.get('as_id')}: if that task failed too, replay its dead letter"
         )
     try:
         app.send_task(letter.task, letter.args, letter.kwargs, **options(letter, task_id))
     except QueueNotFound:
         letters.release(letter_id)
         raise DeadLetterError(
-            f"{letter_id} cannot be sent: there is no queue {letter.queue} in queues.py"
+            f"{letter_id} cannot be replayed, because queues.py has no queue {letter.queue!r}:"
+            " add the queue, or discard the dead letter"
         ) from None
     except BaseException:
         letters.release(letter_id)
@@ -73,7 +79,7 @@ def replay(
 
 
 def options(letter: DeadLetter, task_id: str) -> dict[str, Any]:
-    """Return how the task of a letter is to be sent."""
+    """Return the options with which the task of a dead letter is sent."""
     headers = letter.headers
     hard, soft = headers.get("timelimit") or (None, None)
     custom = {
@@ -106,7 +112,7 @@ def replay_all(
     per_second: float | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> tuple[int, list[str]]:
-    """Replay letters at a limited rate; return how many, and why others were refused."""
+    """Replay dead letters at a limited rate; return how many, and why others were refused."""
     replayed, refused = 0, []
     start = monotonic()
     for letter_id in letter_ids:

@@ -1,8 +1,8 @@
-"""How many dead letters are kept, and for how long: a store that may not evict fills up otherwise.
+"""Limits on the number and age of dead letters, so that their store does not fill up.
 
-A worker looks after it when it writes a letter. What goes is appended to the archive, if there is
-one, as a line of JSON that `DeadLetter.from_json` reads; otherwise it is dropped. Both are logged
-with their number.
+A worker checks the limits when it writes a dead letter. Those beyond the limits are appended to the
+archive, if there is one, as lines of JSON that `DeadLetter.from_json` reads, and then deleted. The
+worker logs how many there were.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ logger = get_logger(__name__)
 
 PREFIX = "APP_DEAD_LETTERS_"
 
-#: Seconds between two looks of a process, and letters after which it looks earlier. The second is
-#: less than a store deletes at once (`CHUNK`), so that no flood of letters outruns it.
+#: Seconds between two checks of a process, and the number of dead letters after which it checks
+#: earlier. That number is less than a store deletes at once (`CHUNK`), so that a flood of dead
+#: letters cannot outrun the deletion.
 INTERVAL = 60
 LETTERS = 100
 
@@ -39,16 +40,18 @@ class Settings(Variables):
 
     max_age_days: float = Field(default=90, gt=0, le=36_500)
     max_number: Count = 100_000
-    # A file to which the oldest letters are appended before they are deleted.
+    # A file to which the oldest dead letters are appended before they are deleted.
     archive: Path | None = None
 
     @field_validator("archive")
     @classmethod
     def check_archive(cls, path: Path | None) -> Path | None:
-        """Refuse a file that nothing can be appended to: then nothing would be deleted either."""
+        """Refuse a file that cannot be appended to: nothing would be archived or deleted."""
         place = path.parent if path and not path.exists() else path
         if path and place and (path.is_dir() or not os.access(place, os.W_OK)):
-            raise ValueError("name a file that this process can write, in a folder that exists")
+            raise ValueError(
+                "give the path of a file that this process can write, in a folder that exists"
+            )
         return path
 
 
@@ -63,13 +66,13 @@ def settings() -> Settings:
 
 
 class Watch:
-    """When this process looked for the last time, and how many letters it has written since."""
+    """When this process last checked the limits, and how many dead letters it wrote since."""
 
     looked_at = float("-inf")
     letters = 0
 
     def is_due(self) -> bool:
-        """Count a letter, and return whether it is time to look."""
+        """Count a dead letter, and return whether it is time to check the limits."""
         self.letters += 1
         if self.letters < LETTERS and monotonic() < self.looked_at + INTERVAL:
             return False
@@ -81,7 +84,7 @@ watch = Watch()
 
 
 def keep_limits(store: Store) -> None:
-    """Delete the oldest letters where there are too many, now and then; never fail."""
+    """Check the limits now and then, and delete the oldest dead letters; never raise an error."""
     if not watch.is_due():
         return
     limits = settings()
@@ -89,11 +92,11 @@ def keep_limits(store: Store) -> None:
     try:
         gone = store.trim(before, limits.max_number, archive)
     except Exception as error:
-        logger.warning("Could not delete old dead letters, will try again: %s", error)
+        logger.warning("Could not delete old dead letters, will try again later: %s", error)
         return
     if gone:
         logger.warning(
-            "%d dead letters older than %g days or beyond %d were %s",
+            "%d dead letters that were older than %g days or in excess of %d have been %s",
             gone,
             limits.max_age_days,
             limits.max_number,
@@ -102,7 +105,7 @@ def keep_limits(store: Store) -> None:
 
 
 def archive(letter: DeadLetter) -> None:
-    """Append a letter to the archive, if there is one."""
+    """Append a dead letter to the archive, if there is one."""
     if path := settings().archive:
         with path.open("a", encoding="utf-8") as file:
             file.write(letter.to_json() + "\n")

@@ -1,6 +1,6 @@
-"""Where dead letters are kept, and how they are found again.
+"""The interface of all stores of dead letters, and how dead letters are selected and grouped.
 
-The app says where: `app.dead_letters` is a class of stores, in a Redis, a database, a queue of
+`app.dead_letters` is the class of the store in use: one in Redis, in a database, in a queue of
 RabbitMQ, or in files for a first look without a server.
 """
 
@@ -21,67 +21,67 @@ if TYPE_CHECKING:
 
 
 class DeadLetterError(Exception):
-    """A dead letter cannot be replayed; the text says why."""
+    """A dead letter cannot be replayed; the message says why."""
 
 
 class Letters(Protocol):
     """A store that is open."""
 
     def __iter__(self) -> Iterator[DeadLetter]:
-        """Yield all letters, the newest first."""
+        """Yield all dead letters, the newest first."""
 
     def get(self, letter_id: str) -> DeadLetter | None:
-        """Return a letter with its history."""
+        """Return a dead letter with its history."""
 
     def claim(self, letter_id: str, replay: dict[str, Any]) -> bool:
-        """Note a replay, unless there is one: of two callers only one gets true."""
+        """Record a replay, unless one is recorded: of two callers, only one gets true."""
 
     def release(self, letter_id: str) -> None:
-        """Take the note back: the replay could not be sent."""
+        """Remove the record of a replay that could not be sent."""
 
     def discard(self, letter_id: str) -> bool:
-        """Delete a letter; return whether there was one."""
+        """Delete a dead letter; return whether it existed."""
 
 
 class Store(ABC):
-    """Where dead letters are. What holds an id already keeps the first dead letter of that id."""
+    """A store of dead letters. If an id exists already, the first dead letter with it is kept."""
 
-    #: What may go wrong with the server.
+    #: Errors that the server of the store may raise.
     errors: ClassVar[tuple[type[Exception], ...]] = ()
 
     @classmethod
     @abstractmethod
     def of(cls, app: Celery) -> Store:
-        """Return the store of an app; files where its queues are in files or in memory."""
+        """Return the store of an app: files if its queues are in files or in memory."""
 
     @abstractmethod
     def add(self, letter: DeadLetter) -> None:
-        """Keep a letter; of a periodic one whose id is there already, count it."""
+        """Store a dead letter; if it is a periodic task's and its id exists already, count it."""
 
     @abstractmethod
     def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
-        """Delete the oldest letters, a bounded part of them at once, and return how many.
+        """Delete the oldest dead letters, a limited number per call, and return how many.
 
         Args:
-            before: Letters that failed before this time are too old.
-            number: How many letters may stay.
-            archive: Is called with each letter before it is deleted.
+            before: Dead letters that failed before this time are too old.
+            number: How many dead letters may stay.
+            archive: Called with each dead letter before it is deleted.
         """
 
     @abstractmethod
     def open(self) -> AbstractContextManager[Letters]:
-        """Open it for reading and changing."""
+        """Open the store for reading and changing."""
 
 
 def store_of(app: Any) -> Store:
-    """Return where the dead letters of an app are."""
+    """Return the store of an app's dead letters."""
     store: Store = app.dead_letters.of(app)
     return store
 
 
 @contextmanager
 def opened(app: Any) -> Iterator[Letters]:
-    """Open the dead letters of an app, with those that the broker has set aside."""
+    """Open the dead letters of an app, including those that the broker has set aside."""
     store = store_of(app)
     app.broker.collect(app, store)
     with store.open() as letters:
@@ -89,7 +89,7 @@ def opened(app: Any) -> Iterator[Letters]:
 
 
 class Filter(NamedTuple):
-    """Which letters are meant; what is not given matches all."""
+    """Which dead letters are selected; a field that is not given matches all."""
 
     task: str = "*"
     error: str = "*"
@@ -100,7 +100,7 @@ class Filter(NamedTuple):
     replayed: bool | None = None
 
     def matches(self, letter: DeadLetter) -> bool:
-        """Whether a letter is meant."""
+        """Whether a dead letter is selected."""
         patterns = (
             (letter.task, self.task),
             (letter.error, self.error),
@@ -116,7 +116,7 @@ class Filter(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Letters with the same task, reason and error."""
+    """Dead letters with the same task, reason and error."""
 
     task: str
     reason: str
@@ -126,7 +126,7 @@ class Group(NamedTuple):
 
 
 def grouped(letters: Iterable[DeadLetter]) -> list[Group]:
-    """Return letters by their error, the most frequent first."""
+    """Return dead letters grouped by task, reason and error, the largest group first."""
     counts: Counter[tuple[str, str, str]] = Counter()
     newest: dict[tuple[str, str, str], DeadLetter] = {}
     for letter in letters:

@@ -1,12 +1,13 @@
-"""How a dead letter is written.
+"""Writing dead letters.
 
-A worker writes it before it acknowledges the message, so a crash in between leaves both: the dead
-letter is written again under the same id, that of the task. If the store refuses it, the worker
-logs the whole dead letter as JSON, and RabbitMQ gets the message back for its own dead letters.
+A worker writes a dead letter before it acknowledges the message. After a crash in between, the
+dead letter is written again under the same id, which is the id of the task. If the store fails, the
+worker logs the whole dead letter as JSON, and RabbitMQ gets the message back and dead-letters it
+itself.
 
-A task that will be retried is no dead letter, nor is one that expired, was revoked or cancelled. A
-task that beat sends has one dead letter for each error, with a count: a disk that stays full is
-one, and not one every five minutes. `retention.py` says how many are kept, and for how long.
+A task that will be retried is not a dead letter, nor is one that expired or was revoked or
+cancelled. A periodic task has one dead letter per error, with a count, so a disk that stays full
+gives one dead letter and not one every five minutes. `retention.py` limits their number and age.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-#: Time for which a periodic task that goes on failing is not logged as an error again.
+#: How long a periodic task that keeps failing is not logged as an error again.
 QUIET = timedelta(days=1)
 
 
 def write(app: Celery, letter: DeadLetter) -> bool:
-    """Keep a letter; if the store refuses it, log all of it. Return whether it was kept."""
+    """Store a dead letter, or log all of it if the store fails; return whether it was stored."""
     if letter.is_periodic:
         letter = replace(letter, id=id_of_failure(letter))
     try:
@@ -46,23 +47,23 @@ def write(app: Celery, letter: DeadLetter) -> bool:
     if is_news(letter):
         logger.error("Dead letter %s of task %s: %s: %s: %.200s", *told)
     else:
-        logger.info("Dead letter %s of task %s, once more: %s: %s: %.200s", *told)
+        logger.info("Dead letter %s of task %s again: %s: %s: %.200s", *told)
     retention.keep_limits(store)
     return True
 
 
 def id_of_failure(letter: DeadLetter) -> str:
-    """Return an id that all failures of a periodic task for the same reason share."""
+    """Return the id that all failures of a periodic task with the same reason share."""
     parts = (letter.task, letter.args, letter.kwargs, letter.reason, letter.error)
     return id_of(dumps(parts).encode())
 
 
-#: When this process saw a periodic task fail, by the id of its letter.
+#: When this process last saw each periodic task fail, by the id of its dead letter.
 _failures: dict[str, datetime] = {}
 
 
 def is_news(letter: DeadLetter) -> bool:
-    """Whether a failure is to be logged as an error: the same one of a periodic task is, once."""
+    """Whether a failure is logged as an error; a repeated one of a periodic task is not."""
     if not letter.is_periodic:
         return True
     moment = datetime.now(UTC)

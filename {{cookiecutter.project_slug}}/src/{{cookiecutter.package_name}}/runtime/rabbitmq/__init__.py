@@ -1,1 +1,1 @@
-"""What is special about RabbitMQ: the topology of its queues."""
+"""RabbitMQ as the broker: settings, queues and their declaration, and dead letters."""

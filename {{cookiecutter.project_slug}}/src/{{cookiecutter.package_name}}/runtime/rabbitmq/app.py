@@ -1,4 +1,4 @@
-"""Apps that send to RabbitMQ."""
+"""The class of apps whose broker is RabbitMQ."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 from .. import app as base
 from . import topology
 
-#: Seconds to wait until RabbitMQ has a message. Without a limit a publisher hangs for as long as
-#: RabbitMQ is short of memory or disk, when it reads no more (https://www.rabbitmq.com/docs/alarms).
+#: Seconds to wait until RabbitMQ confirms a message. RabbitMQ stops reading while it is short of
+#: memory or disk (https://www.rabbitmq.com/docs/alarms); a publisher would hang for as long.
 CONFIRM_TIMEOUT = 2.5
 
 
 class App(base.App):
-    """A Celery app whose delayed messages always arrive."""
+    """A Celery app that declares what delayed messages need before it sends one."""
 
     _declared = False
     _declaring = Lock()
 
     def send_task(self, *args: Any, **options: Any) -> Any:
-        """Send a task; the first one that is delayed declares what it needs.
+        """Send a task; before the first delayed one, declare all queues and exchanges.
 
         Raises:
-            MismatchError: The queue is there already and differs.
+            MismatchError: A queue or an exchange exists already with other arguments.
         """
         options.setdefault("confirm_timeout", CONFIRM_TIMEOUT)
         delay = self.seconds_until(options.get("countdown"), options.get("eta"))
@@ -36,7 +36,7 @@ class App(base.App):
             return super().send_task(*args, **options)
 
     def declare_once(self) -> None:
-        """Declare everything, once in the life of a process."""
+        """Declare everything, once per process."""
         with self._declaring:
             if not self._declared:
                 with self.connection_for_write() as connection:
@@ -46,7 +46,7 @@ class App(base.App):
                 self._declared = True
 
     def seconds_until(self, countdown: float | None, eta: datetime | str | None) -> float:
-        """Return how long a message is to be delayed."""
+        """Return the delay of a message in seconds."""
         if eta is None:
             return countdown or 0
         if isinstance(eta, str):

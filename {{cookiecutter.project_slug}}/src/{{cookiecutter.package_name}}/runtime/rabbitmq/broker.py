@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RabbitMQ(Broker):
-    """A RabbitMQ, by AMQP."""
+    """RabbitMQ, over AMQP."""
 
     name = "RabbitMQ"
     driver = "amqp"
@@ -23,19 +23,19 @@ class RabbitMQ(Broker):
     dead_letter_store = f"{__package__}.dead_letters:DeadLetters"
 
     def app_class(self) -> type[App]:
-        """Return the class of apps whose delayed messages always arrive."""
+        """Return the class of apps for RabbitMQ."""
         from .app import App
 
         return App
 
     def collect(self, app: Celery, store: Store) -> int:
-        """Move RabbitMQ's own dead letters."""
+        """Move RabbitMQ's own dead letters into a store."""
         from .dead_lettered import collect
 
         return collect(app, store)
 
     def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
-        """Return how many messages wait; RabbitMQ does not tell their age."""
+        """Return how many messages wait; RabbitMQ does not reveal their age."""
         from .backlog import look
 
         return look(connection, queue)

@@ -1,7 +1,7 @@
-"""RabbitMQ's own dead letters as ours: what was delivered too often, was rejected or expired.
+"""RabbitMQ's own dead letters: messages that were delivered too often, rejected, or expired.
 
-They are moved, not looked at: a quorum queue counts what is taken and given back, and RabbitMQ 4
-drops it after 20 times.
+They are moved into our store, not only read: a quorum queue counts each time a message is taken and
+given back, and RabbitMQ 4 drops a message after 20 times.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ REASONS = {
 
 
 def collect(app: Celery, store: Store) -> int:
-    """Move everything into the store and return how much it was.
+    """Move all of them into a store, and return how many there were.
 
-    A task that was sent with `expires` and came too late is what its sender asked for, no letter.
+    A task that expired is not kept: its sender asked for that by `expires`.
     """
     collected = 0
     with app.connection_for_write() as connection:
@@ -46,7 +46,7 @@ def collect(app: Celery, store: Store) -> int:
 
 
 def keep(message: Any, store: Store) -> bool:
-    """Store a message, unless it is no letter."""
+    """Store a message unless it has expired; return whether it was stored."""
     deaths = (message.headers or {}).get("x-death") or [{}]
     cause = str(deaths[0].get("reason", ""))
     if cause == "expired" and (message.headers or {}).get("expires"):

@@ -1,10 +1,11 @@
-"""Dead letters in a queue of RabbitMQ, for a project without a database.
+"""Dead letters in a RabbitMQ queue, for projects without a database.
 
-The queue holds letters and, behind them, a note for each replay: nothing in it is ever changed.
-Whoever opens it takes everything, keeps it unacknowledged, and gives it back in its old order. A
-classic queue does not count that as a quorum queue does, which drops what was delivered too often.
-What a periodic task writes again stays a message, and is counted when the queue is opened.
-All letters are in memory meanwhile, so it suits thousands of them, not millions.
+The queue holds the dead letters and, behind them, a record of each replay; messages are never
+changed. Whoever opens the store takes all messages, keeps them unacknowledged, and gives them back
+in their old order. It is a classic queue, because a quorum queue would count that as deliveries and
+drop the messages in the end. A repeated failure of a periodic task is a message of its own, and is
+counted when the queue is opened. All dead letters are in memory meanwhile, so the store suits
+thousands of them, not millions.
 """
 
 from __future__ import annotations
@@ -26,36 +27,36 @@ from ..letters.files import FileStore
 from ..letters.letter import DeadLetter
 from ..letters.store import DeadLetterError, Store
 
-#: Letters that are deleted at once.
+#: How many dead letters are deleted at once.
 CHUNK = 200
 
 STORE = Queue("dead-letters-store", queue_arguments={"x-queue-type": "classic"})
 
-#: Exists while somebody has the store open; seconds to wait for that to end.
+#: The queue that exists while somebody has the store open, and the seconds to wait for its end.
 LOCK = "dead-letters-store-lock"
 PATIENCE = 5
 
 
 class DeadLetters(Store):
-    """The queue of an app's broker."""
+    """A store in a queue of the app's broker."""
 
     errors = (*Transport.connection_errors, *Transport.channel_errors)
 
     @classmethod
     def of(cls, app: Celery) -> Store:
-        """Return where the dead letters of an app are."""
+        """Return the store of an app's dead letters."""
         return FileStore.of(app) if is_local(app) else cls(app)
 
     def __init__(self, app: Celery) -> None:
         self.app = app
 
     def add(self, letter: DeadLetter) -> None:
-        """Keep a letter; returns when RabbitMQ has it."""
+        """Store a dead letter, and wait until RabbitMQ has confirmed it."""
         with self.app.producer_pool.acquire(block=True) as producer:
             publish(producer, letter.to_json())
 
     def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
-        """Delete the oldest letters, `CHUNK` at most: they are at the head of the queue."""
+        """Delete the oldest dead letters, at most `CHUNK`; they are at the head of the queue."""
         gone = 0
         with self.app.connection_for_write() as connection, connection.channel() as channel:
             queue: Any = STORE(channel)
@@ -65,10 +66,10 @@ class DeadLetters(Store):
                 if message is None:  # the queue is empty, or somebody has it open
                     break
                 entry = json.loads(message.body)
-                # A note at the head speaks of a letter that is gone.
+                # A replay record at the head belongs to a dead letter that was deleted.
                 is_letter = "replay_of" not in entry
                 if is_letter and position >= excess and entry["failed_at"] >= before:
-                    message.requeue()  # to the head
+                    message.requeue()  # to the head of the queue
                     break
                 if is_letter:
                     archive(DeadLetter.from_json(message.body))
@@ -78,10 +79,10 @@ class DeadLetters(Store):
 
     @contextmanager
     def open(self) -> Iterator[OpenQueue]:
-        """Take all letters, and give them back in the end.
+        """Take all dead letters, and give them back in the end.
 
         Raises:
-            DeadLetterError: Somebody else has opened it.
+            DeadLetterError: Somebody else has the store open.
         """
         with self.app.connection_for_write() as connection:
             channel = locked(connection)
@@ -94,10 +95,10 @@ class DeadLetters(Store):
 
 
 def locked(connection: Any) -> Any:
-    """Return a channel of a connection that has the store for itself until it ends.
+    """Return a channel of a connection that has exclusive use of the store until it closes.
 
     Raises:
-        DeadLetterError: Another connection has it for longer than a look takes.
+        DeadLetterError: Another connection has kept the store open for too long.
     """
     deadline = monotonic() + PATIENCE
     while True:
@@ -107,7 +108,7 @@ def locked(connection: Any) -> Any:
         except Transport.channel_errors:  # another connection has it, and this channel is closed
             if monotonic() > deadline:
                 raise DeadLetterError(
-                    "another command has the letters open: try again when it has ended"
+                    "another command has the dead letters open: try again when it has ended"
                 ) from None
             sleep(0.2)
         else:
@@ -115,7 +116,7 @@ def locked(connection: Any) -> Any:
 
 
 def publish(producer: Any, body: str) -> None:
-    """Append to the queue."""
+    """Append a message to the queue."""
     producer.publish(
         body,
         routing_key=STORE.name,
@@ -128,7 +129,7 @@ def publish(producer: Any, body: str) -> None:
 
 
 class OpenQueue:
-    """All that the queue holds."""
+    """The content of the queue while the store is open."""
 
     def __init__(self, channel: Any, producer: Any) -> None:
         self.channel = channel
@@ -141,7 +142,7 @@ class OpenQueue:
             self.read(message)
 
     def read(self, message: Any) -> None:
-        """Take a message in: a letter, or what happened to one before it."""
+        """Read a message: a dead letter, or a record about an earlier one."""
         entry = json.loads(message.body)
         if "replay_of" not in entry:
             letter = DeadLetter.from_json(message.body)
@@ -154,39 +155,39 @@ class OpenQueue:
             self.note(entry["replay_of"], entry["replay"])
 
     def note(self, letter_id: str, replay: dict[str, Any] | None) -> None:
-        """Keep the replay of a letter; none takes it back."""
+        """Remember the replay of a dead letter; None removes it."""
         if letter := self.letters.get(letter_id):
             self.letters[letter_id] = replace(letter, history=[replay] if replay else [])
 
     def append(self, letter_id: str, replay: dict[str, Any] | None) -> None:
-        """Write a replay down."""
+        """Append a record of a replay to the queue."""
         publish(self.producer, dumps({"replay_of": letter_id, "replay": replay}))
         self.note(letter_id, replay)
 
     def give_back(self) -> None:
-        """Put everything back in its old order, and wait until it is there."""
+        """Put all messages back in their old order, and wait until they are there."""
         self.channel.basic_recover(requeue=True)
 
     def __iter__(self) -> Iterator[DeadLetter]:
         yield from sorted(self.letters.values(), key=lambda letter: letter.failed_at, reverse=True)
 
     def get(self, letter_id: str) -> DeadLetter | None:
-        """Return a letter with its history."""
+        """Return a dead letter with its history."""
         return self.letters.get(letter_id)
 
     def claim(self, letter_id: str, replay: dict[str, Any]) -> bool:
-        """Note a replay, unless there is one."""
+        """Record a replay, unless one is recorded already."""
         if self.letters[letter_id].history:
             return False
         self.append(letter_id, replay)
         return True
 
     def release(self, letter_id: str) -> None:
-        """Take the note back."""
+        """Remove the record of a replay."""
         self.append(letter_id, None)
 
     def discard(self, letter_id: str) -> bool:
-        """Delete a letter; return whether there was one."""
+        """Delete a dead letter; return whether it existed."""
         for tag in self.tags.pop(letter_id, []):
             self.channel.basic_ack(tag)
         return self.letters.pop(letter_id, None) is not None

@@ -1,4 +1,4 @@
-"""Settings of a RabbitMQ that is the broker."""
+"""Settings for RabbitMQ as the broker."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ class BrokerTransportOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    # Wait until the broker has the message; otherwise what it refuses is lost without an error.
+    # Wait until the broker confirms a message; otherwise refused messages are lost without an
+    # error.
     confirm_publish: bool = True
 
 
 class RabbitMQBroker(Settings):
-    """Queues in a RabbitMQ: amqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST."""
+    """Queues in RabbitMQ: amqp://USER:PASSWORD@HOST:5672/VIRTUAL_HOST."""
 
     broker = RabbitMQ()
     broker_schemes = ("amqp", "amqps", "pyamqp")
@@ -33,16 +34,16 @@ class RabbitMQBroker(Settings):
     lease_setting = "CELERY_BROKER_HEARTBEAT"
 
     broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
-    # The lease of the time budget, if nothing else is set. The tasks of a worker whose host is gone
-    # run elsewhere after about twice as long; those of a killed process, whose connection the
-    # kernel closes, at once.
+    # By default, the lease of the time budget. When a host is gone, its worker's tasks run
+    # elsewhere after about twice this time. When a process is killed, they do so at once, because
+    # the kernel closes its connection.
     broker_heartbeat: Count | None = Field(default=None, lt=2**16, examples=[30])
     # Seconds to connect.
     broker_connection_timeout: Seconds = 2
 
     @classmethod
     def lease_in(cls, conf: Any) -> Lease:
-        """Return the lease of a configured app."""
+        """Return the lease from an app's configuration."""
         return Lease(conf.broker_heartbeat, cls.lease_name, cls.lease_setting)
 
     @property
@@ -51,5 +52,5 @@ class RabbitMQBroker(Settings):
         return self.broker_heartbeat or self.budget.lease
 
     def for_celery(self) -> dict[str, Any]:
-        """Set the heartbeat."""
+        """Add the heartbeat."""
         return {**super().for_celery(), "broker_heartbeat": self.lease_seconds}

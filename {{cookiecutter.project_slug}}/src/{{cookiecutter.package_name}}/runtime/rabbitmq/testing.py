@@ -41,7 +41,7 @@ class RabbitMQServer(Server):
             "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
         }
-        # Started first and here, the daemon that names Erlang's nodes ends with the tests.
+        # Start the daemon that names Erlang's nodes here, so that it ends with the tests.
         epmd = [needed("epmd"), "-port", str(epmd_port), "-address", "127.0.0.1"]
         with (
             (folder / "output").open("wb") as output,

@@ -1,9 +1,9 @@
-"""What must be declared on RabbitMQ before a message is sent.
+"""Declaring everything that RabbitMQ needs before a message is sent.
 
-Celery leaves three gaps, each of which loses tasks (seen with Celery 5.7 on RabbitMQ 3.10 and 4.0):
+Celery has three gaps, each of which loses tasks (seen with Celery 5.7 on RabbitMQ 3.10 and 4.0):
 
-- A worker binds every queue to the exchanges of delayed delivery, but declares only its own queues:
-  the messages with a countdown for a queue that no worker has declared yet vanish.
+- A worker binds every queue to the exchanges for delayed delivery, but declares only its own
+  queues. Messages with a countdown for a queue that no worker has declared yet vanish.
 - Only a worker declares these exchanges, so a countdown fails until the first worker has started.
 - A countdown of less than a second is an error (kombu's `calculate_routing_key`).
 """
@@ -26,25 +26,25 @@ from kombu.transport.pyamqp import Transport
 
 from .queues import DEAD_LETTERS
 
-#: What RabbitMQ answers where something is there already and differs
+#: RabbitMQ's answer if something exists already with other arguments
 #: (https://www.rabbitmq.com/amqp-0-9-1-reference, "precondition-failed").
 PRECONDITION_FAILED = 406
 
-#: How RabbitMQ names what is there already, in an error such as `inequivalent arg 'x-queue-type'
+#: How RabbitMQ names what exists already, in an error such as `inequivalent arg 'x-queue-type'
 #: for queue 'bulk' in vhost '/': received 'quorum' but current is 'classic'`.
 EXISTING = re.compile(r"arg ('.+?') for (\w+ '.+?') in (vhost '.+?'): (.+)", re.DOTALL)
 
 
 class MismatchError(OperationalError):
-    """RabbitMQ has a queue or an exchange with one of our names, and it is not as we declare it."""
+    """A queue or exchange with one of our names exists in RabbitMQ, but with other arguments."""
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Say what to do about a queue that is there already and differs.
+    """Turn RabbitMQ's error about an existing queue or exchange into one that says what to do.
 
     Raises:
-        MismatchError: There is one.
+        MismatchError: A queue or an exchange exists already with other arguments.
     """
     try:
         yield
@@ -59,22 +59,23 @@ def explained() -> Iterator[None]:
         argument, what, where, difference = found.groups()
         raise MismatchError(
             f"RabbitMQ has an old {what} in {where} whose {argument} differs ({difference}):"
-            " let its workers drain it and delete it, or use another virtual host"
+            " let the old workers empty it and then delete it, or use another virtual host"
             " in CELERY_BROKER_URL"
         ) from error
 
 
 def declare(connection: Connection, queues: Iterable[Queue]) -> None:
-    """Declare the dead letters, all queues and delayed delivery. Repeating it changes nothing.
+    """Declare the dead-letter queue, all other queues and delayed delivery; safe to repeat.
 
-    The dead letters are in no worker's queues, or a worker without `--queues` would run them.
+    The dead-letter queue is not among the app's queues, or a worker without `--queues` would run
+    its messages.
 
     Args:
-        connection: To RabbitMQ.
+        connection: A connection to RabbitMQ.
         queues: All queues of the project.
 
     Raises:
-        MismatchError: A queue or an exchange is there already and differs.
+        MismatchError: A queue or an exchange exists already with other arguments.
     """
     dead_letters = Queue(
         DEAD_LETTERS,

@@ -13,19 +13,19 @@ from .topology import MismatchError, declare
 
 
 class Topology(bootsteps.StartStopStep):
-    """Declare everything whenever the worker has connected."""
+    """A bootstep that declares everything whenever the worker has connected."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
 
     def include_if(self, parent: Any) -> bool:
-        """Other brokers, as in tests, need nothing."""
+        """Skip other brokers, such as those of tests."""
         return bool(parent.conninfo.transport.driver_type == "amqp")
 
     def start(self, parent: Any) -> None:
-        """Declare on a connection of its own: a failure closes no channel of the worker.
+        """Declare on a separate connection, so that a failure closes no channel of the worker.
 
         Raises:
-            ConfigurationError: A queue or an exchange is there already and differs.
+            ConfigurationError: A queue or an exchange exists already with other arguments.
         """
         try:
             with parent.app.connection_for_write() as connection:

@@ -1,1 +1,1 @@
-"""What is special about a Redis: transport, lease, clients, the project's own state."""
+"""Redis: transport, visibility lease, clients, result settings, and the project's own state."""

@@ -1,4 +1,4 @@
-"""How much waits in a queue, and for how long. On Redis one can look at a message."""
+"""The number of waiting messages in a queue, and the age of the oldest."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Redis(Broker):
-    """A Redis, by the transport of this package."""
+    """Redis, with the transport of this package."""
 
     name = "Redis"
     driver = "redis"
@@ -22,7 +22,7 @@ class Redis(Broker):
     dead_letter_store = f"{__package__}.dead_letters:DeadLetters"
 
     def collect(self, app: Celery, store: Store) -> int:
-        """Move what the transport could not read."""
+        """Move messages that the transport could not read into a store."""
         from .unreadable import collect
 
         return collect(app, store)

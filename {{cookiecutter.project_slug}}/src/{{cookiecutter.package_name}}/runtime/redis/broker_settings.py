@@ -1,4 +1,4 @@
-"""Settings of a Redis that is the broker."""
+"""Settings for Redis as the broker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from . import transport
 from .broker import Redis
 from .redis_options import NAMES, SentinelOptions, nameless
 
-# Before a URL is looked at: kombu keeps the first transport that it finds for one.
+# Before any URL is used, because kombu keeps the first transport that it finds for a scheme.
 transport.use()
 
 
@@ -27,31 +27,32 @@ class BrokerTransportOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    # How long a dead worker's tasks stay hidden: the lease of the time budget, if nothing else is
-    # set. A live worker renews its own: see redis/lease.py.
+    # How long a dead worker's tasks stay hidden; by default, the lease of the time budget. A live
+    # worker renews it for its tasks: see redis/lease.py.
     visibility_timeout: Seconds | None = Field(default=None, examples=[30])
-    # Look for such tasks every 2 seconds; the defaults add more than a minute to the timeout.
+    # Look for such tasks every 2 seconds; the defaults would add more than a minute to the timeout.
     unacked_restore_interval: Seconds = 2
     unacked_restore_throttle: Count = 1
-    # Read the queues of a worker in the order of --queues, the urgent one first.
+    # Read a worker's queues in the order of --queues, the urgent one first.
     queue_order_strategy: ReadingOrder = "priority"
-    # Without timeouts a lost network blocks a publisher for as long as the kernel retries.
+    # Without timeouts, a lost network would block a publisher for as long as the kernel retries.
     socket_timeout: Seconds = 2.5
     socket_connect_timeout: Seconds = 2
     socket_keepalive: bool = True
     health_check_interval: Count = 25
-    # kombu's 10 are fewer than greenlets need that acknowledge at once. One too many is an error.
+    # kombu's default of 10 is too small for greenlets that acknowledge at the same time; one more
+    # than allowed is an error.
     max_connections: Count = 1000
     # The master that Sentinel watches, for sentinel://HOST:26379/0;sentinel://HOST:26379/0
     master_name: str | None = None
     # How to reach the Sentinels, if they ask for a password or TLS.
     sentinel_kwargs: SentinelOptions = SentinelOptions()
-    # Prefix of all keys, for several projects in one database.
+    # A prefix for all keys, so that several projects can share one database.
     global_keyprefix: str = ""
 
 
 class RedisBroker(Settings):
-    """Queues in a Redis; use another database than for results."""
+    """Queues in Redis; use a different database for results."""
 
     broker_schemes = NAMES
     broker = Redis()
@@ -61,14 +62,14 @@ class RedisBroker(Settings):
     broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
     # Seconds after which a publisher stops trying to connect.
     broker_connection_timeout: Seconds = 1
-    # Take a task when a process is free for it, so that none waits behind a long one.
+    # Take a task only when a process is free for it, so that none waits behind a long one.
     worker_disable_prefetch: bool = True
-    # A task with a countdown waits in the memory of a worker. One that holds so many takes no other
-    # task until some of them are due.
+    # Tasks with a countdown wait in the memory of a worker. A worker that holds this many takes no
+    # other task until some of them are due.
     worker_eta_task_limit: Count = 10_000
 
     def refusals(self) -> Iterator[str]:
-        """Refuse a Sentinel that is asked for no master."""
+        """Refuse a Sentinel URL without the name of a master."""
         name = self.broker_transport_options.master_name
         variable = "CELERY_BROKER_TRANSPORT_OPTIONS__MASTER_NAME"
         if sentence := nameless(self.broker_url, name, variable):
@@ -77,7 +78,7 @@ class RedisBroker(Settings):
 
     @classmethod
     def lease_in(cls, conf: Any) -> Lease:
-        """Return the lease of a configured app; in memory and in files there is none."""
+        """Return the lease from an app's configuration; queues in memory or files have none."""
         seconds = conf.broker_transport_options.get("visibility_timeout", inf)
         return Lease(seconds, cls.lease_name, cls.lease_setting)
 
@@ -87,7 +88,7 @@ class RedisBroker(Settings):
         return self.broker_transport_options.visibility_timeout or self.budget.lease
 
     def for_celery(self) -> dict[str, Any]:
-        """Set the visibility timeout."""
+        """Add the visibility timeout."""
         settings = super().for_celery()
         settings["broker_transport_options"]["visibility_timeout"] = self.lease_seconds
         return settings

@@ -1,4 +1,4 @@
-"""Clients of Redis by the URLs that Celery takes: of a server, a socket, or what Sentinel names."""
+"""Redis clients for the URLs that Celery accepts: of a server, a socket or Sentinels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SENTINEL_PORT = 26379
 
 
 def sentinel_options(*places: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the first place that names a master."""
+    """Return the options from the first place that names a master."""
     for place in places:
         if place.get("master_name"):
             return {name: place.get(name) for name in ("master_name", "sentinel_kwargs")}
@@ -32,13 +32,13 @@ def connect(
     """Return a client, which connects when it is first used.
 
     Args:
-        url: Where the Redis is, as `CELERY_BROKER_URL` has it.
+        url: The URL of the Redis, in the form of `CELERY_BROKER_URL`.
         master_name: The master that Sentinel watches.
         sentinel_kwargs: How to reach the Sentinels.
         options: Options of the connections to the Redis.
     """
     if url.startswith(SENTINEL):
-        # The first URL has the database and the login, as for Celery and kombu.
+        # The first URL gives the database and the login, as it does for Celery and kombu.
         first, *_ = places = [urlsplit(part) for part in url.split(";")]
         sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
             [(place.hostname, place.port or SENTINEL_PORT) for place in places],

@@ -1,4 +1,4 @@
-"""Dead letters in the Redis of `store.py`."""
+"""Dead letters in the project's Redis (`store.py`)."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from ..letters.letter import DeadLetter
 from ..letters.store import Store
 from . import store
 
-#: Letters read at once.
+#: How many dead letters are read at once.
 CHUNK = 200
 
 
 class DeadLetters(Store):
-    """A sorted set of ids by time, and hashes of letters, replays and repeats.
+    """A store made of a sorted set of ids by time, and hashes of dead letters, replays and repeats.
 
     Args:
         client: Connected to Redis.
-        prefix: Stands before the names of all keys.
+        prefix: A prefix for the names of all keys.
     """
 
     errors = (RedisError,)
 
     @classmethod
     def of(cls, app: Celery) -> Store:
-        """Return where the dead letters of an app are.
+        """Return the store of an app's dead letters.
 
         Raises:
-            NoStoreError: A server holds the queues, and there is no Redis for the dead letters.
+            NoStoreError: The queues are on a server, but there is no Redis for dead letters.
         """
         if not store.url() and is_local(app):
             return FileStore.of(app)
@@ -52,7 +52,7 @@ class DeadLetters(Store):
         )
 
     def add(self, letter: DeadLetter) -> None:
-        """Keep a letter."""
+        """Store a dead letter."""
         with self.client.pipeline() as pipe:
             pipe.hsetnx(self.letters, letter.id, letter.to_json())
             failed_at = datetime.fromisoformat(letter.failed_at).timestamp()
@@ -65,7 +65,7 @@ class DeadLetters(Store):
                 pipe.execute()
 
     def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
-        """Delete the oldest letters, `CHUNK` at most."""
+        """Delete the oldest dead letters, at most `CHUNK`."""
         until = datetime.fromisoformat(before).timestamp()
         with self.client.pipeline() as pipe:
             pipe.zcount(self.index, "-inf", f"({until}")
@@ -78,7 +78,7 @@ class DeadLetters(Store):
         return sum(self.discard(letter_id) for letter_id in ids)
 
     def open(self) -> AbstractContextManager[DeadLetters]:
-        """Every command is complete in itself."""
+        """Return the store itself, since every command is complete in itself."""
         return nullcontext(self)
 
     def __iter__(self) -> Iterator[DeadLetter]:
@@ -88,7 +88,7 @@ class DeadLetters(Store):
             start += CHUNK
 
     def read(self, ids: list[Any]) -> Iterator[DeadLetter]:
-        """Yield letters with their history."""
+        """Yield dead letters with their history."""
         with self.client.pipeline() as pipe:
             pipe.hmget(self.letters, ids)
             pipe.hmget(self.replays, ids)
@@ -103,19 +103,19 @@ class DeadLetters(Store):
                 yield replace(letter, history=[json.loads(replayed)]) if replayed else letter
 
     def get(self, letter_id: str) -> DeadLetter | None:
-        """Return a letter with its history."""
+        """Return a dead letter with its history."""
         return next(self.read([letter_id]), None)
 
     def claim(self, letter_id: str, replay: dict[str, Any]) -> bool:
-        """Note a replay, unless there is one."""
+        """Record a replay, unless one is recorded already."""
         return bool(self.client.hsetnx(self.replays, letter_id, json.dumps(replay)))
 
     def release(self, letter_id: str) -> None:
-        """Take the note back."""
+        """Remove the record of a replay."""
         self.client.hdel(self.replays, letter_id)
 
     def discard(self, letter_id: str) -> bool:
-        """Delete a letter; return whether there was one."""
+        """Delete a dead letter; return whether it existed."""
         with self.client.pipeline() as pipe:
             pipe.hdel(self.letters, letter_id)
             pipe.hdel(self.replays, letter_id)
@@ -125,6 +125,6 @@ class DeadLetters(Store):
 
 
 def last_of(letter_id: str | bytes) -> str:
-    """Return the field with the time of the last repeat of a letter."""
+    """Return the name of the field with the time of the last repeat of a dead letter."""
     text = letter_id.decode() if isinstance(letter_id, bytes) else letter_id
     return f"{text} last"

@@ -1,8 +1,8 @@
-"""Errors of a Redis after which it is worth trying again."""
+"""Errors of Redis after which it is worth trying again."""
 
 from redis import exceptions
 
-#: A Redis that is away, in a failover or full: these are no errors of Python's own classes.
+#: Redis is unreachable, failing over or full. These classes do not derive from Python's OSError.
 TRANSIENT_ERRORS: tuple[type[Exception], ...] = (
     exceptions.ConnectionError,
     exceptions.OutOfMemoryError,

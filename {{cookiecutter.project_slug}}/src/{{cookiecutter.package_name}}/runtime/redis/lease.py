@@ -1,14 +1,15 @@
-"""The visibility lease: a live worker keeps what it holds, a dead worker's tasks are back soon.
+"""The visibility lease: a live worker keeps its tasks, and a dead worker's tasks come back soon.
 
-Redis has no connection-bound acknowledgement. kombu puts what a worker takes into a sorted set with
-the time of delivery, and any worker gives away what is older than `visibility_timeout`. Celery's
-documentation asks for a timeout longer than the longest task or countdown
+In Redis, acknowledgements are not bound to a connection. kombu adds each message that a worker
+takes to a sorted set with the time of delivery, and any worker gives back messages older than
+`visibility_timeout`. Celery's documentation asks for a timeout longer than the longest task or
+countdown
 (https://docs.celeryq.dev/en/stable/getting-started/backends-and-brokers/redis.html#visibility-timeout),
-which is also how long the tasks of a crashed worker are stuck. Here the timeout is short, and the
-worker renews the time of what it holds four times as often.
+but the tasks of a crashed worker are stuck for as long. Here the timeout is short, and a worker
+renews the time of the messages that it holds four times within it.
 
-Under the solo pool nothing renews while a task runs: `worker/checks.py` asks for a long timeout
-there.
+Under the solo pool nothing is renewed while a task runs, so `worker/checks.py` requires a long
+timeout there.
 """
 
 from __future__ import annotations
@@ -26,23 +27,23 @@ RENEWALS_PER_TIMEOUT = 4
 
 
 class VisibilityLease(bootsteps.StartStopStep):
-    """Renew the time of delivery of every message that this worker holds."""
+    """A bootstep that renews the delivery time of every message that this worker holds."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
-        # A stopping worker waits for its tasks and must hold on to them meanwhile. Its timer goes
-        # on for processes and greenlets; for threads it stops first, so they get one of their own.
+        # A stopping worker waits for its tasks and must keep them meanwhile. Its timer goes on for
+        # processes and greenlets. For threads the timer stops first, so they get one of their own.
         self.timer = Timer() if isinstance(parent.pool, ThreadPool) else parent.timer
         self.entry: Any = None
         super().__init__(parent, **kwargs)
 
     def include_if(self, parent: Any) -> bool:
-        """Only a Redis broker needs it."""
+        """Run only if the broker is Redis."""
         return bool(parent.conninfo.transport.driver_type == "redis")
 
     def start(self, parent: Any) -> None:
-        """Renew from now on, after a reconnect on the new channel. No `stop`: see above."""
+        """Renew from now on, after a reconnect on the new channel. No `stop`: see `__init__`."""
         if self.entry is not None:
             self.timer.cancel(self.entry)
         timeout = parent.task_consumer.channel.qos.visibility_timeout
@@ -50,17 +51,18 @@ class VisibilityLease(bootsteps.StartStopStep):
         self.entry = self.timer.call_repeatedly(interval, self.tick, args=(parent,))
 
     def tick(self, parent: Any) -> None:
-        """Renew, and under greenlets look for the messages of dead workers."""
+        """Renew the leases; under greenlets, also look for messages of dead workers."""
         if parent.connection is None or parent.task_consumer is None:  # stopping
             return
         self.renew(parent.task_consumer.channel)
         if parent.hub is None:
-            # Without an event loop kombu only looks when a poll times out, which never happens:
-            # BRPOP answers "nothing" first, as an event (kombu/transport/redis.py, `get`).
+            # Without an event loop, kombu looks for them only when a poll times out. That never
+            # happens, because BRPOP first answers "nothing", as an event
+            # (kombu/transport/redis.py, `get`).
             parent.connection.transport.cycle.maybe_restore_messages()
 
     def renew(self, channel: Any) -> int:
-        """Renew all leases of a channel at once and return how many there are."""
+        """Renew all leases of a channel with one command, and return how many there are."""
         held = channel.held()
         if held:
             try:

@@ -1,8 +1,8 @@
-"""Something that one process holds for a time, and renews for as long as it is at work.
+"""Leases: something that one process holds for a time, and renews while it works.
 
-A thread renews, so that it works in every pool: in a process of its own (prefork), beside the only
-task (solo), and as one greenlet more (gevent, eventlet). A dead or frozen process renews nothing,
-and when the lease has run out another one may take over.
+A thread renews the lease, which works in every pool: in the task's process (prefork), beside the
+only task (solo), and as one more greenlet (gevent, eventlet). A dead or frozen process renews
+nothing, and when its lease has run out, another process may take over.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 logger = get_logger(__name__)
 
-#: Seconds without a sign of life after which another process may take over.
+#: Seconds after which another process may take over from a silent one.
 LEASE = 30
 
 RENEWALS_PER_LEASE = 3
@@ -27,8 +27,8 @@ def renewed(renew: Callable[[], object], lease: float) -> Iterator[None]:
     """Renew a lease while a block runs.
 
     Args:
-        renew: Renews it; returns something false when it is lost.
-        lease: Its length in seconds.
+        renew: Renews the lease, or returns a false value if it is lost.
+        lease: The length of the lease in seconds.
     """
     ended = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Queues of Redis, and the priorities inside them."""
+"""Queues on Redis, and the priorities inside them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from kombu import Queue
 
 
 class Priority(IntEnum):
-    """Priority inside a queue. On Redis the smallest number comes first.
+    """Priorities inside a queue. On Redis, the smallest number comes first.
 
-    Use it seldom: urgency is a queue. kombu reads all queues of a worker in the order of priority
-    and only then in the order of `--queues`, so every queue is given its own level by the routes.
+    Use them seldom; urgent tasks should have a queue of their own. kombu reads a worker's queues
+    first by priority and only then in the order of `--queues`, so the routes give every queue a
+    level of its own.
     """
 
     HIGH = 0
@@ -20,5 +21,5 @@ class Priority(IntEnum):
 
 
 def declaration(name: str) -> Queue:
-    """Return a queue as kombu takes it."""
+    """Return a kombu queue with this name."""
     return Queue(str(name), routing_key=str(name))

@@ -1,10 +1,10 @@
-"""Options of a Redis: how to reach it by Sentinel, and how results are kept in it."""
+"""Options for Redis: how to reach it through Sentinels, and how results are kept in it."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..config.values import RetryPolicy, Seconds
 
-#: What a Redis can be reached by: a server, its socket, or what a Sentinel names.
+#: The beginnings of URLs of a Redis: a server, a socket, or Sentinels.
 SCHEMES = ("redis://", "rediss://", "redis+socket://", "sentinel://")
 
 #: The same without `://`.
@@ -14,11 +14,11 @@ SENTINEL, SOCKET = "sentinel://", "redis+socket://"
 
 
 class SentinelOptions(BaseModel):
-    """How to reach the Sentinels themselves, as redis-py takes it."""
+    """How to reach the Sentinels themselves, as arguments of redis-py."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    # Without timeouts a lost network blocks for as long as the kernel retries.
+    # Without timeouts, a lost network would block for as long as the kernel retries.
     socket_timeout: Seconds = 2.5
     socket_connect_timeout: Seconds = 2
     username: str | None = None
@@ -37,10 +37,10 @@ class ResultOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    # Who publishes a task that keeps its result first subscribes to it; Celery would try for 20
-    # seconds. A worker is patient: see worker/checks.py.
+    # Before it publishes a task that keeps its result, a publisher subscribes to the result; Celery
+    # would try that for 20 seconds. A worker tries for longer: see worker/checks.py.
     retry_policy: RetryPolicy = RetryPolicy(max_retries=0)
-    # Prefix of all keys, for several projects in one database.
+    # A prefix for all keys, so that several projects can share one database.
     global_keyprefix: str | None = None
     # The master that Sentinel watches, for sentinel://HOST:26379/1;sentinel://HOST:26379/1
     master_name: str | None = None
@@ -48,12 +48,12 @@ class ResultOptions(BaseModel):
 
 
 def nameless(url: str, master_name: str | None, variable: str) -> str | None:
-    """Say that a Sentinel is asked for no master, or nothing.
+    """Return an error if a Sentinel URL has no master name, or None.
 
     Args:
-        url: Where the Redis is.
-        master_name: The name of the master.
-        variable: What sets that name.
+        url: The URL of the Redis.
+        master_name: The name of the master, if one is set.
+        variable: The variable that sets the name.
     """
     if url.startswith(SENTINEL) and not master_name:
         return f"{variable} is not set: give the name of the master that the Sentinels watch"

@@ -1,8 +1,8 @@
-"""Earlier runs of a message, by marks in a Redis: what has started is told from what was delivered.
+"""Records of earlier runs in Redis, by which it is known which messages were started before.
 
-The first start after a death is not held up, so the work of a dead worker goes on at once. A task
-whose worker dies again is a suspect: it is sent again as a new message with the number of its
-crashes, and starts some seconds later.
+The first start after a crash is not delayed, so the work of a dead worker goes on at once. If a
+task's worker dies again, the task is a suspect: it is sent again as a new message with its number
+of crashes, and starts some seconds later.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ logger = get_logger(__name__)
 #: How long the start of a suspect is remembered.
 MEMORY_OF_STARTS = timedelta(days=7)
 
-#: How long the only run of a message is remembered: a copy that comes later would start.
+#: How long the only run of a message is remembered; a copy that arrives later would start.
 MEMORY = timedelta(days=90)
 MEMORY_OF_ENDED = timedelta(days=7)
 
-#: Keys: mark, lease. Arguments: token, seconds of both. The same token comes twice when redis-py
+#: Keys: mark, lease. Arguments: token, seconds of both. The same token comes twice if redis-py
 #: missed an answer and asks again.
 START = """
 local mark = redis.call('GET', KEYS[1])
@@ -45,44 +45,44 @@ return 'none'
 
 
 def started(request: Any, noted: int) -> str:
-    """Return the key that is there when a task has been started after so many crashes."""
+    """Return the key that exists once a task was started after this many crashes."""
     return store.key("start", request.id, request.retries, noted)
 
 
 def mark(task_id: str) -> str:
-    """Return the key of the mark of a run that must be the only one."""
+    """Return the key that records a run that must be the only one."""
     return store.key("run", task_id)
 
 
 def lease(task_id: str) -> str:
-    """Return the key that is there while a run is alive."""
+    """Return the key that exists while a run is alive."""
     return store.key("run", task_id, "lease")
 
 
 def ask(question: Callable[[Any], object], *, unknown: object = True) -> bool:
-    """Ask Redis; without one, a start is not told from a delivery."""
+    """Ask Redis; if it does not answer, return the answer for an unknown start."""
     try:
         return bool(question(store.client()) if store.url() else unknown)
     except RedisError as error:
-        logger.warning("Starts are not told from deliveries: %s", error)
+        logger.warning("Redis cannot say which messages were started before: %s", error)
         return bool(unknown)
 
 
 class Runs(runs.Runs):
-    """Marks in the Redis of `store.py`; without one, as in development, what the broker says."""
+    """Records of runs in the project's Redis; without one, as in development, the broker's view."""
 
     lease = LEASE
     errors = (RedisError,)
 
     def crashes(self, request: Any) -> int:
-        """Return in how many runs before this one the process or the worker of a task died.
+        """Return how many earlier runs of a task ended with the death of its process or worker.
 
-        Where nothing was noted, a message that was delivered before counts as one crash.
+        If nothing was recorded, a message that was delivered before counts as one crash.
         """
         return super().crashes(request) or int(is_redelivered(request))
 
     def judge(self, request: Any) -> tuple[bool, int]:
-        """Return whether the worker of a task has died once more, and in how many runs it has."""
+        """Return whether a task's worker has died once more, and how often that has happened."""
         redelivered, noted = is_redelivered(request), super().crashes(request)
         if not redelivered and not noted:
             return False, 0
@@ -95,10 +95,10 @@ class Runs(runs.Runs):
         return False, so_far
 
     def start(self, request: Any) -> Earlier:
-        """Note that the only run of a message starts, unless there was one.
+        """Record the start of the only run of a message, unless there was one.
 
         Raises:
-            RedisError: Nobody can say.
+            RedisError: Redis cannot be asked.
         """
         if not store.url():
             return super().start(request)
@@ -107,18 +107,18 @@ class Runs(runs.Runs):
         return Earlier(store.client().eval(START, len(keys), *keys, *arguments).decode())
 
     def alive(self, request: Any) -> AbstractContextManager[Any]:
-        """Keep the lease of a run while a block goes on."""
+        """Renew the lease of a run while a block runs."""
         if not store.url():
             return nullcontext()
         place = lease(request.id)
         return renewed(lambda: store.client().expire(place, self.lease), self.lease)
 
     def end(self, request: Any) -> None:
-        """Note that a run has succeeded: a copy of its message is dropped."""
+        """Record that a run has succeeded, so that copies of its message are dropped."""
         if store.url():
             store.client().set(mark(request.id), Earlier.ENDED.value, ex=MEMORY_OF_ENDED)
 
     def forget(self, request: Any) -> None:
-        """Let a message start once more."""
+        """Delete the record of a run, so that its message can start again."""
         if store.url():
             store.client().delete(mark(request.id))

@@ -1,4 +1,4 @@
-"""Settings of a Redis that keeps results, and of the one that keeps the project's own state."""
+"""Settings for Redis as the result backend, and for the Redis with the project's own state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .redis_options import NAMES, SOCKET, ResultOptions, SentinelOptions, namele
 
 
 class RedisResults(KeptResults):
-    """Results in a Redis."""
+    """Results in Redis."""
 
     result_backend: str = Field(repr=False, description="give the URL of the result backend")
     result_schemes: ClassVar[tuple[str, ...]] = (*NAMES, *KeptResults.result_schemes)
@@ -29,11 +29,11 @@ class RedisResults(KeptResults):
 
     @classmethod
     def on_files(cls) -> dict[str, Any]:
-        """Without a Redis, keep results in files."""
+        """Keep results in files if there is no Redis."""
         return {**super().on_files(), "result_backend": results_in_files()}
 
     def refusals(self) -> Iterator[str]:
-        """Refuse a Sentinel that is asked for no master."""
+        """Refuse a Sentinel URL without the name of a master."""
         name = self.result_backend_transport_options.master_name
         variable = "CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS__MASTER_NAME"
         if sentence := nameless(self.result_backend, name, variable):
@@ -41,31 +41,31 @@ class RedisResults(KeptResults):
         yield from super().refusals()
 
     def for_celery(self) -> dict[str, Any]:
-        """Leave out what a socket does not have."""
+        """Leave out options that a socket does not have."""
         settings = super().for_celery()
-        # Celery leaves it out only if it is off (celery/backends/redis.py).
+        # Celery omits this option only if it is off (celery/backends/redis.py).
         settings["redis_socket_keepalive"] &= not self.result_backend.startswith(SOCKET)
         return settings
 
 
 class Store(Variables):
-    """The Redis of `store.py`; without a URL it is the broker's, else that of the results."""
+    """The Redis of `store.py`; by default the broker's, else that of the results."""
 
     model_config = SettingsConfigDict(env_prefix="APP_", env_nested_delimiter="__")
 
     env: str = "development"
     store_url: str = Field(default="", repr=False)
-    # The master that Sentinel watches, and how to reach the Sentinels, if they are not those of the
-    # broker or of the results.
+    # The master that Sentinel watches and how to reach the Sentinels, if these differ from the
+    # broker's and the result backend's.
     store_master_name: str | None = None
     store_sentinel_kwargs: SentinelOptions | None = Field(default=None, repr=False)
 
-    # Tenants whose tasks come after those of all others; only a Redis that is the broker can.
+    # Tenants whose tasks come after everyone else's; this works only if the broker is Redis.
     noisy_tenants: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def check_url(self) -> Self:
-        """Refuse what is not a Redis, and in production what is unsafe."""
+        """Refuse a URL that is not of a Redis, and in production one that is unsafe."""
         for url in servers(self.store_url) if self.store_url else ():
             reason = broken(url, NAMES) or refused_by_redis(url)
             if self.env in {"staging", "production"}:

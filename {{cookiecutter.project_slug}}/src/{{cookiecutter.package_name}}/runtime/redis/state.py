@@ -1,4 +1,4 @@
-"""The Redis in which a project keeps state: dead letters, and which runs have started."""
+"""The part of an app that keeps dead letters and records of runs in Redis."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class RedisState(Part):
-    """The Redis of `store.py`."""
+    """The project's Redis (`store.py`) as a part of its app."""
 
     transient_errors = TRANSIENT_ERRORS
 
     def install(self, app: App) -> None:
-        """Keep dead letters and marks of runs there.
+        """Keep dead letters and records of runs in Redis.
 
         Raises:
             ConfigurationError: A setting of the store is wrong or missing.

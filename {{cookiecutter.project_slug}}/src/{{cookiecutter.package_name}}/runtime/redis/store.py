@@ -1,7 +1,7 @@
-"""The project's own state, in a Redis: claims, locks, limits, circuits, cached values.
+"""The Redis with the project's own state: claims, locks, rate limits, circuits, cached values.
 
-`APP_STORE_URL` names it; without that it is the broker's Redis, else that of the results. Whatever
-is kept there must stay there: `maxmemory-policy noeviction`.
+Its URL is `APP_STORE_URL`, by default the broker's, else that of the results. It must not evict
+keys: set `maxmemory-policy noeviction`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ class NoStoreError(Exception):
 
 
 def url() -> str:
-    """Return where the state is, or nothing: development and tests have no Redis by default."""
+    """Return the URL of the Redis, or "" (the default in development and in tests)."""
     conf = current_app.conf
     places = (settings.load().store_url, conf.broker_url, conf.result_backend)
     return next((place for place in places if place and place.startswith(SCHEMES)), "")
 
 
 def sentinel(conf: Any) -> dict[str, Any]:
-    """Return how to find the Redis if a Sentinel names it."""
+    """Return the options for finding the Redis through Sentinels."""
     own = settings.load()
     given: Mapping[str, Any] = {
         "master_name": own.store_master_name,
@@ -62,30 +62,30 @@ def connect() -> Redis:
     """Return a client.
 
     Raises:
-        NoStoreError: There is no Redis.
+        NoStoreError: No Redis is configured.
     """
     place = url()
     if not place:
         raise NoStoreError(
-            "idempotency, locks and limits of a fleet need a Redis, and none is configured:"
+            "idempotency, locks and shared rate limits need a Redis, but none is configured:"
             " set APP_STORE_URL=redis://..."
         )
     return redis_clients.connect(
         place,
-        # Without timeouts a lost network blocks a task for as long as the kernel retries.
+        # Without timeouts, a lost network would block a task for as long as the kernel retries.
         socket_timeout=15,
         socket_connect_timeout=5,
         socket_keepalive=True,
         health_check_interval=25,
-        max_connections=1000,  # redis-py's 100 are fewer than greenlets may need at once
+        max_connections=1000,  # redis-py's default of 100 may be too few for greenlets
         **sentinel(current_app.conf),
     )
 
 
-#: The client of this process. Its answers are bytes.
+#: The client of this process. It answers with bytes.
 client: PerProcess[Any] = PerProcess(connect, Redis.close)
 
 
 def key(*parts: object) -> str:
-    """Return the name of a key: projects may share a Redis."""
+    """Return the name of a key with the project's prefix, since projects may share a Redis."""
     return ":".join((str(current_app.main), *map(str, parts)))

@@ -1,7 +1,7 @@
-"""A noisy tenant waits: its tasks come after those of all others in the same queues.
+"""Noisy tenants: their tasks come after everyone else's in the same queues.
 
-`APP_NOISY_TENANTS=acme,globex` names the tenants. Their tasks stay on their queues, so the right
-workers run them, but with the lowest priority.
+`APP_NOISY_TENANTS=acme,globex` names the tenants. Their tasks stay in their queues, so that the
+right workers run them, but get the lowest priority.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ def noisy() -> frozenset[str]:
     """Return the noisy tenants.
 
     Raises:
-        ConfigurationError: The variable is wrong.
+        ConfigurationError: The value of the variable is wrong.
     """
     return frozenset(settings.load().noisy_tenants)
 
 
 class NoisyTenants:
-    """Lower the priority of a task that is published for a noisy tenant: a dynamic router.
+    """A dynamic router that lowers the priority of tasks that are published for noisy tenants.
 
     Args:
         priority: The lowest priority of the broker.
-        spare: Names of queues that are not touched, such as that on which a person waits.
+        spare: Names of queues that are left alone, such as those on which people wait.
     """
 
     def __init__(self, priority: int, spare: Collection[str] = ()) -> None:
@@ -47,20 +47,20 @@ class NoisyTenants:
         task: Any = None,
         **extra: Any,
     ) -> dict[str, Any] | None:
-        """Return a destination, or nothing where the other routers decide."""
+        """Return a destination, or None to let the other routers decide."""
         if not noisy() or context.current().tenant not in noisy():
             return None
         app = task.app if task is not None else current_app
         route = self.usual(app, name, args, kwargs, options, task)
         destination = {"queue": route} if isinstance(route, str) else dict(route or {})
         destination.setdefault("queue", app.conf.task_default_queue)
-        queue = options.get("queue") or destination["queue"]  # what the caller names wins
+        queue = options.get("queue") or destination["queue"]  # the caller's choice wins
         if getattr(queue, "name", queue) in self.spare:
             return None
         return {**destination, "priority": self.priority}
 
     def usual(self, app: Any, *query: Any) -> Any:
-        """Return what the first of the other routers says, whatever routers the project has."""
+        """Return the answer of the first other router that has one."""
         router = app.amqp.router
         others = (each for each in router.routes if each is not self)
         answers = (router.query_router(other, *query) for other in others)

@@ -1,13 +1,13 @@
-"""Redis transport that loses no message on its way from a queue to a worker.
+"""A Redis transport that loses no message on its way from a queue to a worker.
 
-kombu's own takes a message with BRPOP, and notes with a second command that it is held. A message
-is lost if the worker or the connection ends in between, or if Redis is full: 15 times `kill -9`
-lost 11 of 13,500 short tasks (Celery 5.7). Here a script does both in one step, which also saves a
-round trip. A script cannot wait, so a worker that found nothing waits with BRPOP for a wake-up
-instead, a list of one item that a publisher leaves beside the queue.
+kombu's own transport takes a message with BRPOP and records with a second command that a worker
+holds it. The message is lost if the worker or the connection ends in between, or if Redis is full:
+15 times `kill -9` lost 11 of 13,500 short tasks (Celery 5.7). Here a script does both in one step,
+which also saves a round trip. A script cannot wait, so a worker that found no message waits with
+BRPOP for a wake-up, a list with one item that a publisher puts beside the queue.
 
-Messages and keys are those of kombu: its clients and workers can share the queues. A waiting worker
-sees within a second what a client with kombu's own transport sends.
+Messages and keys are the same as kombu's, so its clients and workers can share the queues. A
+waiting worker sees messages from clients with kombu's own transport within a second.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 logger = get_logger(__name__)
 
-#: Wakes a worker that waits. It expires, since a queue of replies may vanish without being read.
+#: Wakes a waiting worker. The wake-up expires, because a queue of replies may vanish unread.
 WAKE = """
 local function wake(key)
     if redis.call('EXISTS', key) == 0 then
@@ -40,7 +40,7 @@ local function wake(key)
 end
 """
 
-#: Keys: the list of a queue, its wake-up. Arguments: the message.
+#: Keys: the list of a queue; its wake-up. Arguments: the message.
 PUT = (
     WAKE
     + """
@@ -49,9 +49,9 @@ wake(KEYS[2])
 """
 )
 
-#: Keys: the times and the messages that are held, a wake-up for each queue, the lists of the first
-#: priority, those of the next. Arguments: tag, time, the names of the queues as JSON. RPOP comes
-#: first, since a Redis without memory lets a script go on that has removed something.
+#: Keys: the times and the messages that are held; a wake-up for each queue; the lists of the first
+#: priority, then of the next. Arguments: tag, time, the names of the queues as JSON. RPOP comes
+#: first, because a Redis that is out of memory lets a script go on once it has removed something.
 TAKE = (
     WAKE
     + """
@@ -81,14 +81,15 @@ return taken
 """
 )
 
-#: Forget that a message is held. Keys: the times, the messages. Arguments: tag. kombu's transaction
-#: is refused when Redis has no memory left, although it frees some: no worker could end a task.
+#: Records that a message is no longer held. Keys: the times, the messages. Arguments: tag. A Redis
+#: that is out of memory would refuse kombu's transaction, although it frees memory, and no worker
+#: could finish a task.
 FORGET = """
 redis.call('ZREM', KEYS[1], ARGV[1])
 return redis.call('HDEL', KEYS[2], ARGV[1])
 """
 
-#: Give a message back, once. More keys: the lists to put it into. More arguments: LPUSH or RPUSH,
+#: Gives a message back, once. More keys: the lists to put it into. More arguments: LPUSH or RPUSH,
 #: the message.
 GIVE_BACK = """
 redis.call('ZREM', KEYS[1], ARGV[1])
@@ -99,8 +100,8 @@ if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then
 end
 """
 
-#: Renew leases. Keys: the times. Arguments: time, tags. XX never brings back what was acknowledged
-#: meanwhile; the removal of nothing lets the script go on without memory.
+#: Renews leases. Keys: the times. Arguments: time, tags. XX never brings back a message that was
+#: acknowledged meanwhile. Removing nothing lets the script go on in a Redis that is out of memory.
 RENEW = """
 redis.call('ZREM', KEYS[1], '')
 for tag = 2, #ARGV do
@@ -108,7 +109,7 @@ for tag = 2, #ARGV do
 end
 """
 
-#: The list of what this project's workers took from a queue and could not read as a message.
+#: The list of items that this project's workers took from a queue and could not read as messages.
 UNREADABLE = f"{__package__.partition('.')[0]}:unreadable"
 
 
@@ -132,28 +133,28 @@ class PrefixedClient(WithoutTransactions, redis.PrefixedStrictRedis):
 
 
 class QoS(redis.QoS):
-    """What a channel holds."""
+    """The messages that a channel holds."""
 
     channel: Any
     _vrestore_count: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: Tags of what is done with, although Redis did not answer.
+        #: Tags of finished messages that Redis has not confirmed yet.
         self.late: set[str] = set()
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Keep a message until it is acknowledged."""
-        if delivery_tag == self.channel.tag:  # Redis knows
+        """Hold a message until it is acknowledged."""
+        if delivery_tag == self.channel.tag:  # Redis has recorded it already
             virtual.QoS.append(self, message, delivery_tag)
         else:
             super().append(message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Remove a message that is done with; if Redis does not answer, soon.
+        """Remove a finished message; if Redis does not answer, do so soon.
 
-        It takes up no room here in any case. In kombu it does, for ever, so that a Redis that stood
-        still for some seconds left workers that took nothing any more.
+        In any case it stops taking up a prefetch slot. In kombu it would do so for ever, and after
+        a pause of Redis of some seconds workers took no more messages.
         """
         virtual.QoS.ack(self, delivery_tag)
         try:
@@ -163,7 +164,7 @@ class QoS(redis.QoS):
             raise
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Remove a message, or give it back; if Redis does not answer, its lease ends."""
+        """Remove a message or give it back; if Redis does not answer, let its lease run out."""
         if requeue:
             virtual.QoS.ack(self, delivery_tag)
             self.restore_by_tag(delivery_tag, leftmost=True)
@@ -171,13 +172,13 @@ class QoS(redis.QoS):
             self.ack(delivery_tag)
 
     def forget(self, delivery_tag: str) -> None:
-        """Forget that a message is held."""
+        """Record in Redis that a message is no longer held."""
         with self.channel.conn_or_acquire() as client:
             client.execute_command(*self.call(FORGET, [], delivery_tag))
         self.late.discard(delivery_tag)
 
     def restore_unacked_once(self, *args: Any) -> None:
-        """Give back what is held when the channel closes, but not what is done with."""
+        """Give back held messages when the channel closes, but not the finished ones."""
         with suppress(*self.channel.connection_errors):
             for tag in tuple(self.late):
                 self.forget(tag)
@@ -193,13 +194,13 @@ class QoS(redis.QoS):
             )
 
     def call(self, script: str, lists: list[str], *arguments: Any) -> list[Any]:
-        """Return a script's call with the keys of what is held."""
+        """Run a script with the keys of held messages, and return its answer."""
         keys = [self.unacked_index_key, self.unacked_key, *lists]
         command: list[Any] = self.channel.eval_command(script, keys, list(arguments))
         return command
 
     def restore_visible(self, start: int = 0, num: int | None = 10, interval: int = 10) -> None:
-        """Give back what nobody has renewed; kombu takes a lock, for which memory may lack."""
+        """Give back messages that nobody renewed, without kombu's lock, which needs memory."""
         self._vrestore_count += 1
         if (self._vrestore_count - 1) % (interval or 1):
             return
@@ -230,10 +231,10 @@ class QoS(redis.QoS):
             client.execute_command(*self.call(GIVE_BACK, lists, tag, push, dumps(message)))
 
     def restore_unacked(self, client: Any = None) -> None:
-        """Give back what a channel that closes has not acknowledged, but not what runs.
+        """Give back unacknowledged messages of a closing channel, but not those of running tasks.
 
-        kombu gives back everything, so that after a cut connection a running task starts again. But
-        the tag of a message is good on any connection: the worker acknowledges it when it ends.
+        kombu gives back everything, so a running task would start again after a cut connection. But
+        the tag of a message is valid on any connection, so the worker can acknowledge it later.
         """
         delivered: Any = self._delivered
         with self.channel.conn_or_acquire(client) as client:
@@ -243,8 +244,8 @@ class QoS(redis.QoS):
 
 
 def running() -> set[str]:
-    """Return the tags of the messages whose tasks this worker runs, and will wait for."""
-    from celery.worker import state  # which no publisher needs
+    """Return the tags of messages whose tasks this worker runs and will wait for."""
+    from celery.worker import state  # not needed by publishers
 
     if state.should_terminate not in {None, False}:
         return set()
@@ -252,11 +253,11 @@ def running() -> set[str]:
 
 
 class AtomicDelivery:
-    """The part of a channel that differs from kombu's."""
+    """Mixin with the methods that differ from kombu's channel."""
 
     QoS = QoS
 
-    #: Tag of the message that was asked for.
+    #: The tag for the message that was last asked for.
     tag = ""
     _waits = False
     _queues: list[str]
@@ -275,10 +276,10 @@ class AtomicDelivery:
             return [head for name in lists if (head := client.lindex(name, -1))]
 
     def _create_client(self: Any, asynchronous: bool = False) -> Any:
-        # kombu makes one for each command, which took a sixth of the time of a busy worker.
+        # kombu makes a client for each command, which took a sixth of a busy worker's time.
         if asynchronous:
             return super()._create_client(asynchronous)  # type: ignore[misc]
-        if self.closed and self._kept_client is not None:  # acknowledges what still runs
+        if self.closed and self._kept_client is not None:  # needed to acknowledge running tasks
             return self._kept_client
         if self._kept_client is None or self._kept_client.connection_pool is not self.pool:
             self._kept_client = super()._create_client()  # type: ignore[misc]
@@ -298,8 +299,9 @@ class AtomicDelivery:
         try:
             super()._queue_bind(*binding)  # type: ignore[misc]
         except OutOfMemoryError as error:
-            # Or no worker could start that frees memory. What it refuses is usually there already.
-            logger.warning("Redis is full and keeps no binding of %r: %s", binding[-1], error)
+            # An error here would keep workers, which free memory, from starting. The binding that
+            # Redis refuses usually exists already.
+            logger.warning("Redis is full and cannot bind queue %r: %s", binding[-1], error)
 
     def _put(self: Any, queue: str, message: Any, **options: Any) -> None:
         if "_publish_batch" in options or queue in self._expires:
@@ -332,7 +334,7 @@ class AtomicDelivery:
         waited, self._waits = self._waits, False
         try:
             answer = self.client.connection.read_response()
-            if waited:  # in any case: a client of kombu leaves no wake-up
+            if waited:  # in any case, because clients with kombu's transport leave no wake-up
                 raise Empty
             if not answer:
                 self._waits = True
@@ -351,9 +353,9 @@ class AtomicDelivery:
     def _receive_message(self: Any, queue: str, body: bytes) -> None:
         try:
             message = loads(body)
-            message["properties"]["delivery_tag"] = self.tag  # of this delivery, not of any before
+            message["properties"]["delivery_tag"] = self.tag  # not the tag of an earlier delivery
         except (ValueError, KeyError, TypeError):
-            logger.critical("Set aside what is no message, from queue %r: %.1000r", queue, body)
+            logger.critical("Set aside an unreadable item of queue %r: %.1000r", queue, body)
             with self.qos.pipe_or_acquire() as pipe:
                 self.qos._remove_from_indices(self.tag, pipe.lpush(UNREADABLE, body)).execute()
             return
@@ -376,25 +378,25 @@ class SentinelChannel(AtomicDelivery, redis.SentinelChannel):  # type: ignore[mi
     """A channel to the Redis that a Sentinel names."""
 
 
-#: What is raised when Redis does not answer.
+#: Errors that are raised if Redis does not answer.
 TIMEOUTS = (TimeoutError, RedisTimeoutError)
 
 
 class Transport(redis.Transport):
-    """For `redis://` and `rediss://`."""
+    """The transport for `redis://` and `rediss://`."""
 
     Channel = Channel
     timeouts = TIMEOUTS
 
 
 class SentinelTransport(redis.SentinelTransport):
-    """For `sentinel://`."""
+    """The transport for `sentinel://`."""
 
     Channel = SentinelChannel
     timeouts = TIMEOUTS
 
 
-#: The transports by the scheme of a URL. kombu looks them up by it, for this process from now on.
+#: The transports by URL scheme.
 ALIASES = {
     "redis": f"{__name__}:{Transport.__name__}",
     "rediss": f"{__name__}:{Transport.__name__}",
@@ -403,5 +405,5 @@ ALIASES = {
 
 
 def use() -> None:
-    """Let these schemes mean the transports above. `redis+socket://` is `redis` to kombu."""
+    """Register the transports above for this process; kombu treats `redis+socket://` as `redis`."""
     TRANSPORT_ALIASES.update(ALIASES)

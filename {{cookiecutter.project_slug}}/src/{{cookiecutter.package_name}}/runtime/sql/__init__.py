@@ -1,1 +1,1 @@
-"""A database by SQLAlchemy: sessions, outbox, results, dead letters, and their migrations."""
+"""The project's database, with SQLAlchemy: sessions, outbox, results, dead letters, migrations."""

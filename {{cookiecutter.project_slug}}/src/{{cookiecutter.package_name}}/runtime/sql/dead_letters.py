@@ -37,17 +37,17 @@ class DeadLetterRow(Base):
 
 
 class DeadLetters(Store):
-    """A row for each dead letter. Every operation is a transaction of its own."""
+    """A store with one row per dead letter; every operation is a transaction of its own."""
 
     errors = (SQLAlchemyError,)
 
     @classmethod
     def of(cls, app: Celery) -> Store:
-        """Return where the dead letters of an app are."""
+        """Return the store of an app's dead letters."""
         return FileStore.of(app) if is_local(app) else cls()
 
     def add(self, letter: DeadLetter) -> None:
-        """Keep a dead letter; the first one of an id stays, and periodic ones are counted."""
+        """Store a dead letter; the first one with an id is kept, and periodic ones are counted."""
         row = DeadLetterRow(id=letter.id, failed_at=letter.failed_at, letter=letter.to_json())
         try:
             with database.session() as session:
@@ -59,7 +59,7 @@ class DeadLetters(Store):
                 count(letter)
 
     def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
-        """Delete the oldest dead letters, `CHUNK` at most."""
+        """Delete the oldest dead letters, at most `CHUNK`."""
         with database.session() as session:
             total = select(func.count()).select_from(DeadLetterRow)
             old = session.scalar(total.where(DeadLetterRow.failed_at < before)) or 0
@@ -72,7 +72,7 @@ class DeadLetters(Store):
         return sum(self.discard(letter.id) for letter in letters)
 
     def open(self) -> AbstractContextManager[DeadLetters]:
-        """Every operation is complete in itself."""
+        """Return the store itself, since every operation is a transaction of its own."""
         return nullcontext(self)
 
     def __iter__(self) -> Iterator[DeadLetter]:
@@ -95,17 +95,17 @@ class DeadLetters(Store):
         return read(row) if row else None
 
     def claim(self, letter_id: str, replay: dict[str, Any]) -> bool:
-        """Note a replay, unless there is one."""
+        """Record a replay, unless one is recorded already."""
         row = DeadLetterRow.id == letter_id, DeadLetterRow.replay.is_(None)
         return changes(update(DeadLetterRow).where(*row).values(replay=json.dumps(replay)))
 
     def release(self, letter_id: str) -> None:
-        """Take the note back."""
+        """Remove the record of a replay."""
         row = DeadLetterRow.id == letter_id
         changes(update(DeadLetterRow).where(row).values(replay=None))
 
     def discard(self, letter_id: str) -> bool:
-        """Delete a dead letter; return whether there was one."""
+        """Delete a dead letter; return whether it existed."""
         return changes(delete(DeadLetterRow).where(DeadLetterRow.id == letter_id))
 
 

@@ -1,9 +1,10 @@
-"""What Alembic runs before migrations, for the project's `migrations/env.py`.
+"""Running Alembic's migrations, for the project's `migrations/env.py`.
 
-The runtime's revisions are in `versions/` beside this file and a branch of their own, `runtime`, so
-that an update of the runtime and the project's own revisions do not get in each other's way. Those
-are the branch `project`. There is more than one head then: `alembic upgrade heads` brings all
-tables up to date, and `alembic downgrade project@-1` undoes the last revision of the project.
+The runtime's revisions are in `versions/` beside this file. They form a branch of their own,
+`runtime`, and the project's revisions form the branch `project`, so that an update of the runtime
+does not conflict with the project's revisions. Hence there is more than one head:
+`alembic upgrade heads` brings all tables up to date, and `alembic downgrade project@-1` undoes the
+last revision of the project.
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ from sqlalchemy import URL, MetaData, create_engine, pool
 from . import sqlite
 from .tables import Moment
 
-#: Every table that a revision of the runtime makes, in this project or in another one.
+#: Every table that a revision of the runtime creates, in this project or in another one.
 TABLES = frozenset({"outbox", "dead_letter", "celery_taskmeta", "celery_tasksetmeta"})
 
 VERSIONS = Path(__file__).parent / "versions"
 
 
 def run(url: URL, metadata: MetaData, **options: Any) -> None:
-    """Run the migrations that Alembic's command asks for.
+    """Run the migrations for an Alembic command.
 
     Args:
-        url: Of the database.
-        metadata: That of the project's tables, with which `alembic revision --autogenerate` and
-            `alembic check` compare the database.
+        url: The URL of the database.
+        metadata: The metadata of the project's tables, with which `alembic revision
+            --autogenerate` and `alembic check` compare the database.
         options: More options of Alembic's `context.configure`, such as `include_object`.
 
     Raises:
-        CommandError: The command is `alembic downgrade -1`, which does not say on which branch;
-            Alembic would choose one, and could drop the runtime's tables.
+        CommandError: The command is `alembic downgrade -1`, which does not name a branch; Alembic
+            would choose one, and might drop the runtime's tables.
     """
     revision = str(getattr(context.config.cmd_opts, "revision", ""))
     if re.fullmatch(r"-\d+", revision):
@@ -60,16 +61,16 @@ def run(url: URL, metadata: MetaData, **options: Any) -> None:
 
 
 def write_sql(url: URL, options: dict[str, Any]) -> None:
-    """Write the statements instead of running them: `alembic upgrade heads --sql`."""
+    """Write SQL instead of running it, for `alembic upgrade heads --sql`."""
     context.configure(url=url, literal_binds=True, **options)
     with context.begin_transaction():
         context.run_migrations()
 
 
 def migrate(url: URL, options: dict[str, Any]) -> None:
-    """Run the migrations in one transaction, which may take longer than one of a task."""
+    """Run the migrations in one transaction, which may take longer than that of a task."""
     engine = create_engine(url, poolclass=pool.NullPool)
-    # SQLite cannot alter most of a table: Alembic then makes a new one, and copies.
+    # SQLite cannot alter most of a table, so Alembic makes a new table and copies the rows.
     is_sqlite = engine.dialect.name == "sqlite"
     if is_sqlite:
         sqlite.lock_as_servers_do(engine)
@@ -80,12 +81,12 @@ def migrate(url: URL, options: dict[str, Any]) -> None:
 
 
 def is_of_project(name: str | None, kind: str, _: object) -> bool:
-    """Leave the runtime's tables out of comparisons."""
+    """Return whether a table is the project's; the runtime's are left out of comparisons."""
     return kind != "table" or name not in TABLES
 
 
 def render(kind: str, thing: Any, _: object) -> str | Literal[False]:
-    """Write a type of ours as SQLAlchemy's own: what a migration does must not change with us."""
+    """Write our types as SQLAlchemy's own, so that migrations do not depend on this package."""
     if kind == "type" and isinstance(thing, Moment):
         return "sa.DateTime(timezone=True)"
     return False
@@ -94,7 +95,7 @@ def render(kind: str, thing: Any, _: object) -> str | Literal[False]:
 def continue_branch_of_project(
     _: object, __: object, directives: Sequence[MigrationScript]
 ) -> None:
-    """Let `alembic revision` continue the project's revisions, where no other head is given."""
+    """Make `alembic revision` continue the project's branch unless another head is given."""
     heads = [head for head in context.script.get_revisions("heads") if head]
     own = [head.revision for head in heads if Path(head.path).parent != VERSIONS]
     for directive in directives:

@@ -1,12 +1,13 @@
-"""Tasks that are sent if, and only if, a transaction is committed: also when the broker is away.
+"""The outbox: tasks that are sent if, and only if, a transaction is committed.
 
     with database.session() as session:
         session.add(order)
         outbox.add(session, ship.s(order.id))
 
-The task is a row in the same transaction. The schedule starts `outbox.relay`, which sends what is
-there and deletes it. A relay that dies in between sends a task again, under the same id: like every
-task it may run twice.
+The task is stored as a row in the same transaction, so the broker may be unreachable at that
+moment. The schedule starts `outbox.relay`, which sends the stored tasks and deletes their rows. If
+a relay dies in between, the next one sends a task again under the same id; like every task, it may
+run twice.
 """
 
 from __future__ import annotations
@@ -34,32 +35,34 @@ BATCH = 100
 
 
 class OutboxMessage(Base):
-    """A task to be sent."""
+    """A task that is to be sent."""
 
     __tablename__ = "outbox"
 
     number: Mapped[int] = mapped_column(Number, primary_key=True)
     task_id: Mapped[str] = mapped_column(unique=True)
-    #: JSON: the task with its arguments and options, and the context it was sent in.
+    #: JSON: the task with its arguments and options, and the context in which it was added.
     message: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
 def add(session: Session, task: Signature[Any]) -> str:
-    """Let a task be sent when the transaction is committed, and return its id.
+    """Store a task that is to be sent when the transaction is committed, and return its id.
 
     Args:
         session: The session of the transaction.
-        task: The task with its arguments, such as `ship.s(7)`. Its options count as well; a
-            countdown begins now.
+        task: The task with its arguments, such as `ship.s(7)`. Its options apply as well; a
+            countdown starts now.
 
     Raises:
-        ValueError: It is a workflow: let a task start that.
+        ValueError: It is a workflow; add a task that starts the workflow.
         QueueNotFound: Its options name a queue that does not exist.
-        TypeError: An argument is no JSON.
+        TypeError: An argument cannot be written as JSON.
     """
     if task.subtask_type:
-        raise ValueError(f"an outbox keeps no {task.subtask_type}: let a task start it")
+        raise ValueError(
+            f"the outbox cannot store a {task.subtask_type}: add a task that starts it"
+        )
     options = dict(task.options)
     task.app.amqp.router.route(dict(options), str(task.task), task.args, task.kwargs)
     if countdown := options.pop("countdown", None):
@@ -72,9 +75,9 @@ def add(session: Session, task: Signature[Any]) -> str:
 
 
 def send_batch(app: Celery, session: Session) -> int:
-    """Send what nobody else is sending, the oldest first, and return how many tasks that were.
+    """Send tasks that no other relay is sending, the oldest first, and return how many there were.
 
-    What cannot be sent stays, and is tried again by the next relay.
+    Tasks that cannot be sent stay, and the next relay tries again.
     """
     rows = select(OutboxMessage).order_by(OutboxMessage.number).limit(BATCH)
     away: tuple[type[Exception], ...] = (OperationalError, *transient_errors(app))
@@ -83,10 +86,10 @@ def send_batch(app: Celery, session: Session) -> int:
         try:
             send(app, row)
         except away as error:
-            logger.warning("The outbox waits for the broker: %s", error)
+            logger.warning("The outbox is waiting for the broker: %s", error)
             break
         except Exception:
-            logger.exception("Cannot send from the outbox: %s", row.message)
+            logger.exception("Could not send a task from the outbox: %s", row.message)
             continue
         session.delete(row)
         sent += 1

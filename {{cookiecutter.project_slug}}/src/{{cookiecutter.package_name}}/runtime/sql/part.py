@@ -1,4 +1,4 @@
-"""A database by SQLAlchemy, as a part of the project's app."""
+"""The database part of the project's app."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Database(Part):
     """
 
     tasks = (f"{__package__}.tasks",)
-    # A database that is away, a deadlock, a lock that was waited for in vain; no connection free.
+    # An unreachable database, a deadlock, a lock that timed out; no free connection.
     transient_errors = (exc.OperationalError, exc.TimeoutError)
 
     def __init__(self, *, keeps_dead_letters: bool = False) -> None:
@@ -32,7 +32,7 @@ class Database(Part):
             app.dead_letter_store = f"{__package__}.dead_letters:DeadLetters"
 
     def prepare(self, pool: str, concurrency: int) -> None:
-        """Make room for a connection for each task.
+        """Size the connection pool, with a connection for each task.
 
         Raises:
             ConfigurationError: A setting of the database is wrong or missing.

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that end in time, whatever the network or a worker does."""
+"""Connections to PostgreSQL with timeouts for everything that the network or a worker may do."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from . import settings as config
 
 
 def wait_in_greenlets(pool: str) -> None:
-    """Let psycopg wait for the server as the pool of this worker does.
+    """Make psycopg wait for the server in a way that suits the worker's pool.
 
     Args:
         pool: The name of the pool.
     """
     if pool == "eventlet":
-        # psycopg sees whether it waits in greenlets of gevent, and not that it does in eventlet's:
-        # each statement would hold up all of them (psycopg/waiting.py, `_is_select_patched`).
+        # psycopg notices gevent, but not eventlet: each statement would block all greenlets
+        # (psycopg/waiting.py, `_is_select_patched`).
         os.environ["PSYCOPG_WAIT_FUNC"] = "wait_selector"
 
 
 def arguments(settings: config.Database) -> dict[str, Any]:
-    """Return what psycopg and PostgreSQL are told for each connection.
+    """Return the arguments for each connection.
 
     https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
     """
     timeouts = {
         "statement_timeout": settings.statement_timeout or budget.configured().soft,
-        # Of a transaction that stands still, such as that of a frozen worker: it holds locks.
+        # End an idle transaction, such as that of a frozen worker, because it holds locks.
         "idle_in_transaction_session_timeout": budget.longest(),
     }
     return {
         "application_name": current_app.main,
         "connect_timeout": settings.connect_timeout,
-        # Without these a lost network blocks a task for as long as the kernel retries.
+        # Without these, a lost network would block a task for as long as the kernel retries.
         "keepalives_idle": 25,
         "keepalives_interval": 5,
         "keepalives_count": 3,

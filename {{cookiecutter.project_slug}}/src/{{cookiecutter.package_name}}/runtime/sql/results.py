@@ -1,9 +1,9 @@
-"""Results in the project's database: Celery's backend, on the engine of `database.py`.
+"""Results in the project's database: Celery's backend on the engine of `database.py`.
 
-Celery's own engines are pooled in the children of the prefork pool only: every other process, and
-every thread and greenlet of it, would make an engine and a connection for each look at a result
-(celery/backends/database/session.py, `get_engine`). And it creates tables when it is first used,
-which processes that start together do at the same moment; here migrations have made them.
+Celery pools connections only in the processes of the prefork pool. Every other process, with every
+thread and greenlet in it, would make an engine and a connection for each look at a result
+(celery/backends/database/session.py, `get_engine`). Celery also creates tables on first use, which
+processes that start together would do at the same moment; here migrations create them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Sessions(SessionManager):
     """Sessions on the engine of this process."""
 
     def create_session(self, *_: Any, **__: Any) -> tuple[Engine, sessionmaker[Session]]:
-        """Return the engine, and what makes sessions."""
+        """Return the engine and a session factory."""
         return database.engine(), sessionmaker(bind=database.engine())
 
     def prepare_models(self, engine: Engine) -> None:
-        """Rely on the migrations."""
+        """Do nothing: migrations create the tables."""
 
     def invalidate(self, dburi: str) -> None:
-        """Keep the engine after an error: its pool replaces what is broken."""
+        """Keep the engine after an error, because its pool replaces broken connections."""
 
 
 class Results(DatabaseBackend):
@@ -43,18 +43,18 @@ class Results(DatabaseBackend):
         self.session_manager = Sessions()
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
-        """Whether it may work later; a table that is not there does not come by itself."""
+        """Whether another try may help; it does not if a table is missing."""
         retryable = super().exception_safe_to_retry(exc)
         return bool(retryable) and not isinstance(exc, ProgrammingError)
 
     def _create_tables(self) -> None:
-        """Rely on the migrations."""
+        """Do nothing: migrations create the tables."""
 
     def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
-        """Keep how a task has ended, of which an earlier try may not know.
+        """Do not let a late `RETRY` overwrite the final state of a task.
 
-        A try publishes the next one before it writes that there will be one. The next one may have
-        ended by then, and a chord would wait for it for ever.
+        A run that retries publishes the next run before it writes `RETRY`. The next run may have
+        ended by then, and a chord would wait for its final state for ever.
         """
         if state == states.RETRY and self.get_state(task_id) in states.READY_STATES:
             return result

@@ -1,4 +1,4 @@
-"""Where the project's own data is: variables that begin with `DATABASE_`."""
+"""Settings of the project's database: variables that begin with `DATABASE_`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..config.values import Count, Seconds
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-#: What a developer's machine uses, and what tests use.
+#: The databases of a developer's machine and of tests.
 LOCAL = LOCAL_FOLDER / "database.sqlite"
 
 #: URLs by dialect.
@@ -28,12 +28,12 @@ EXAMPLES = {
     "sqlite": "sqlite:////PATH/TO/FILE",
 }
 
-#: Drivers by dialect, so that a URL may be written as other programs take it.
+#: Drivers by dialect, so that a URL may be written as for other programs, without a driver.
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 
 def local(file: Path = LOCAL) -> str:
-    """Return the URL of a developer's own database, whose folder is made."""
+    """Return the URL of a developer's own database, and create its folder."""
     make_folder(file.parent)
     return f"sqlite:///{file.absolute()}"
 
@@ -43,52 +43,58 @@ class Database(Variables):
 
     model_config = SettingsConfigDict(env_prefix="DATABASE_")
 
-    #: The dialects that the project is made for. The first is that of production; the others are
-    #: for a developer's machine.
+    #: The dialects that the project is made for: the first for production, the others for a
+    #: developer's machine.
     dialects: ClassVar[tuple[str, ...]] = ("postgresql", "sqlite")
 
     url: str = Field(default="", repr=False)
-    # Connections of a process; without it, as many as it runs tasks at once.
+    # Connections per process; by default, as many as it runs tasks at once.
     pool_size: Count | None = None
-    # Seconds to wait until a connection of the pool is free.
+    # Seconds to wait for a free connection of the pool.
     pool_timeout: Seconds = 10
-    # Seconds to wait until a new one is made; on PostgreSQL, like the next one.
+    # Seconds to wait for a new connection; like the next setting, for PostgreSQL only.
     connect_timeout: Count = 5
-    # Seconds that a statement may take, its wait for locks included; without it, the soft time
+    # Seconds that a statement may take, including its wait for locks; by default, the soft time
     # limit of tasks.
     statement_timeout: Seconds | None = Field(default=None, le=2_000_000)
 
     @model_validator(mode="after")
     def check_url(self) -> Self:
-        """Refuse a URL of something else, and in production what is unsafe or not given."""
+        """Refuse a URL of another kind of server; in production, also an unsafe or missing one."""
         example = EXAMPLES[self.dialects[0]]
         production = os.environ.get("APP_ENV") in {"staging", "production"}
         if production and not self.url:
             raise ValueError(f"DATABASE_URL is not set: give a URL such as {example}")
         address = self.address
-        # What is left in the name of the host stood in the password.
+        # If one of these is in the host name, the password was not encoded.
         if (address.host or "").count("@") or any(map(str.isspace, self.url)):
             raise ValueError(f"DATABASE_URL is not a valid URL: {ENCODE}, such as {example}")
         dialect = address.get_backend_name()
         if dialect not in self.dialects:
             raise ValueError(f"DATABASE_URL is refused: use one such as {example}")
         if dialect == "sqlite" and address.database in {None, "", ":memory:"}:
-            raise ValueError("DATABASE_URL is refused: a database in memory is seen by one thread")
+            raise ValueError(
+                "DATABASE_URL is refused, because only one thread sees a database in memory:"
+                " use a file, such as sqlite:////PATH/TO/FILE"
+            )
         if production and dialect != self.dialects[0]:
-            raise ValueError(f"DATABASE_URL is refused: a file is for one machine, use {example}")
+            raise ValueError(
+                "DATABASE_URL is refused, because a file works on one machine only:"
+                f" use one such as {example}"
+            )
         if production and (reason := unsafe(self.url)):
             raise ValueError(f"DATABASE_URL is refused: {reason}")
         return self
 
     @property
     def address(self) -> URL:
-        """Return the URL as SQLAlchemy takes it."""
-        from sqlalchemy import make_url  # which no publisher needs
+        """Return the URL for SQLAlchemy."""
+        from sqlalchemy import make_url  # not needed by publishers
         from sqlalchemy.exc import ArgumentError
 
         try:
             url = make_url(self.url or local())
-        except (ArgumentError, ValueError):  # its text would repeat the password
+        except (ArgumentError, ValueError):  # whose message may contain the password
             raise ValueError(
                 f"DATABASE_URL is not a valid URL: use one such as {EXAMPLES[self.dialects[0]]}"
             ) from None
@@ -96,7 +102,7 @@ class Database(Variables):
 
     @classmethod
     def load(cls) -> Self:
-        """Return the settings of this process, for what has no app, such as a migration.
+        """Return the settings of this process, for programs without an app, such as a migration.
 
         Raises:
             ConfigurationError: A value is wrong or missing.
@@ -121,5 +127,5 @@ class DatabaseResults(KeptResults):
     """Results are rows in the project's database."""
 
     result_backend: str = f"{__package__}.results:Results"
-    # Twice a second, who waits for a result looks; a chord waits until its parts have ended.
+    # Seconds between two looks of a caller who waits for a result, and of a chord for its header.
     result_chord_retry_interval: Seconds = 1

@@ -1,4 +1,4 @@
-"""SQLite that behaves as a server does: whoever is second waits, and a mistake is no outage."""
+"""Making SQLite behave like a server: writers wait for each other, and mistakes are not retried."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from sqlite3 import Connection as SQLite
 from sqlalchemy import Connection, Engine, ExceptionContext, event
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-#: Seconds to wait until the file may be written, and between two tries.
+#: Seconds to wait for permission to write, and between two tries.
 PATIENCE, PAUSE = 20.0, 0.02
 
 
 def lock_as_servers_do(engine: Engine) -> None:
-    """Let a transaction of SQLite lock when it begins, and let others wait for it.
+    """Make an SQLite transaction take its lock when it begins, and make others wait for it.
 
-    By default Python begins one with its first write, after the reads which that is based on, and
-    what others have written meanwhile gets lost. It also takes the place of `FOR UPDATE`, which
-    SQLite does not know (https://docs.python.org/3/library/sqlite3.html#transaction-control).
+    By default, Python begins a transaction at its first write, after the reads on which that write
+    is based, so changes by others in between get lost. The lock also takes the place of
+    `FOR UPDATE`, which SQLite lacks
+    (https://docs.python.org/3/library/sqlite3.html#transaction-control).
 
     Args:
         engine: An engine that has not connected yet.
@@ -28,8 +29,8 @@ def lock_as_servers_do(engine: Engine) -> None:
 
 
 def set_up(connection: SQLite, _: object) -> None:
-    """Let readers and a writer work at once, and foreign keys be checked."""
-    connection.isolation_level = None  # sqlite3 begins no transaction of its own
+    """Let readers work beside a writer, and turn on foreign keys."""
+    connection.isolation_level = None  # so that sqlite3 begins no transaction of its own
     connection.execute("PRAGMA busy_timeout = 0")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
@@ -37,7 +38,7 @@ def set_up(connection: SQLite, _: object) -> None:
 
 
 def begin(connection: Connection) -> None:
-    """Begin a transaction that may write; wait where greenlets can go on, which SQLite cannot."""
+    """Begin a transaction that may write; wait in Python, so that other greenlets can run."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -51,7 +52,7 @@ def begin(connection: Connection) -> None:
 
 
 def classify(failure: ExceptionContext) -> Exception | None:
-    """Tell a mistake in a statement, which no retry mends, from a file that cannot be written."""
+    """Distinguish mistakes in a statement, which no retry helps, from a locked file."""
     error = failure.original_exception
     if getattr(error, "sqlite_errorname", "") == "SQLITE_ERROR":
         return ProgrammingError(failure.statement, failure.parameters, error)

@@ -1,7 +1,7 @@
-"""What tables are made of: names of constraints, column types, and the base of the runtime's own.
+"""Building blocks of tables: names of constraints, column types, and the base of runtime tables.
 
-The runtime's tables have a base and metadata of their own, so that the project's revisions
-(`alembic revision --autogenerate`) are about the project's tables alone.
+The runtime's tables have a base class and metadata of their own, so that the project's revisions
+(`alembic revision --autogenerate`) concern the project's tables alone.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 
-#: The type of a primary key that counts up by itself, which on SQLite only an `INTEGER` does.
+#: The type of an auto-incrementing primary key; on SQLite, only an `INTEGER` can be one.
 Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 
 class Moment(sa.TypeDecorator[datetime]):
-    """A time with its offset; SQLite keeps none, so it goes in and comes out in UTC."""
+    """A time with an offset. SQLite stores no offset, so it is written and read in UTC."""
 
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Return it as it is kept."""
+        """Return the value to store."""
         return value and value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Return it as it is read."""
+        """Return the value that was read."""
         return value and value.replace(tzinfo=value.tzinfo or UTC)
 
 
@@ -46,12 +46,12 @@ TYPES: dict[Any, Any] = {int: sa.BigInteger, str: sa.Text, datetime: Moment}
 
 
 def now() -> datetime:
-    """Return the time, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class Base(DeclarativeBase):
-    """The tables of the runtime."""
+    """The base class of the runtime's tables."""
 
     metadata = sa.MetaData(naming_convention=NAMES)
     type_annotation_map = TYPES

@@ -1,4 +1,4 @@
-"""The task that sends what the outbox holds; the project's schedule starts it."""
+"""The task that sends the tasks in the outbox; the project's schedule starts it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from . import database, outbox
 
 @shared_task(bind=True, name="outbox.relay")
 def relay(self: Any) -> int:
-    """Send what the outbox holds and return how many tasks that were."""
+    """Send the tasks in the outbox, and return how many there were."""
     total = 0
     while True:
         with database.session() as session:

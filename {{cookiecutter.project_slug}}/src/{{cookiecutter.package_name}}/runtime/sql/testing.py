@@ -33,7 +33,7 @@ def tables(
     migrations: Config,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[None]:
-    """Use a database of this test's own, or that of TEST_DATABASE_URL, with tables as migrated."""
+    """Use a database for this test alone, or that of TEST_DATABASE_URL, with migrated tables."""
     monkeypatch.setattr(settings, "load", settings.load.__wrapped__)
     if request.param == "postgresql":
         if not (url := os.environ.get("TEST_DATABASE_URL")):

@@ -1,1 +1,1 @@
-"""Base classes of tasks: when to try again, how to report progress, how to follow and cancel."""
+"""Base classes of tasks, and functions for following and cancelling tasks."""

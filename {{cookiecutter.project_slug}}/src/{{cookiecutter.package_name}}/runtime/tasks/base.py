@@ -1,11 +1,12 @@
-"""The base classes of tasks: when to try again, how long to wait, when to give up.
+"""The base classes of tasks: when to retry, how long to wait, and when to give up.
 
     @app.task(name="module.function")
     def function(...): ...
 
-`BaseTask`, which every task has that names no other, runs at least once: it is acknowledged when it
-has ended, so it may run twice. Make its effect idempotent. `AtMostOnceTask` is for what must rather
-be lost than done twice. What has failed for good is a dead letter (`letters/writing.py`).
+`BaseTask` is the base of every task that names no other. Such a task runs at least once: it is
+acknowledged when it has ended, so it may run twice. Make its effect idempotent. `AtMostOnceTask` is
+for work that had better be lost than done twice. A task that failed for good becomes a dead letter
+(`letters/writing.py`).
 """
 
 from __future__ import annotations
@@ -40,23 +41,23 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-#: Seconds; a server that asks for more is asked again sooner.
+#: The longest wait in seconds; a server that asks for a longer one is called again sooner.
 MAX_RETRY_AFTER = 3600
 
-#: Errors after which a task is tried again, beside those of the project's servers, which the app
-#: knows as `app.transient_errors`.
+#: Errors after which a task is retried, in addition to those of the project's servers, which are in
+#: `app.transient_errors`.
 TRANSIENT_ERRORS: tuple[type[Exception], ...] = (TransientError, ConnectionError, TimeoutError)
 
-#: The sub-package of the worker, whose modules a process that only publishes does not import.
+#: The sub-package of the worker; its modules are named, so that publishers do not import them.
 WORKER = f"{__package__.rpartition('.')[0]}.worker"
 
 
 class BaseTask(Task[Any, Any]):
-    """Retry transient errors; fail on all others, and when the budget of retries is spent."""
+    """Retry after transient errors; fail after any other error, or when no retries are left."""
 
     autoretry_for = TRANSIENT_ERRORS
     dont_autoretry_for = (PermanentError,)
-    # Waits of up to 2, 4, 8 ... 600 s: a random part of each, so that tasks do not come in waves
+    # Wait a random time of up to 2, 4, 8 ... 600 s, so that retries do not come in waves
     # (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/, "full jitter").
     max_retries = 8
     retry_backoff = 2
@@ -64,8 +65,8 @@ class BaseTask(Task[Any, Any]):
     retry_jitter = True
     # Seconds before a task whose process was killed runs again; Celery's default is 180.
     default_retry_delay = 5
-    # Runs in which the task's process or its whole worker died, by a signal or for want of memory,
-    # or was cut off from the broker. They use up no retry.
+    # How many runs may end with the death of the task's process or its whole worker (by a signal or
+    # out of memory), or with the worker cut off from the broker. They use up no retry.
     max_crashes = 3
     # The queue and the priority that a task names for itself, see `routes.of_task`.
     destination: Mapping[str, Any] = MappingProxyType({})
@@ -79,9 +80,9 @@ class BaseTask(Task[Any, Any]):
         app: App
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Hand the queue of a task to the router; refuse a coroutine function.
+        """Pass the queue of a task to the router, and refuse a coroutine function.
 
-        Celery would store the coroutine as the result.
+        Celery would never run the coroutine.
 
         Raises:
             ConfigurationError: The function is `async def`.
@@ -92,28 +93,28 @@ class BaseTask(Task[Any, Any]):
             cls.destination = {**cls.destination, **own}
             for name in own:
                 delattr(cls, name)
-        function = getattr(cls, "_decorated_fun", cls.run)  # what stands below `@app.task`
+        function = getattr(cls, "_decorated_fun", cls.run)  # the function below `@app.task`
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise ConfigurationError(
                 f"the task {function.__module__}.{function.__qualname__} is `async def`, which"
-                " Celery cannot run: make it `def`, and run its coroutine by aio.run()"
+                " Celery cannot run: make it `def`, and run its coroutine with aio.run()"
             )
 
     @classmethod
     def on_bound(cls, app: Any) -> None:
-        """Add the errors of the project's servers to those after which a task is tried again.
+        """Add the errors of the project's servers to those after which a task is retried.
 
-        Celery calls it before it reads them (celery/app/base.py, `_task_from_fun`).
+        Celery calls this method before it reads them (celery/app/base.py, `_task_from_fun`).
         """
         if cls.autoretry_for is TRANSIENT_ERRORS:
             cls.autoretry_for = transient_errors(app)
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-        """Stop a task that kills its worker, over and over: the broker would never stop.
+        """Stop a task that kills its worker over and over, because the broker never would.
 
         Raises:
-            Reject: The cap is reached, and the task fails; or it could not be sent.
-            Ignore: The task was sent again, with the count; or it was cancelled.
+            Reject: The limit is reached, and the task fails; or it could not be sent again.
+            Ignore: The task was sent again with the new count; or it was cancelled.
         """
         self.refuse_cancelled()
         once_more, crashes = self.app.runs.judge(self.request)
@@ -121,10 +122,10 @@ class BaseTask(Task[Any, Any]):
             raise Reject(TooManyCrashesError(f"its worker died {crashes} times"), requeue=False)
         if not once_more:
             return
-        # Tasks that only ran beside the culprit must not start beside it again. And it must not
-        # kill this worker before its old message is acknowledged.
+        # Tasks that only ran beside the culprit must not start beside it again. And the culprit
+        # must not kill this worker before its old message is acknowledged.
         wait = self.default_retry_delay * random.uniform(1, 3) if crashes > 1 else 1  # noqa: S311
-        logger.warning("Worker of %s[%s] was lost, %d so far", self.name, task_id, crashes)
+        logger.warning("The worker of %s[%s] was lost (%d so far)", self.name, task_id, crashes)
         request = self.request
         again = self.signature_from_request(
             request,
@@ -136,20 +137,20 @@ class BaseTask(Task[Any, Any]):
         raise Ignore(f"sent again after {crashes} lost workers")
 
     def refuse_cancelled(self) -> None:
-        """Stop a task that was cancelled; a long one may ask in between.
+        """Stop the task if it was cancelled; a long task may call this now and then.
 
         Raises:
             Ignore: It was cancelled.
-            Retry: Nobody can say now: look later.
+            Retry: The result store cannot be asked now; the task is put back.
         """
         try:
             self.app.cancellation.check(self)
         except transient_errors(self.app) as error:
-            later = NotNowError(f"no result store: {error}", self.default_retry_delay)
+            later = NotNowError(f"the result store failed: {error}", self.default_retry_delay)
             raise self.put_back(later) from error
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Write a state; a report of progress may be where a cancelled task ends.
+        """Write a state; a cancelled task may end at a report of progress.
 
         Raises:
             Ignore: It was cancelled.
@@ -159,22 +160,22 @@ class BaseTask(Task[Any, Any]):
         super().update_state(*args, **kwargs)
 
     def delay_on_commit(self, *args: Any, **kwargs: Any) -> str:
-        """Send with these arguments when the transaction is committed, and return the id."""
+        """Send the task with these arguments when the transaction is committed; return its id."""
         return self.apply_async_on_commit(args, kwargs)
 
     def apply_async_on_commit(
         self, args: Any = None, kwargs: dict[str, Any] | None = None, **options: Any
     ) -> str:
-        """Send when the transaction is committed, outside of one at once, and return the id.
+        """Send the task on commit, or at once outside of a transaction, and return its id.
 
-        The task has the context of this moment. Celery's own `DjangoTask` gives no id back, and
-        takes the context of the moment of the commit
+        The task gets the context of this call. Celery's own `DjangoTask` returns no id and uses the
+        context at the time of the commit
         (https://docs.celeryq.dev/en/stable/django/first-steps-with-django.html).
 
         Args:
             args: Positional arguments of the task.
             kwargs: Keyword arguments of the task.
-            options: Those of `apply_async`.
+            options: Options of `apply_async`.
         """
         task_id: str = options.setdefault("task_id", str(uuid4()))
         send = partial(self.apply_async, args, kwargs, **options)
@@ -192,7 +193,7 @@ class BaseTask(Task[Any, Any]):
         max_retries: int | None = None,
         **options: Any,
     ) -> Any:
-        """Retry as Celery does, but never before a server's `Retry-After` is over.
+        """Retry as Celery does, but never before a server's `Retry-After` has passed.
 
         Raises:
             Reject: It could not be sent; Celery would drop the task (celery/app/task.py, `retry`).
@@ -208,9 +209,9 @@ class BaseTask(Task[Any, Any]):
             raise Reject(refused.args[0], requeue=True) from refused
 
     def put_back(self, error: NotNowError) -> Retry:
-        """Send the running task again, with the wait that the error asks for, and as it was.
+        """Send the running task again unchanged, after the wait that the error asks for.
 
-        The count of retries stays: only errors use them up.
+        The count of retries stays the same, because only failures use up retries.
         """
         wait = min(error.retry_after or 0, MAX_RETRY_AFTER)
         request = self.request
@@ -224,7 +225,7 @@ def send_again(task: Signature[Any]) -> None:
     """Send the running task again.
 
     Raises:
-        Reject: The broker refuses it; the old message goes back to its queue and is not lost.
+        Reject: The broker refuses it; the old message then goes back to its queue and is not lost.
     """
     try:
         task.apply_async()
@@ -233,23 +234,24 @@ def send_again(task: Signature[Any]) -> None:
 
 
 def transient_errors(app: Any) -> tuple[type[Exception], ...]:
-    """Return the errors after which a task of an app is tried again."""
+    """Return the errors after which tasks of an app are retried."""
     return (*TRANSIENT_ERRORS, *getattr(app, "transient_errors", ()))
 
 
 def send_in_context(bound: context.Context, send: partial[Any]) -> None:
-    """Send a task with the context in which that was asked for."""
+    """Send a task with the context of the original call."""
     with context.bind(*bound):
         send()
 
 
 class AtMostOnceTask(BaseTask):
-    """Never started again: lost rather than done twice.
+    """A task that is never started twice; it had better be lost than done twice.
 
-    It is acknowledged when it has ended, like any other. Where the project has a Redis it leaves a
-    mark before it starts (`redis/runs.py`). So whatever dies, its message comes back: it starts if
-    it never had, and otherwise is a dead letter. Without a Redis, what is delivered again is a dead
-    letter, since it may have been started. A person decides on its replay.
+    Like any other task, it is acknowledged when it has ended. If the project has a Redis, the start
+    is recorded there (`redis/runs.py`). So if a process or worker dies, the message comes back: the
+    task starts if it had not done so before, and otherwise becomes a dead letter. Without a Redis,
+    a message that is delivered again becomes a dead letter, because the task may have started. A
+    person decides whether to replay it.
     """
 
     retry_on_worker_lost = False
@@ -257,41 +259,41 @@ class AtMostOnceTask(BaseTask):
     max_retries = 0
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-        """Refuse what was started before.
+        """Refuse to start a task that was started before.
 
         Raises:
-            Reject: There was a run, and its worker is gone.
-            Ignore: There was one, which succeeded; or the task was cancelled.
-            Retry: It still runs, or nobody can say now: look later.
+            Reject: An earlier run was lost with its worker.
+            Ignore: An earlier run has succeeded, or the task was cancelled.
+            Retry: An earlier run is still going on, or Redis cannot be asked; the task is put back.
         """
         self.refuse_cancelled()
         runs = self.app.runs
         try:
             earlier = runs.start(self.request)
         except runs.errors as error:
-            later = NotNowError(f"no store: {error}", self.default_retry_delay)
+            later = NotNowError(f"the store failed: {error}", self.default_retry_delay)
             raise self.put_back(later) from error
         match earlier:
             case Earlier.LOST:
-                lost = RunLostError("its worker died; how far it came is unknown")
+                lost = RunLostError("its worker died, and how far the task got is unknown")
                 raise Reject(lost, requeue=False)
             case Earlier.RUNS:
-                raise self.put_back(NotNowError("it runs already", runs.lease))
+                raise self.put_back(NotNowError("the task is running already", runs.lease))
             case Earlier.ENDED:
-                raise Ignore("it has run already")
+                raise Ignore("the task has run already")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run, with a sign of life."""
+        """Run the task, and renew the lease of its run meanwhile."""
         if self.request.called_directly:
             return super().__call__(*args, **kwargs)
         try:
             with self.app.runs.alive(self.request):
                 return self.run(*args, **kwargs)
-        except Retry:  # by its own `self.retry`
+        except Retry:  # raised by the task's own `self.retry`
             self.app.runs.forget(self.request)
             raise
 
     def after_return(self, status: str, retval: Any, task_id: str, *_: Any) -> None:
-        """Note that the run has succeeded; a failure may not be kept as a dead letter yet."""
+        """Record a success; a failure is not recorded, since its dead letter may not exist yet."""
         if status == "SUCCESS":
             self.app.runs.end(self.request)

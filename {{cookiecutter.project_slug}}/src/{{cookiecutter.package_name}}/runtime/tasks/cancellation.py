@@ -1,4 +1,4 @@
-"""How a task learns that somebody has cancelled it."""
+"""The interface by which a task learns that it was cancelled."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 
 class Cancellation:
-    """Nobody can cancel a task for good, unless a part of the app brings a class of its own."""
+    """The default, by which no task is cancelled; parts of an app replace it by their own class."""
 
-    #: Whether a task is also stopped where it reports its progress.
+    #: Whether a task is also stopped when it reports its progress.
     at_reports = False
 
     def check(self, task: Any) -> None:

@@ -1,13 +1,14 @@
-"""Tasks that somebody follows by their id: known from when they are sent, and cancelled for good.
+"""Tasks that can be followed by id: known as soon as they are sent, and cancelled for good.
 
     task_id = followed.send(reports.totals, {"source": "sales.csv", ...})
     followed.look(app, task_id)
     followed.cancel(app, task_id)
 
-Celery calls a task that waits `PENDING`, and an id that never existed too. Its revoke is heard only
-by workers that run at that moment, and forgotten when they end. So the result store keeps a record
-of both: `SENT` before a task is published, and a mark of those that were cancelled, which a task
-looks for before it starts. Records end with results, after `CELERY_RESULT_EXPIRES`.
+Celery reports `PENDING` both for a waiting task and for an id that never existed. Its revoke
+reaches only workers that run at that moment, and they forget it when they end. So here the result
+store keeps two records: the state `SENT`, written before a task is published, and a mark for each
+cancelled task, which a task looks for before it starts. Records expire like results, after
+`CELERY_RESULT_EXPIRES`.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ logger = get_logger(__name__)
 #: The state of a task that waits for its first start.
 SENT = "SENT"
 
-#: States of a task that no worker runs, but one will.
+#: States of a task that is waiting to be run by a worker.
 WAITING = {SENT, states.RETRY}
 
-#: Header of a task that looks for a mark before it starts.
+#: Header of tasks that look for a cancellation mark before they start.
 FOLLOWED_HEADER = "x-followed"
 
 #: Pools that can end a task, by the module of their class.
@@ -46,18 +47,18 @@ PATIENCE = 0.8
 
 
 class UnknownTaskError(Exception):
-    """No task with this id was sent, or its records have ended."""
+    """No task with this id was sent, or its records have expired."""
 
 
 class NotCancelledError(Exception):
-    """A task cannot be cancelled; the text says why."""
+    """A task cannot be cancelled; the message says why."""
 
 
 class Followed(Cancellation, Part):
-    """Let tasks that were sent by `send` be cancelled for good."""
+    """A part by which tasks that were sent with `send` can be cancelled for good."""
 
     def install(self, app: Any) -> None:
-        """Let every task look for its mark before it starts."""
+        """Make every task look for its cancellation mark before it starts."""
         app.cancellation = self
 
     def check(self, task: Any) -> None:
@@ -70,7 +71,7 @@ class Followed(Cancellation, Part):
 
 
 class Report(NamedTuple):
-    """What is known of a task: its state, and its result, error or progress."""
+    """A report about a task: its state, and its result, error or progress."""
 
     state: str
     info: Any
@@ -78,7 +79,7 @@ class Report(NamedTuple):
 
 @contextmanager
 def noted(app: Celery, task_id: str) -> Iterator[None]:
-    """Publish a task in this block: its id is known before, unless it cannot be published."""
+    """Record a task as sent while this block publishes it; undo that if publishing fails."""
     app.backend.store_result(task_id, None, SENT)
     try:
         yield
@@ -93,7 +94,7 @@ def send(task: Task[Any, Any], kwargs: Mapping[str, Any], **options: Any) -> str
     Args:
         task: The task.
         kwargs: Its arguments.
-        options: Those of `apply_async`.
+        options: Options of `apply_async`.
     """
     task_id = str(uuid4())
     headers = {**(options.pop("headers", None) or {}), FOLLOWED_HEADER: "yes"}
@@ -105,16 +106,16 @@ def send(task: Task[Any, Any], kwargs: Mapping[str, Any], **options: Any) -> str
             ignore_result=False,
             **options,
         )
-    if result.id != task_id:  # of a unique task that was sent before
+    if result.id != task_id:  # a unique task that was sent before
         task.app.backend.forget(task_id)
     return str(result.id)
 
 
 def look(app: Celery, task_id: str) -> Report:
-    """Return what is known of a task.
+    """Return a report about a task.
 
     Raises:
-        UnknownTaskError: Nothing is.
+        UnknownTaskError: Nothing is known about it.
     """
     meta = app.backend.get_task_meta(task_id, cache=False)
     if meta["status"] == states.PENDING:
@@ -128,12 +129,12 @@ def look(app: Celery, task_id: str) -> Report:
 
 
 def mark(task_id: str) -> str:
-    """Return the name of the record of a task that was cancelled."""
+    """Return the name of the mark of a cancelled task."""
     return f"cancelled-{task_id}"
 
 
 def is_cancelled(app: Celery, task_id: str) -> bool:
-    """Whether a task must not start."""
+    """Whether a task was cancelled and must not start."""
     status: str = app.backend.get_task_meta(mark(task_id), cache=False)["status"]
     return status != states.PENDING
 
@@ -141,8 +142,8 @@ def is_cancelled(app: Celery, task_id: str) -> bool:
 def check(task: Task[Any, Any]) -> None:
     """Stop a task that was cancelled before it starts.
 
-    Its start is written before the mark is looked for, and `cancel` works the other way round: so
-    at least one of the two sees the other, and no task runs that was said to be cancelled.
+    The start is recorded before the mark is looked for, and `cancel` does it the other way round.
+    At least one of the two sees the other, so a task that was reported as cancelled never runs.
 
     Raises:
         Ignore: It was cancelled.
@@ -162,12 +163,12 @@ def check(task: Task[Any, Any]) -> None:
 
 
 def cancel(app: Celery, task_id: str, connection: Connection | None = None) -> None:
-    """Let a task that waits never start, and end one that runs.
+    """Cancel a task: a waiting one will never start, a running one is ended.
 
     Args:
         app: The app.
         task_id: Its id.
-        connection: To the broker, for the question which worker runs it.
+        connection: A connection to the broker, for finding the worker that runs the task.
 
     Raises:
         UnknownTaskError: There is no such task.
@@ -185,7 +186,7 @@ def cancel(app: Celery, task_id: str, connection: Connection | None = None) -> N
             end(app, task_id, connection)
     except BaseException:
         app.backend.forget(mark(task_id))
-        if look(app, task_id).state != states.REVOKED:  # it may have seen the mark
+        if look(app, task_id).state != states.REVOKED:  # the task may have seen the mark
             raise
 
 
@@ -197,12 +198,12 @@ def is_final(app: Celery, task_id: str) -> bool:
     """
     state = look(app, task_id).state
     if state in states.READY_STATES - {states.REVOKED}:
-        raise NotCancelledError(f"it has ended: {state}")
+        raise NotCancelledError(f"the task has ended already: {state}")
     return state == states.REVOKED
 
 
 def end(app: Celery, task_id: str, connection: Connection | None) -> None:
-    """End a task that runs.
+    """End a running task.
 
     Raises:
         NotCancelledError: Its pool cannot, or no worker answers for it.
@@ -217,12 +218,15 @@ def end(app: Celery, task_id: str, connection: Connection | None) -> None:
         if is_final(app, task_id):
             return
         raise NotCancelledError(
-            "no worker answers for it: its worker does nothing else meanwhile (solo), or is lost"
+            "the task is running, but its worker does not answer: either its pool is solo, which"
+            " answers nothing while a task runs, or the worker is lost"
         )
     pool = (ask(worker).stats() or {}).get(worker, {}).get("pool", {}).get("implementation", "")
     name = pool.partition(":")[0].rpartition(".")[2]
     if name not in CAN_END:
-        raise NotCancelledError(f"it runs in a pool that cannot end a task: {name or 'unknown'}")
+        raise NotCancelledError(
+            f"the task is running in a pool that cannot end a task: {name or 'unknown'}"
+        )
     app.control.revoke(
         task_id,
         destination=[worker],

@@ -28,9 +28,9 @@ client = PerProcess(connect, lambda client: client.close())
 
 
 class HTTPTask(BaseTask):
-    """Own an HTTP client for each process, which keeps its connections between tasks.
+    """A task with an HTTP client, which each process shares and which keeps its connections open.
 
-    `bind=True` gives the task its `self`; then `self.call("POST", url, json=...)`.
+    Use `bind=True` to get `self`, and then `self.call("POST", url, json=...)`.
     """
 
     @property
@@ -39,17 +39,17 @@ class HTTPTask(BaseTask):
         return client()
 
     def call(self, method: str, url: str, **options: Any) -> httpx.Response:
-        """Call another server and return its answer, which is a success.
+        """Call another server, and return its answer if it is a success.
 
         Args:
-            method: Such as GET.
-            url: Where to.
-            options: Those of `httpx.Client.request`.
+            method: The HTTP method, such as GET.
+            url: The URL.
+            options: Options of `httpx.Client.request`.
 
         Raises:
-            PermanentError: The URL is wrong, or the server refuses.
-            RateLimitedError: It asks to come again later.
-            TransientError: It cannot be reached, or fails.
+            PermanentError: The URL is wrong, or the server refuses the request.
+            RateLimitedError: The server asks to call again later.
+            TransientError: The server cannot be reached, or fails.
         """
         with answers.calling(f"{method} {url}"):
             response = self.http.request(method, url, **options)
@@ -57,7 +57,7 @@ class HTTPTask(BaseTask):
         return response
 
     def idempotency_headers(self, key: str = "") -> dict[str, str]:
-        """Return the header by which a receiver recognises a repetition.
+        """Return the header by which the receiver recognises a repeated request.
 
         https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 

@@ -1,4 +1,4 @@
-"""Tasks that tell how far they are."""
+"""Tasks that report their progress."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ T = TypeVar("T")
 
 PROGRESS = "PROGRESS"
 
-#: Seconds between two reports; the last one is always written.
+#: The least seconds between two reports; the last report is always written.
 INTERVAL = 0.5
 
 
 class Progress(TypedDict):
-    """What `AsyncResult.info` holds while the state is `PROGRESS`."""
+    """The content of `AsyncResult.info` while the state is `PROGRESS`."""
 
     current: int
     total: int
@@ -26,22 +26,22 @@ class Progress(TypedDict):
 
 
 class ProgressTask(BaseTask):
-    """Keep a result, and write the progress into it while running.
+    """A task that keeps its result, and writes its progress there while it runs.
 
-    `bind=True` gives the task its `self`; then `for row in self.track(rows): ...`.
+    Use `bind=True` to get `self`, and then `for row in self.track(rows, len(rows)): ...`.
     """
 
     ignore_result = False
     track_started = True
 
     def progress(self, current: int, total: int, message: str = "") -> None:
-        """Write a report: `current` of `total` is done."""
+        """Report that `current` of `total` are done."""
         percent = round(100 * current / total, 1) if total else 100.0
         report = Progress(current=current, total=total, percent=percent, message=message)
         self.update_state(state=PROGRESS, meta=dict(report))
 
     def track(self, items: Iterable[T], total: int, message: str = "") -> Iterator[T]:
-        """Yield the items and report the progress at most every `INTERVAL` seconds."""
+        """Yield the items, and report the progress at most every `INTERVAL` seconds."""
         reported = float("-inf")
         for done, item in enumerate(items):
             if time.monotonic() - reported >= INTERVAL:

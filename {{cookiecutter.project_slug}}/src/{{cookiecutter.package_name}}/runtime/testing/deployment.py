@@ -12,7 +12,7 @@ GRACE = re.compile(
     r"[:=] ?(\d+)s?$"
 )
 
-#: A worker's command, in whatever pieces.
+#: A worker's command, however it is split into parts.
 WORKER = re.compile(r"worker --hostname (\w+)@%h --queues ([\w,-]+) --pool (\S+) --concurrency")
 
 #: A variable that is set, or read.

@@ -16,7 +16,7 @@ from typing import Any
 from . import Project
 from .servers import wait_until
 
-#: What a process writes when it works.
+#: The line that a process writes when it is ready.
 READY = re.compile(r" ready\.|beat: Starting|Uvicorn running|Listening at")
 
 #: Seconds to stop. A signal in the very moment in which a task ends makes the prefork pool wait for
@@ -135,7 +135,7 @@ class Fleet:
         return self.processes[name].wait(STOP_TIME)
 
     def kill(self, name: str) -> None:
-        """End a process and its children without warning."""
+        """Kill a process and its children."""
         os.killpg(self.processes[name].pid, signal.SIGKILL)
         self.processes[name].wait()
 

@@ -43,7 +43,7 @@ def empty_folder(
 
 
 def wait_until_idle() -> None:
-    """Wait until the worker has ended all it has: signals may come later than the outcome."""
+    """Wait until the worker has finished everything; signals may come later than the outcome."""
     deadline = time.monotonic() + 10
     while reserved_requests and time.monotonic() < deadline:
         time.sleep(0.01)

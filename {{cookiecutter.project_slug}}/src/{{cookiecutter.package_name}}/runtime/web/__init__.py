@@ -1,4 +1,4 @@
-"""The HTTP contract, whatever the framework: what is asked for, answered and refused.
+"""The HTTP API without a framework: its requests, answers and errors.
 
-`fastapi/`, `flask/` and `django/` beside this package mount it; none of it imports them.
+The packages `fastapi/`, `flask/` and `django/` beside this one mount it; it imports none of them.
 """

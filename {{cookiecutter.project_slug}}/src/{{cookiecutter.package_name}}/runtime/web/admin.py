@@ -1,4 +1,4 @@
-"""What administrators do: look at workers and queues, repair dead letters."""
+"""What administrators can do: look at workers and queues, and replay or discard dead letters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .service import Service
 if TYPE_CHECKING:
     from ..app import App
 
-#: Who has replayed a dead letter, in its history.
+#: The name of this API in the history of a replayed dead letter.
 WHO = "the admin API"
 
 
@@ -31,7 +31,7 @@ def workers(app: App) -> bodies.Workers:
     """Return the workers that answer."""
     with servers.broker(app) as connection:
         stats = servers.inspect(app, connection).stats() or {}
-        # Those that have answered: a question to all would wait for more of them once more.
+        # Ask only those that have answered; a question to all would wait for others once more.
         queues = servers.inspect(app, connection, *stats).active_queues() if stats else {}
     return bodies.Workers(
         workers=[
@@ -49,7 +49,7 @@ def workers(app: App) -> bodies.Workers:
 
 
 def queues(app: App) -> bodies.Queues:
-    """Return what waits in each queue; what a worker holds until its time has come is not there."""
+    """Return what waits in each queue; tasks that a worker holds for later are not included."""
     with servers.broker(app) as connection:
         return bodies.Queues(queues=[queue(app, connection, name) for name in app.amqp.queues])
 
@@ -61,14 +61,14 @@ def queue(app: App, connection: Connection, name: str) -> bodies.Queue:
 
 
 def active(app: App) -> bodies.HeldTasks:
-    """Return the tasks that run."""
+    """Return the running tasks."""
     with servers.broker(app) as connection:
         found = servers.inspect(app, connection).active() or {}
     return held((worker, None, task) for worker, tasks in found.items() for task in tasks)
 
 
 def scheduled(app: App) -> bodies.HeldTasks:
-    """Return the tasks that workers hold until their time has come."""
+    """Return the tasks that workers hold until they are due."""
     with servers.broker(app) as connection:
         found = servers.inspect(app, connection).scheduled() or {}
     return held(
@@ -79,7 +79,7 @@ def scheduled(app: App) -> bodies.HeldTasks:
 
 
 def held(tasks: Iterator[tuple[str, str | None, dict[str, Any]]]) -> bodies.HeldTasks:
-    """Return what workers tell of tasks."""
+    """Return the tasks that workers reported."""
     return bodies.HeldTasks(
         tasks=[
             bodies.HeldTask(
@@ -97,7 +97,7 @@ def held(tasks: Iterator[tuple[str, str | None, dict[str, Any]]]) -> bodies.Held
 
 
 def moment(seconds: float | None) -> datetime | None:
-    """Return a time of the clock."""
+    """Return a Unix timestamp as a time in UTC."""
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
@@ -109,7 +109,7 @@ def registered(app: App) -> bodies.Registered:
 
 @contextmanager
 def opened(app: App) -> Iterator[Letters]:
-    """Open the dead letters, with those that the broker has set aside."""
+    """Open the dead letters, including those that the broker has set aside."""
     servers.check_broker(app)
     with store.opened(app) as letters:
         yield letters
@@ -127,13 +127,13 @@ def letters(app: App, wanted: bodies.DeadLetterFilter) -> bodies.DeadLetterPage:
 
 
 def brief(letter: DeadLetter) -> bodies.DeadLetter:
-    """Return what a list shows of a dead letter."""
+    """Return the fields of a dead letter that a list shows."""
     replayed_as = letter.history[-1]["as_id"] if letter.history else None
     return bodies.DeadLetter(**{**asdict(letter), "replayed_as": replayed_as})
 
 
 def letter(app: App, letter_id: str) -> bodies.WholeDeadLetter:
-    """Return all of a dead letter.
+    """Return everything about a dead letter.
 
     Raises:
         Problem: There is none with this id.
@@ -155,8 +155,8 @@ def existing(letters: Letters, letter_id: str) -> DeadLetter:
 
 
 def unknown() -> Problem:
-    """Return what to answer for an id that no dead letter has."""
-    detail = "there is no dead letter with this id: see the list of them"
+    """Return the problem for an id that no dead letter has."""
+    detail = "there is no dead letter with this id: GET /admin/dead-letters lists them"
     return Problem(HTTPStatus.NOT_FOUND, detail)
 
 
@@ -164,7 +164,7 @@ def replay(service: Service, letter_id: str) -> bodies.Accepted:
     """Send the task of a dead letter again, once, as a new task.
 
     Raises:
-        DeadLetterError: It was replayed before, or it cannot be.
+        DeadLetterError: It was replayed before, or it cannot be replayed.
         Problem: There is none with this id.
     """
     with opened(service.app) as found:

@@ -1,4 +1,4 @@
-"""Answers, of which each framework makes its own kind of response."""
+"""HTTP answers, which each framework turns into its own kind of response."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .problems import MEDIA_TYPE, Problem
 
 
 class Answer(NamedTuple):
-    """All that a response is made of."""
+    """Everything that a response is made of."""
 
     text: str
     status: int
@@ -21,7 +21,7 @@ class Answer(NamedTuple):
 
 
 def to_json(body: BaseModel) -> str:
-    """Return a body as JSON in ASCII, which can also write text that is not valid Unicode."""
+    """Return a body as ASCII JSON, which can represent even text that is not valid Unicode."""
     return json.dumps(body.model_dump(mode="json"))
 
 
@@ -31,7 +31,7 @@ def of_body(body: BaseModel, status: int = 200, headers: Mapping[str, str] | Non
 
 
 def of_problem(problem: Problem) -> Answer:
-    """Return an answer that is an error."""
+    """Return the answer to a request that failed."""
     body = problem.body
     text = body.model_dump_json(exclude_none=True)
     return Answer(text, body.status, problem.headers, MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""What requests and answers hold."""
+"""The bodies of requests and answers."""
 
 from __future__ import annotations
 
@@ -21,30 +21,31 @@ LONGEST_COUNTDOWN = 24 * 3600
 
 
 class Request(BaseModel):
-    """A body that has no other fields."""
+    """A request body that allows no other fields."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Submission(Request):
-    """A task to send: one of `GET /tasks`, with its arguments."""
+    """A task to send, one of those that `GET /tasks` lists, with its arguments."""
 
     task: str
     arguments: dict[str, Any] = Field(default={}, examples=[{}])
-    #: Inside its queue; without it, that of the task's route. A client cannot overtake others.
+    #: The priority inside its queue; by default, that of the task's route. A client cannot ask for
+    #: a higher one.
     priority: Literal["low", "normal"] | None = None
     #: Seconds to wait before it starts.
     countdown: float | None = Field(default=None, ge=0, le=LONGEST_COUNTDOWN, allow_inf_nan=False)
 
 
 class Submissions(Request):
-    """Tasks to send. None is sent unless all are valid."""
+    """Tasks to send; none is sent unless all are valid."""
 
     tasks: list[Submission] = Field(min_length=1, max_length=MOST_TASKS)
 
 
 def submissions(names: Iterable[str]) -> tuple[type[Submission], type[Submissions]]:
-    """Return the two bodies as the documentation of an API shows them: with the tasks it allows.
+    """Return the two request bodies with the allowed tasks, for the API's documentation.
 
     Args:
         names: The names of these tasks.
@@ -87,7 +88,7 @@ class AcceptedTasks(BaseModel):
 
 
 class Health(BaseModel):
-    """That something works; what does not is a problem."""
+    """The answer for something that works; what does not work is answered as a problem."""
 
     status: Literal["ok"]
 
@@ -97,7 +98,7 @@ class Queue(BaseModel):
 
     name: str
     messages: int
-    #: Age of the first message in seconds, where the broker lets one look.
+    #: The age of the oldest message in seconds, if the broker reveals it.
     oldest_seconds: float | None
 
 
@@ -114,7 +115,7 @@ class Worker(BaseModel):
     pool: str
     concurrency: int
     queues: list[str]
-    #: Tasks that it has taken since its start.
+    #: The number of tasks that it has accepted since its start.
     tasks: int
     uptime_seconds: int
 
@@ -126,7 +127,7 @@ class Workers(BaseModel):
 
 
 class HeldTask(BaseModel):
-    """A task that a worker runs, or holds until its time has come."""
+    """A task that a worker runs, or holds until it is due."""
 
     id: str
     task: str
@@ -150,7 +151,7 @@ class Registered(BaseModel):
 
 
 class DeadLetterFilter(BaseModel):
-    """Which dead letters are meant, and which part of them. `*` stands for anything in a text."""
+    """A filter for dead letters, and the page to show. In a text, `*` matches anything."""
 
     task: str = Field(default="*", max_length=255)
     error: str = Field(default="*", max_length=255)
@@ -188,7 +189,7 @@ class DeadLetterPage(BaseModel):
 
 
 class WholeDeadLetter(BaseModel):
-    """All of a dead letter."""
+    """Everything about a dead letter."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -197,5 +198,5 @@ class WholeDeadLetter(BaseModel):
 
 
 def plain(value: object) -> Any:
-    """Return a value as JSON can say it: what it cannot, such as a date or NaN, as text."""
+    """Return a value that JSON can represent; others, such as dates or NaN, become text."""
     return json.loads(json.dumps(value, default=str), parse_constant=str)

@@ -1,8 +1,8 @@
-"""Which tasks clients may send, and with what: the type of the project's table.
+"""The catalogue of tasks that clients may send, with the arguments of each.
 
     ALLOWED = Catalogue({heartbeat.beat.name: NoArguments, reports.totals.name: Totals})
 
-A task that is not in it cannot be sent, whatever its name.
+A task that is not in the catalogue cannot be sent.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from .problems import of_fields
 
 
 class Arguments(BaseModel):
-    """Arguments of a task; others than the fields are refused."""
+    """The arguments of a task; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class NoArguments(Arguments):
-    """Nothing."""
+    """A task without arguments."""
 
 
 class Catalogue(dict[str, type[Arguments]]):
-    """The arguments of each task, by its name."""
+    """The arguments of each task, by task name."""
 
     def checked(
         self, name: str, arguments: dict[str, Any], field: str = "arguments"
     ) -> dict[str, Any]:
-        """Return the arguments of a task as its message holds them.
+        """Return the validated arguments of a task, as its message will hold them.
 
         Args:
             name: The task.
-            arguments: What a client gave.
-            field: Where that stands in its request.
+            arguments: The arguments that the client sent.
+            field: The field of the request that holds them, for error messages.
 
         Raises:
             Problem: The task is not allowed, or the arguments are not valid.

@@ -1,4 +1,4 @@
-"""The id of a request, which all that it publishes and logs carries."""
+"""The id of a request, which is added to everything that it publishes and logs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from uuid import uuid4
 
 from .. import context
 
-#: Names a request in logs, here and in all tasks that it sends; a proxy may give it.
+#: The header with the id of a request, which a proxy may set.
 HEADER = "X-Request-ID"
 
 
 def request_id(given: str | None) -> str:
-    """Return the id of a request: the one that it brought, if that is valid, or a new one."""
+    """Return the id of a request: the one in its header if it is valid, otherwise a new one."""
     return given if given and context.is_valid(given) else str(uuid4())

@@ -18,12 +18,12 @@ logger = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-#: Seconds after which a client may ask again when a server was away.
+#: Seconds after which a client may ask again when a server was unreachable.
 RETRY_AFTER = 5
 
 
 class ProblemBody(BaseModel):
-    """What every error looks like."""
+    """The body of every error."""
 
     type: str = "about:blank"
     title: str
@@ -46,10 +46,10 @@ DOCUMENTED: dict[Any, Any] = {
 
 
 class Problem(Exception):  # noqa: N818
-    """An answer that is an error.
+    """An error that is answered to the client.
 
     Args:
-        status: The status of HTTP.
+        status: The HTTP status.
         detail: What happened and what to do.
         headers: Headers of the answer.
         more: Other fields of `ProblemBody`.
@@ -64,13 +64,13 @@ class Problem(Exception):  # noqa: N818
         self.body = ProblemBody(title=title, status=status, detail=detail, **more)
 
 
-#: What an error of the code below means to a client, who need not know more than its text.
+#: The statuses of errors whose message the client may see.
 STATUS: dict[type[Exception], HTTPStatus] = {
     DeadLetterError: HTTPStatus.CONFLICT,
-    RecursionError: HTTPStatus.BAD_REQUEST,  # of JSON that is nested too deeply
+    RecursionError: HTTPStatus.BAD_REQUEST,  # JSON that is nested too deeply
 }
 
-#: A broker or a store that is away.
+#: Errors of a broker or result store that is unreachable.
 OUTAGES: tuple[type[Exception], ...] = (
     OperationalError,
     BackendError,
@@ -79,7 +79,7 @@ OUTAGES: tuple[type[Exception], ...] = (
 
 
 def of_error(error: Exception) -> Problem:
-    """Return what to answer when a call has failed; what nobody foresaw is logged."""
+    """Return the problem for an error; an unexpected error is logged with its traceback."""
     if isinstance(error, Problem):
         return error
     for kind, status in STATUS.items():
@@ -87,20 +87,20 @@ def of_error(error: Exception) -> Problem:
             return Problem(status, str(error))
     app: Any = current_app
     if isinstance(error, (*OUTAGES, *app.dead_letters.errors)):
-        logger.warning("A server is away: %s", error)
-        return away("the broker or the store of results does not answer")
+        logger.warning("A server is unreachable: %s", error)
+        return away("the broker or the result store does not answer")
     logger.error("A request failed", exc_info=error)
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "this is an error of the server: see its log")
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "an unexpected error: see the server's log")
 
 
 def away(detail: str) -> Problem:
-    """Return what to answer when a server does not answer."""
+    """Return the problem (503) for a server that does not answer."""
     headers = {"Retry-After": str(RETRY_AFTER)}
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, f"{detail}: try again later", headers)
 
 
 def of_fields(errors: Iterable[Any]) -> Problem:
-    """Return what to answer when a request is not valid; what was given is not repeated."""
+    """Return the problem for a request that is not valid; it does not repeat what was sent."""
     fields = [
         {"field": ".".join(map(str, error["loc"])) or "body", "message": error["msg"]}
         for error in errors

@@ -1,4 +1,4 @@
-"""What is known of a task that was sent: its state, progress and result; and how to cancel it."""
+"""Following tasks that clients have sent: state, progress and result, and cancelling them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Failure(BaseModel):
 
 
 class Status(BaseModel):
-    """How a task is."""
+    """The state of a task."""
 
     id: str
     #: `SENT`, `STARTED`, `PROGRESS`, `RETRY`; `SUCCESS`, `FAILURE`, `REVOKED`.
@@ -54,10 +54,10 @@ class Result(BaseModel):
 
 
 class FollowedService(Service):
-    """Send tasks that clients can follow by their ids: where every process can read all results."""
+    """A service whose tasks clients can follow by id, for projects with a shared result store."""
 
     def needed(self) -> dict[str, Check]:
-        """Return what a web process cannot work without."""
+        """Return the checks of the servers that a web process needs."""
         read = partial(self.app.backend.get_task_meta, "health", cache=False)
         return {**super().needed(), "results": read}
 
@@ -68,11 +68,11 @@ class FollowedService(Service):
         return followed.send(task, arguments, **options)
 
     def headers(self, accepted: Accepted) -> dict[str, str]:
-        """Return where the status of a task is."""
+        """Return a `Location` header with the URL of the task's status."""
         return {"Location": f"/tasks/{accepted.id}"}
 
     def replay(self, letters: Letters, letter: DeadLetter, by: str) -> str:
-        """Send the task of a dead letter again; whoever followed it can follow it again."""
+        """Send the task of a dead letter again, as a task that clients can follow."""
         if followed.FOLLOWED_HEADER not in letter.headers:
             return super().replay(letters, letter, by)
         task_id = str(uuid4())
@@ -80,7 +80,7 @@ class FollowedService(Service):
             return replay(self.app, letters, letter.id, by, task_id)
 
     def status(self, task_id: str) -> Status:
-        """Return how a task is.
+        """Return the state of a task.
 
         Raises:
             Problem: No such task was sent.
@@ -92,20 +92,21 @@ class FollowedService(Service):
         """Return what a task returned.
 
         Raises:
-            Problem: No such task was sent; there is no result, or none yet.
+            Problem: No such task was sent, or it has no result (yet).
         """
         with explained():
             report = followed.look(self.app, task_id)
         if report.state != states.SUCCESS:
-            more = "it will have none" if report.state in states.READY_STATES else "ask again later"
+            ended = report.state in states.READY_STATES
+            more = "it will never have one" if ended else "ask again later"
             raise Problem(
                 HTTPStatus.CONFLICT,
-                f"the task has no result, its state is {report.state}: {more}",
+                f"the task has no result, because its state is {report.state}: {more}",
             )
         return Result(id=task_id, result=plain(report.info))
 
     def cancel(self, task_id: str) -> Status:
-        """Let a task that waits never start, or end one that runs.
+        """Cancel a task: a waiting one will never start, a running one is ended.
 
         Raises:
             Problem: No such task was sent; it has ended, or its pool cannot end it.
@@ -121,7 +122,7 @@ class FollowedService(Service):
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Answer what is known of a task in this block as a problem, where it is an error."""
+    """Turn errors about tasks in this block into problems."""
     try:
         yield
     except UnknownTaskError as error:

@@ -1,4 +1,4 @@
-"""Connections to the servers, and whether they answer."""
+"""Connections to servers, and checks of whether the servers answer."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-#: Reaches a server, or raises one of `problems.OUTAGES`.
+#: A function that reaches a server, or raises one of `problems.OUTAGES`.
 Check = Callable[[], object]
 
 #: Seconds to wait for the answers of workers.
 PATIENCE = 0.8
 
-#: Seconds for which an answer of workers holds: a question goes to all of them.
+#: Seconds for which an answer of the workers is reused, because each question goes to all of them.
 FRESH = 5
 
 
 @contextmanager
 def broker(app: App) -> Iterator[Connection]:
-    """Yield a connection that is there; kombu would try for ever to make one of its own accord."""
+    """Yield an established connection; kombu, left alone, would try for ever to connect."""
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=0)
         yield connection
 
 
 def inspect(app: App, connection: Connection, *workers: str) -> Any:
-    """Return what asks workers, by default all of them."""
+    """Return Celery's `Inspect`, which asks workers, by default all of them."""
     return app.control.inspect(workers or None, timeout=PATIENCE, connection=connection)
 
 
 def check_broker(app: App) -> None:
-    """Reach the broker."""
+    """Connect to the broker."""
     with broker(app):
         pass
 
@@ -52,14 +52,14 @@ def ready(checks: Mapping[str, Check]) -> None:
     """Make sure that this process can serve requests.
 
     Args:
-        checks: What it cannot work without: the name of each server, and what reaches it.
+        checks: The servers that it needs: for each name, a function that reaches the server.
 
     Raises:
-        Problem: A server is away.
+        Problem: A server does not answer.
     """
     missing = [name for name, check in checks.items() if not answers(check)]
     if missing:
-        raise away(f"no answer from: {', '.join(missing)}")
+        raise away(f"these servers do not answer: {', '.join(missing)}")
 
 
 def answers(check: Check) -> bool:
@@ -67,13 +67,13 @@ def answers(check: Check) -> bool:
     try:
         check()
     except problems.OUTAGES as error:
-        logger.warning("A server is away: %s", error)
+        logger.warning("A server is unreachable: %s", error)
         return False
     return True
 
 
 class Workers:
-    """Whether a worker answers, asked at most every few seconds."""
+    """A check of whether a worker answers, made at most every few seconds."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -81,7 +81,7 @@ class Workers:
         self._answer = False
 
     def check(self, app: App) -> None:
-        """Make sure that tasks are run.
+        """Make sure that a worker answers.
 
         Raises:
             Problem: No worker answers.

@@ -1,4 +1,4 @@
-"""What clients do with tasks, whatever the framework: send them."""
+"""Sending tasks on behalf of clients, without a framework."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """Send tasks, and forget them: where no process can ask for the result of another one.
+    """A service that sends tasks and keeps no results, for projects without a shared result store.
 
     Args:
         app: The app that sends them.
-        catalogue: What may be sent.
+        catalogue: The tasks that may be sent.
         priorities: The project's priorities; clients may name `LOW` and `NORMAL`.
-        checks: What a web process cannot work without, beside the broker: see `servers.ready`.
+        checks: The servers that a web process needs besides the broker: see `servers.ready`.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Service:
         self.checks = dict(checks or {})
 
     def needed(self) -> dict[str, Check]:
-        """Return what a web process cannot work without: see `servers.ready`."""
+        """Return the checks of the servers that a web process needs: see `servers.ready`."""
         return {"broker": partial(servers.check_broker, self.app), **self.checks}
 
     def ready(self) -> None:
-        """Make sure that all of this answers.
+        """Make sure that all needed servers answer.
 
         Raises:
-            Problem: Something does not.
+            Problem: One of them does not.
         """
         servers.ready(self.needed())
 
@@ -78,10 +78,11 @@ class Service:
         return bodies.Accepted(id=self.send(submission, arguments))
 
     def submit_all(self, submissions: bodies.Submissions) -> bodies.AcceptedTasks:
-        """Send tasks, or none if one of them is not valid.
+        """Send several tasks, or none if one of them is not valid.
 
         Raises:
-            Problem: One is not; or the broker went away, and the answer names those that were sent.
+            Problem: One is not valid; or the broker became unreachable, and the problem lists the
+                tasks that were sent before.
         """
         tasks = submissions.tasks
         valid = [
@@ -117,7 +118,7 @@ class Service:
         return str(task.apply_async(kwargs=arguments, ignore_result=True, **options).id)
 
     def headers(self, accepted: bodies.Accepted) -> dict[str, str]:
-        """Return what the headers of an answer tell of a task that was sent."""
+        """Return the headers of the answer about a task that was sent."""
         return {}
 
     def replay(self, letters: Letters, letter: DeadLetter, by: str) -> str:
@@ -126,21 +127,21 @@ class Service:
         Args:
             letters: The store that holds it.
             letter: The dead letter.
-            by: Who wants that.
+            by: Who asked for the replay.
 
         Raises:
-            DeadLetterError: It was replayed before, or it cannot be.
+            DeadLetterError: It was replayed before, or it cannot be replayed.
         """
         return replay(self.app, letters, letter.id, by)
 
 
 def described(task: Task[Any, Any]) -> str:
-    """Return the first line of what a task says about itself."""
+    """Return the first line of a task's docstring."""
     return (task.__doc__ or "").strip().partition("\n")[0]
 
 
 def options(submission: Submission, priorities: type[IntEnum]) -> dict[str, Any]:
-    """Return how a task is to be sent."""
+    """Return the options with which a task is sent."""
     given = submission.model_dump(include={"priority", "countdown"}, exclude_none=True)
     if "priority" in given:
         given["priority"] = priorities[given["priority"].upper()].value

@@ -15,40 +15,42 @@ from pydantic_settings import SettingsConfigDict
 from ..config.environment import Variables, make_folder, read, read_secret
 from ..config.values import Count
 
-#: Characters of a token that nobody guesses.
+#: The least number of characters in a token, so that nobody can guess it.
 SHORTEST_TOKEN = 32
 
-#: Where development keeps a token of its own, which `curl` in the README reads.
+#: The file with development's own token, which the `curl` commands in the README read.
 LOCAL_TOKEN = Path(".celery") / "admin-token"
 
 
 class Settings(Variables):
-    """Who may administer, and how much a request may ask for."""
+    """The token of administrators, and limits on requests."""
 
     model_config = SettingsConfigDict(env_prefix="APP_")
 
     env: str = "development"
 
-    # The bearer token of /admin, at least 32 characters, or the path of a file that holds it.
+    # The bearer token for /admin, at least 32 characters, or the path of a file that holds it.
     admin_token: SecretStr = SecretStr("")
     admin_token_file: Path | None = None
 
     # Requests with a larger body are refused.
     web_max_body_bytes: Count = 1_000_000
-    # Calls to the broker at the same time in one process.
+    # How many calls to servers one process may make at the same time.
     web_threads: Count = Field(default=32, le=1000)
 
     @model_validator(mode="after")
     def check_token(self) -> Self:
-        """Refuse two tokens, a short one, and none outside of development."""
+        """Refuse two tokens, a token that is too short, and a server without a token."""
         if self.admin_token_file and self.admin_token.get_secret_value():
-            raise ValueError("APP_ADMIN_TOKEN and APP_ADMIN_TOKEN_FILE are both set: unset one")
+            raise ValueError(
+                "APP_ADMIN_TOKEN and APP_ADMIN_TOKEN_FILE are both set: unset one of them"
+            )
         token = self.read_token()
         if not token and self.env not in {"staging", "production"}:
             return self
         if len(token) < SHORTEST_TOKEN:
             raise ValueError(
-                f"APP_ADMIN_TOKEN has {len(token)} characters and needs {SHORTEST_TOKEN}: use the"
+                f"APP_ADMIN_TOKEN has {len(token)} characters but needs {SHORTEST_TOKEN}: use the"
                 ' output of `python -c "import secrets; print(secrets.token_urlsafe(32))"`'
             )
         return self
@@ -60,12 +62,12 @@ class Settings(Variables):
         return read_secret("APP_ADMIN_TOKEN_FILE", str(self.admin_token_file))
 
     def token(self) -> str:
-        """Return the token of /admin; development makes one up that lasts."""
+        """Return the token for /admin; development generates one and keeps it in a file."""
         return self.read_token() or local_token()
 
 
 def local_token() -> str:
-    """Return the token of this machine, for development: all web processes share it."""
+    """Return the token of this machine for development, which all its web processes share."""
     make_folder(LOCAL_TOKEN.parent)
     aside = LOCAL_TOKEN.with_name(f"{LOCAL_TOKEN.name}.{os.getpid()}")
     aside.touch(mode=0o600)

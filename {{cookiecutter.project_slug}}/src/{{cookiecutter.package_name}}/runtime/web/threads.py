@@ -1,7 +1,7 @@
-"""Calls that wait for servers: in few threads, and never for longer than a client may wait.
+"""Calls to servers from web processes: in few threads, and with a deadline for each call.
 
-A thread whose server has fallen silent is given up and ends by the timeouts of its connection. Its
-place is taken until then, so silence never makes more threads than `APP_WEB_THREADS`.
+A call that misses its deadline is abandoned; its thread ends when its connection times out. Until
+then it counts against `APP_WEB_THREADS`, so silent servers never lead to more threads than that.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from .settings import settings
 
 T = TypeVar("T")
 
-#: Seconds until a client hears that a server does not answer. A request with many tasks may take
-#: longer, since each of them waits for an answer; a server that is away ends it as soon.
+#: Seconds until a client is told that a server does not answer. A request with many tasks may take
+#: longer, because each task waits for an answer; an unreachable server ends it just as soon.
 DEADLINE, LONG_DEADLINE = 2.8, 30.0
 
 
 @cache
 def pool() -> ThreadPoolExecutor:
-    """Return the threads of this process."""
+    """Return the thread pool of this process."""
     return ThreadPoolExecutor(settings().web_threads, thread_name_prefix="server-call")
 
 
@@ -35,15 +35,15 @@ def start(function: Callable[..., T], *args: object) -> Future[T]:
 
 
 def call(function: Callable[..., T], *args: object, deadline: float = 0) -> T:
-    """Call what waits for a server, from a thread that may wait too.
+    """Call a function that waits for a server, from a thread that may block.
 
     Args:
         function: What to call.
         args: Its arguments.
-        deadline: Seconds until it is given up, if not `DEADLINE`.
+        deadline: Seconds until the call is abandoned; by default `DEADLINE`.
 
     Raises:
-        Problem: It took too long, or it could not be done.
+        Problem: It took too long, or it failed.
     """
     started = start(function, *args)
     try:
@@ -53,7 +53,7 @@ def call(function: Callable[..., T], *args: object, deadline: float = 0) -> T:
 
 
 def late(call: Future[T]) -> Problem:
-    """Give a call up, and return what to answer."""
+    """Abandon a call, and return the problem to answer."""
     if call.cancel():
-        return away("too many requests wait for a server, and nothing was done")
-    return away("a server did not answer in time, and what was asked may or may not be done")
+        return away("too many requests are waiting for a server, so this one was not started")
+    return away("a server did not answer in time, so the request may or may not have taken effect")

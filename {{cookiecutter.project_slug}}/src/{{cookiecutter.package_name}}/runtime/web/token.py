@@ -1,4 +1,4 @@
-"""The bearer token of those who may administer."""
+"""The bearer token of administrators."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from .problems import Problem
 
 
 def authorize(header: str | None, token: str) -> None:
-    """Let a request pass that holds the token.
+    """Check that a request holds the token.
 
-    A browser sends no such header by itself, so a foreign page cannot forge a request.
+    A browser does not send this header by itself, so another site cannot forge a request.
 
     Args:
-        header: `Authorization` of the request.
+        header: The `Authorization` header of the request.
         token: The token that it must hold.
 
     Raises:
         Problem: It does not.
     """
     scheme, _, given = (header or "").partition(" ")
-    # In constant time, since the time of an ordinary comparison tells how much of a token is right.
+    # In constant time: an ordinary comparison takes longer the more of the token is right.
     is_right = hmac.compare_digest(given.strip().encode(), token.encode())
     if scheme.lower() != "bearer" or not is_right:
         headers = {"WWW-Authenticate": "Bearer"}
-        raise Problem(401, "send the header `Authorization: Bearer` with the admin token", headers)
+        raise Problem(401, "send the admin token in the header `Authorization: Bearer`", headers)

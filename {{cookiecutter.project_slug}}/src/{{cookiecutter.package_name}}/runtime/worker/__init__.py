@@ -1,1 +1,1 @@
-"""What a worker checks before it starts, does with each message, and shows of its life."""
+"""The worker: start-up checks, handling of messages, pools and the liveness file."""

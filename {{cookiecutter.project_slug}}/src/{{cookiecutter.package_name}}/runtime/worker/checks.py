@@ -1,4 +1,4 @@
-"""What a worker sets and checks before it starts: what depends on its pool, which only it knows."""
+"""Start-up checks and settings of a worker that depend on its pool."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-#: How often a worker tries to store a result: with Celery's growing waits about 20 seconds in all.
-#: It must be less than the lease, which is not renewed while the main process tries.
+#: How often a worker tries to store a result; with Celery's growing waits, for about 20 seconds in
+#: all. That must be less than the lease, which is not renewed while the main process tries.
 RESULT_TRIES = 12
 
 
 class StartupChecks(bootsteps.Step):
-    """Fit a worker to its pool, and refuse to start it where something cannot work."""
+    """Adapt a worker to its pool, and refuse to start it if something cannot work."""
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         pool = pool_name(parent.pool_cls)
@@ -37,38 +37,40 @@ class StartupChecks(bootsteps.Step):
             part.prepare(pool, parent.concurrency)
         if pool in budget.UNENFORCED:
             logger.info("The %s pool enforces %s", pool, budget.UNENFORCED[pool])
-        retention.settings()  # a wrong one ends the worker now, not with its first dead letter
+        retention.settings()  # so that a wrong setting ends the worker now
         super().__init__(parent, **kwargs)
 
 
 def tune(worker: Any, pool: str) -> None:
-    """Set what depends on the pool, and leave out what nobody needs."""
+    """Change settings that depend on the pool, and turn off what nobody needs."""
     conf = worker.app.conf
     if pool == "prefork":
-        from .prefork import TaskPool  # which needs more of the system than Windows has
+        from .prefork import TaskPool  # which cannot be imported on Windows
 
         worker.pool_cls = TaskPool
     if pool in GREENLET_POOLS:
-        # Without an event loop a full worker looks for work every 2 seconds only
-        # (celery/worker/loops.py, `synloop`), so it takes a second round ahead.
+        # Without an event loop, a worker that was full looks for work only every 2 seconds
+        # (celery/worker/loops.py, `synloop`), so it prefetches a second round of tasks.
         conf.worker_disable_prefetch = False
         worker.prefetch_multiplier = max(worker.prefetch_multiplier, 2)
     if not worker.task_events:
-        # Without --task-events nobody listens to heartbeats and gossip. Under greenlets on
-        # RabbitMQ they are also dangerous: one that waits for the confirmation of the broker,
-        # which another greenlet may have read, holds up a stopping worker.
+        # Without --task-events nobody listens to heartbeats and gossip. Under a greenlet pool on
+        # RabbitMQ they can also block a worker that stops: they wait for a confirmation of the
+        # broker that another greenlet may have read.
         worker.options.update(without_heartbeat=True, without_gossip=True)
-    # A publisher gives up soon; a worker waits until the result of what it did can be kept.
+    # A publisher gives up soon; a worker keeps trying to store the results of its tasks.
     conf.update(result_backend_always_retry=True, result_backend_max_retries=RESULT_TRIES)
 
 
 def refusals(worker: Any, pool: str) -> Iterator[str]:
-    """Yield a sentence for everything that keeps a worker from doing its work."""
+    """Yield a sentence for everything that would keep a worker from doing its work."""
     app, conf = worker.app, worker.app.conf
     if pool in GREENLET_POOLS and not is_patched(pool):
         # Celery patches early enough only when it reads the pool from the command line:
         # https://docs.celeryq.dev/en/stable/userguide/concurrency/gevent.html
-        yield f"pool {pool} must be given by the option --pool {pool}"
+        yield (
+            f"the {pool} pool cannot be chosen by a setting: start the worker with --pool {pool}"
+        )
     lease = app.settings.lease_in(conf)
     sentence = budget.broken(
         worker.soft_time_limit or conf.task_soft_time_limit,
@@ -83,24 +85,26 @@ def refusals(worker: Any, pool: str) -> Iterator[str]:
 
 
 def wrong_tasks(app: App, lease: budget.Lease, pool: str) -> Iterator[str]:
-    """Yield a sentence for every task whose own limits break the time budget, or that is none.
+    """Yield a sentence for every task whose limits break the time budget, or that does not exist.
 
     Args:
         app: The app, with all tasks imported.
-        lease: Time after which the broker gives the tasks of a silent worker away.
+        lease: The time after which the broker gives a silent worker's tasks to another worker.
         pool: The worker's pool.
     """
     annotated = {name for row in app.conf.task_annotations or () for name in row.table}
     for name in sorted(annotated - app.tasks.keys() - {EVERY_TASK}):
-        hint = "".join(f": did you mean {close}" for close in get_close_matches(name, app.tasks, 1))
-        yield f"CELERY_TASK_ANNOTATIONS names {name!r}, and there is no such task{hint}"
+        hint = "".join(
+            f". Did you mean {close}?" for close in get_close_matches(name, app.tasks, 1)
+        )
+        yield f"CELERY_TASK_ANNOTATIONS names {name!r}, but there is no such task{hint}"
     usual = app.conf.task_soft_time_limit
     tasks: Mapping[str, Any] = app.tasks
     for name, task in sorted(tasks.items()):
         soft, hard = task.soft_time_limit, task.time_limit
         if hard <= soft == usual:
             logger.warning(
-                "Task %s ends by its time limit (%g s) before the soft limit of all tasks (%g s):"
+                "Task %s is killed by its time limit (%g s) before the general soft limit (%g s):"
                 " set its soft_time_limit if it needs time to clean up",
                 *(name, hard, soft),
             )

@@ -1,4 +1,4 @@
-"""The consumer of a worker: Celery's, which keeps what Celery would drop."""
+"""The consumer of a worker, which keeps messages that Celery would drop."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BaseConsumer: Any = consumer.Consumer
 
 
 class Consumer(BaseConsumer):  # type: ignore[misc]
-    """Keep messages that are not tasks as dead letters; Celery logs and drops them."""
+    """A consumer that keeps messages that are not tasks as dead letters; Celery would drop them."""
 
     def keep(self, message: Any, reason: Reason, error: object = None) -> Any:
-        """Write a dead letter; return the message, which is acknowledged if that worked."""
+        """Write a dead letter; return a message that will be acknowledged if that succeeded."""
         letter = of_message(message, reason, class_of(error), str(error or ""))
         return Kept(message) if writing.write(self.app, letter) else message
 
@@ -34,18 +34,18 @@ class Consumer(BaseConsumer):  # type: ignore[misc]
         super().on_unknown_message(body, self.keep(message, Reason.UNREADABLE))
 
     def on_unknown_task(self, body: object, message: Any, exc: Exception) -> None:
-        """Keep a task that this worker does not know."""
+        """Keep the message of a task that this worker does not know."""
         super().on_unknown_task(body, self.keep(message, Reason.UNKNOWN_TASK, exc), exc)
 
     def on_invalid_task(self, body: object, message: Any, exc: Exception) -> None:
-        """Keep a task whose message is not valid."""
+        """Keep the message of a task that is not valid."""
         super().on_invalid_task(body, self.keep(message, Reason.UNREADABLE, exc), exc)
 
     def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:
-        """Acknowledge; under solo at once.
+        """Acknowledge a message; under the solo pool, do so at once.
 
-        Celery leaves that to its event loop, which may sleep for up to 10 seconds first, since the
-        task itself ran inside the loop (kombu/asynchronous/hub.py, `create_loop`). Until then
+        Celery leaves this to its event loop, which may first sleep for up to 10 seconds, because
+        the task itself ran inside the loop (kombu/asynchronous/hub.py, `create_loop`). Until then,
         RabbitMQ sends no other task.
         """
         if pool_name(type(self.pool)) == "solo":
@@ -54,9 +54,9 @@ class Consumer(BaseConsumer):  # type: ignore[misc]
 
 
 class Kept:
-    """A message whose dead letter is stored: where Celery rejects it, it is acknowledged.
+    """A message whose dead letter is stored; when Celery rejects it, it is acknowledged instead.
 
-    RabbitMQ would dead-letter it a second time.
+    Otherwise RabbitMQ would dead-letter it a second time.
     """
 
     def __init__(self, message: Any) -> None:

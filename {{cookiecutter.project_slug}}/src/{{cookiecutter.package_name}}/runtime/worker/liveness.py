@@ -1,8 +1,8 @@
-"""Signs of life: a file that a worker or beat touches as long as its main loop turns.
+"""The liveness file, which a worker or beat touches as long as its main loop runs.
 
-A probe looks at the age of the file (`deploy/alive`), in a few milliseconds and without the broker;
-`celery inspect ping` takes more than a second of a processor each time. A worker whose broker is
-away is alive: a restart would not help it, and would end its tasks.
+A probe checks the age of the file (`deploy/alive`) in a few milliseconds and without the broker;
+`celery inspect ping` takes more than a second of CPU time. A worker whose broker is unreachable
+counts as alive: a restart would not help it, and would end its tasks.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from celery.bootsteps import RUN  # type: ignore[attr-defined]
 
 from ..config.environment import ConfigurationError
 
-#: Seconds between two signs of life.
+#: Seconds between two touches of the file.
 INTERVAL = 5
 
-#: The variable that names the file; without it there is none.
+#: The variable that names the file; without it, no file is touched.
 VARIABLE = "HEARTBEAT_PATH"
 
 
 def is_watched() -> bool:
-    """Whether somebody looks for signs of life."""
+    """Whether a liveness file is configured."""
     return bool(os.environ.get(VARIABLE))
 
 
 def touch() -> None:
-    """Give a sign of life.
+    """Touch the liveness file.
 
     Raises:
         ConfigurationError: The file cannot be written.
@@ -47,22 +47,22 @@ def touch() -> None:
 
 
 class Heartbeat(bootsteps.StartStopStep):
-    """Let a worker give signs of life from its main loop."""
+    """A bootstep that touches the liveness file from the main loop of a worker."""
 
     requires = ("celery.worker.components:Timer",)
 
     def include_if(self, parent: Any) -> bool:
-        """Only where somebody looks."""
+        """Run only if a liveness file is configured."""
         return is_watched()
 
     def start(self, parent: Any) -> None:
-        """Begin; there is no `stop`, since a stopping worker waits for its tasks."""
+        """Begin; there is no `stop`, because a stopping worker still waits for its tasks."""
         touch()
         parent.timer.call_repeatedly(INTERVAL, touch)
         Thread(target=self.stand_in, args=(parent,), name="heartbeat", daemon=True).start()
 
     def stand_in(self, parent: Any) -> None:
-        """Give the signs while there is no main loop to do it."""
+        """Touch the file while the main loop is not running."""
         while True:
             if has_no_loop(parent):
                 touch()
@@ -70,7 +70,7 @@ class Heartbeat(bootsteps.StartStopStep):
 
 
 def has_no_loop(worker: Any) -> bool:
-    """Whether a worker starts, waits for its broker, or stops."""
+    """Whether a worker is starting, waiting for its broker, or stopping."""
     consumer = worker.consumer
     is_running = worker.blueprint.state == RUN
     return consumer is None or consumer.connection is None or not is_running

@@ -1,8 +1,9 @@
-"""Prefork processes that a signal never ends while they hold a lock.
+"""Prefork processes that no signal ends while they hold a lock.
 
-Where the broker has no event loop, as on files, Celery's processes share one pipe and its locks. A
-SIGTERM to the whole process group ends them all at once; one that has just got a lock takes it
-along, and the worker waits for that lock for ever (billiard/pool.py, `_help_stuff_finish`).
+If the broker has no event loop, as with files, Celery's processes share one pipe and its locks. A
+SIGTERM to the whole process group ends them all at once. If one of them holds a lock at that
+moment, the lock is never released, and the worker waits for it for ever (billiard/pool.py,
+`_help_stuff_finish`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import Any
 from billiard import pool
 from billiard.common import TERM_SIGNAL, pickle_loads
 
-#: Seconds after which a waiting process looks whether it has been told to end.
+#: Seconds after which a waiting process checks whether it should end.
 PATIENCE = 1.0
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let the signal that ends this process wait until the block has ended."""
+    """Delay the signal that ends this process until the block has ended."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {TERM_SIGNAL})
     try:
         yield
@@ -42,7 +43,7 @@ class Results:
 
 
 class Worker(pool.Worker):
-    """A process that reads and writes without interruption."""
+    """A process of the pool that reads and writes without interruption."""
 
     def _make_recv_method(self, pipe: Any) -> Callable[[float], tuple[bool, Any]]:
         def receive(_: float) -> tuple[bool, Any]:

@@ -1,4 +1,4 @@
-"""The pools by their names, and whether the standard library waits as a pool needs it."""
+"""Names of pools, and whether the standard library is monkey-patched for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ GREENLET_POOLS = {"gevent", "eventlet"}
 
 
 def pool_name(pool_class: type) -> str:
-    """Return the name of a pool as `--pool` takes it."""
+    """Return the name of a pool, as used with `--pool`."""
     name = pool_class.__module__.rpartition(".")[2]
     return "threads" if name == "thread" else name
 

@@ -1,4 +1,4 @@
-"""The pool of processes: Celery's, which spares what a process has got but not yet reported."""
+"""The prefork pool, without Celery's loss of tasks that a process has not yet reported."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ AsynPool: Any = asynpool.AsynPool
 
 
 class Processes(AsynPool):  # type: ignore[misc]
-    """Processes that are fed by an event loop, where a lost connection and a stop forget no task.
+    """A prefork pool that forgets no task when the worker's connection is lost, or when it stops.
 
-    Celery forgets what a process has got but not yet reported as started
-    (celery/concurrency/asynpool.py, `flush`), although it runs: its message goes back and runs
-    again, and a stopping process waits 30 seconds for somebody to take note of its result
-    (billiard/pool.py). One deploy in five did.
+    Celery forgets tasks that a process has received but not yet reported as started
+    (celery/concurrency/asynpool.py, `flush`), although they run. Their messages go back and run
+    again, and a stopping process waits 30 seconds for somebody to read its result
+    (billiard/pool.py), which happened in one deployment out of five.
     """
 
     def flush(self) -> None:
-        """Forget the tasks that no process has got."""
+        """Forget the tasks that no process has received."""
         jobs = {number: job for number, job in self._cache.items() if job._write_to}
         super().flush()
         for number, job in jobs.items():

@@ -1,8 +1,9 @@
-"""What a worker's main process does with a message, in the context of that message.
+"""Handling of messages in a worker's main process, in the context of each message.
 
-No task runs there, but it logs that one was received, and it answers for a task whose process was
-killed: it logs, publishes the retry or the error callbacks. It also sees every failure in every
-pool, which `Task.on_failure` does not, and writes the dead letters.
+No task runs there (except under solo and in threads), but the main process logs that a task was
+received, and handles a task whose process was killed: it logs that, and publishes the retry or the
+error callbacks. It also sees every failure in every pool, which `Task.on_failure` does not, and
+writes the dead letters.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ def strategy(task: Any, app: Any, consumer: Any, **options: Any) -> Callable[...
 
 
 def check_form(message: Any) -> None:
-    """Refuse what Celery would stumble over, and end the worker.
+    """Refuse a message that would raise an error in Celery and end the worker.
 
     Raises:
-        InvalidTaskError: The message is no task.
+        InvalidTaskError: The message is not a task.
     """
     match message.payload:
         case [[*_], dict(), dict() | None] if message.headers.get("id"):
@@ -67,42 +68,42 @@ def check_form(message: Any) -> None:
             raise InvalidTaskError("the body is not [args, kwargs, embed], or there is no id")
 
 
-#: Suspects that were handed to the pool, the ended ones too while they exist.
+#: Suspects that were handed to the pool, including ended ones until they are garbage-collected.
 RUNNING_SUSPECTS: WeakSet[Any] = WeakSet()
 
 #: In most pools, timers hand tasks over in a thread of their own.
 SUSPECTS_LOCK = Lock()
 
-#: What says that the process of a task was lost.
+#: Errors that mean that the process of a task was lost.
 LOST = (SystemExit, KeyboardInterrupt, WorkerLostError)
 
 
 class Request(BaseRequest):  # type: ignore[misc]
-    """A message that was taken."""
+    """A message that the worker has received."""
 
-    #: Whether its dead letter is in the store; nothing while it has none.
+    #: Whether its dead letter was stored; None while there is none.
     letter_kept: bool | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Let suspects of a crash run one at a time.
+        """Make suspects of a crash run one at a time.
 
-        Each task has a class of requests of its own, which hands them to the pool in a way of its
-        own (celery/worker/request.py, `create_request_cls`).
+        Each task has its own class of requests, which hands them to the pool in its own way
+        (celery/worker/request.py, `create_request_cls`).
         """
         super().__init_subclass__(**kwargs)
         hand_over = cls.execute_using_pool
 
         def execute_using_pool(self: Request, pool: Any, **options: Any) -> Any:
             if self.another_suspect_runs() and self.put_back():
-                raise TaskRevokedError(self.id)  # not handed over: its place in the pool is free
+                raise TaskRevokedError(self.id)  # it was not handed over, so its slot is free
             return hand_over(self, pool, **options)
 
         cls.execute_using_pool = execute_using_pool
 
     def another_suspect_runs(self) -> bool:
-        """Whether this task and one that runs in this worker may both have killed one.
+        """Whether this task and one that is running in this worker are both suspects.
 
-        Side by side it would not be known which of them did.
+        If they ran side by side and the worker died, nobody would know which of them killed it.
         """
         if self._app.runs.crashes(self._context) < SUSPICIOUS:
             return False
@@ -113,22 +114,22 @@ class Request(BaseRequest):  # type: ignore[misc]
             return False
 
     def put_back(self) -> bool:
-        """Send a task that cannot start now again, for later; return whether that was possible."""
+        """Send a task that cannot start now again for later; return whether that succeeded."""
         task, context = self.task, self._context
         wait = task.default_retry_delay * random.uniform(1, 3)  # noqa: S311
         if not self.send_again(wait, headers=context.headers):
             return False
-        logger.info("%s[%s] waits: another suspect of a crash runs", self.name, self.id)
+        logger.info("%s[%s] waits, as another suspect of a crash runs", self.name, self.id)
         state.task_ready(self)
         self.acknowledge()
         return True
 
     def send_again(self, wait: float, headers: dict[str, Any]) -> bool:
-        """Send a task again as it was; return whether that was possible.
+        """Send a task again unchanged; return whether that succeeded.
 
         Args:
             wait: Seconds until it starts.
-            headers: Its own headers.
+            headers: Headers to add.
         """
         task, context = self.task, self._context
         again = task.signature_from_request(
@@ -137,7 +138,7 @@ class Request(BaseRequest):  # type: ignore[misc]
         try:
             again.apply_async()
         except Exception:
-            logger.exception("Cannot send %s[%s] again", self.name, self.id)
+            logger.exception("Could not send %s[%s] again", self.name, self.id)
             return False
         return True
 
@@ -148,7 +149,7 @@ class Request(BaseRequest):  # type: ignore[misc]
         handling(self.request_dict, super().on_timeout, soft, timeout)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
-        """Handle the end of a task that failed, whose process may be lost."""
+        """Handle the end of a task that failed, or whose process was lost."""
         error = error_of(exc_info)
         if self.may_run_again(error) and handling(self.request_dict, self.run_again, exc_info):
             return
@@ -160,9 +161,9 @@ class Request(BaseRequest):  # type: ignore[misc]
         handling(self.request_dict, super().on_failure, exc_info, *args, **kwargs)
 
     def end_out_of_memory(self, error: MemoryError, exc_info: Any) -> None:
-        """Let a task that was refused memory end as any other failure.
+        """Make a task that ran out of memory end like any other failure.
 
-        Celery raises its error in the main process, and the message is never acknowledged
+        Celery raises the error in the main process, and the message is never acknowledged
         (celery/worker/request.py, `on_failure`).
         """
         state.task_ready(self)
@@ -179,11 +180,11 @@ class Request(BaseRequest):  # type: ignore[misc]
         return not isinstance(error, Ignore | Retry | Terminated)
 
     def has_ended_otherwise(self) -> bool:
-        """Whether the loss of its process says nothing about a task: it was stopped, or ready."""
+        """Whether the task had already been stopped or finished when its process was lost."""
         return bool(self._already_cancelled or self._already_revoked or self._success_was_stored())
 
     def may_run_again(self, error: Any) -> bool:
-        """Whether a task whose process was lost is below the cap of such runs."""
+        """Whether a task whose process was lost may run again: it is below the limit of crashes."""
         return (
             isinstance(error, LOST)
             and bool(self.task.retry_on_worker_lost)
@@ -192,17 +193,17 @@ class Request(BaseRequest):  # type: ignore[misc]
         )
 
     def run_again(self, exc_info: Any) -> bool:
-        """Send a task whose process was lost again; return whether that was possible.
+        """Send a task whose process was lost again; return whether that succeeded.
 
-        It has the count of lost workers and no other: only errors use up retries, as Celery's own
-        way would (celery/worker/request.py, `_retry_worker_lost`).
+        Only the count of crashes grows. Celery's own method would use up a retry
+        (celery/worker/request.py, `_retry_worker_lost`), but only errors should.
         """
         task, context = self.task, self._context
         crashes = self._app.runs.crashes(context) + 1
         headers = {**(context.headers or {}), CRASHES_HEADER: crashes}
         if not self.send_again(task.default_retry_delay, headers):
             return False
-        logger.warning("Process of %s[%s] was lost, %d so far", self.name, self.id, crashes)
+        logger.warning("The process of %s[%s] was lost (%d so far)", self.name, self.id, crashes)
         state.task_ready(self)
         error = error_of(exc_info)
         if not isinstance(error, WorkerLostError):  # such as the SystemExit of a signal
@@ -222,30 +223,30 @@ class Request(BaseRequest):  # type: ignore[misc]
         return True
 
     def _retry_worker_lost(self, exc: Exception, exc_info: Any) -> bool:
-        """Leave it at `run_again`, which has been asked before."""
+        """Do nothing more: `run_again` was called before."""
         return False
 
     def write_letter(self, error: Any, traceback: str = "") -> None:
-        """Keep what failed, before it is acknowledged."""
+        """Write a dead letter before the message is acknowledged."""
         kept = handling(self.request_dict, writing.write, self.app, self.letter(error, traceback))
         self.letter_kept = bool(self.letter_kept or kept)
 
     def acknowledge(self) -> None:
-        """Acknowledge; what could not be kept goes to RabbitMQ's own dead letters instead."""
+        """Acknowledge the message, or let RabbitMQ dead-letter it if we could not store it."""
         if self.letter_kept is False:
             super().reject(requeue=False)
         else:
             super().acknowledge()
 
     def reject(self, requeue: bool = False) -> None:
-        """Reject; of what was kept RabbitMQ needs no dead letter of its own."""
+        """Reject the message; if its dead letter was stored, acknowledge it instead."""
         if self.letter_kept and not requeue:
             super().acknowledge()
         else:
             super().reject(requeue)
 
     def letter(self, error: Any, traceback: str) -> DeadLetter:
-        """Return what failed as a letter."""
+        """Return a dead letter for this failure."""
         cause = getattr(error, "reason", error) if isinstance(error, Reject) else error
         args, kwargs, embed = self._payload
         delivery = self.delivery_info
@@ -275,23 +276,23 @@ class Request(BaseRequest):  # type: ignore[misc]
         return timestamp(datetime.fromtimestamp(self.time_start, UTC))
 
 
-#: Class of billiard in which an error crosses processes.
+#: The billiard class that carries an error between processes.
 WRAPPER = "ExceptionWithTraceback"
 
 
 def error_of(exc_info: Any) -> BaseException:
-    """Return the error that a process sent, without what carried its traceback."""
+    """Return the error that a process sent, without the wrapper that carries its traceback."""
     error: BaseException = exc_info.exception
     return getattr(error, "exc", error) if type(error).__name__ == WRAPPER else error
 
 
 def class_of(error: object) -> str:
-    """Return the name of an error's class, also of one that could not be pickled."""
+    """Return the name of an error's class, even if the error could not be pickled."""
     return str(getattr(error, "exc_cls_name", type(error).__name__))
 
 
 def reason_of(error: Any) -> str:
-    """Return why a letter with this error exists."""
+    """Return the reason of a dead letter with this error."""
     if isinstance(error, Reject):
         cause = getattr(error, "reason", None)
         return str(getattr(cause, "letter_reason", Reason.REJECTED))

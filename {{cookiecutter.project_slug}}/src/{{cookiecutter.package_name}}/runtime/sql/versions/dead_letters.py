@@ -10,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "dead_letter",
         sa.Column("id", sa.Text(), nullable=False),
@@ -24,5 +24,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it, with all dead letters."""
+    """Drop the table, with all dead letters."""
     op.drop_table("dead_letter")

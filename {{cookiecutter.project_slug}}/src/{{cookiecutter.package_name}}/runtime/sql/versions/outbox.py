@@ -1,7 +1,7 @@
 """The outbox: the first revision of the runtime's branch.
 
-Projects made before this branch have its tables already, so that its first revisions, which bear
-the names that these had, make what is missing.
+Projects that are older than this branch have its tables already. So its first revisions keep their
+old names and create only what is missing.
 """
 
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "outbox",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -28,5 +28,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it, with what waits in it."""
+    """Drop the table, with the tasks that wait in it."""
     op.drop_table("outbox")

@@ -12,7 +12,7 @@ SEQUENCES = ("task_id_sequence", "taskset_id_sequence")
 
 
 def upgrade() -> None:
-    """Make the tables, with the columns that `result_extended` needs."""
+    """Create the tables, with the columns that `result_extended` needs."""
     if op.get_context().dialect.supports_sequences:
         for name in SEQUENCES:
             op.execute(sa.schema.CreateSequence(sa.Sequence(name), if_not_exists=True))
@@ -57,7 +57,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them, with all results."""
+    """Drop the tables, with all results."""
     op.drop_table("celery_tasksetmeta")
     op.drop_table("celery_taskmeta")
     if op.get_context().dialect.supports_sequences:

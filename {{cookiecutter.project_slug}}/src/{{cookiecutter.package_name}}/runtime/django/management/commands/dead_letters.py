@@ -5,7 +5,7 @@ from ..handed_over import HandedOver
 
 
 class Command(HandedOver):
-    """List, replay and discard the tasks that failed for good."""
+    """List, replay and delete tasks that failed for good."""
 
     help = __doc__
     command = dead_letters

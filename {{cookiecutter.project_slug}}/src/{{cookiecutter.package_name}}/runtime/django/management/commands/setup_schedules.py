@@ -1,8 +1,8 @@
-"""`manage.py setup_schedules` writes `beat_schedule` into rows, as often as you like.
+"""`manage.py setup_schedules` copies `beat_schedule` into the database; it is safe to repeat.
 
-The code is one side, the admin the other. A row that nobody has edited follows the code; one that
-was edited stays as it is until `--reset`. Whether a row is enabled is up to the admin alone. The
-description of a row holds what the command wrote last, which shows whether it was edited since.
+A row that nobody has edited in the admin follows the code; an edited row stays unchanged until
+`--reset`. Only the admin decides whether a row is enabled. The description of a row records what
+the command wrote last, which shows whether the row was edited since.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.db import transaction
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import ModelEntry
 
-#: Begins the description of a row of this command.
+#: The beginning of the description of rows that this command wrote.
 MARK = "From schedule.py: "
 
 WHEN = ("crontab", "interval", "solar", "clocked")
@@ -25,7 +25,7 @@ PLAIN = ("task", "kwargs", "queue", "expire_seconds")
 
 
 def described(row: PeriodicTask) -> str:
-    """Return the fields of a row that are compared, as its description."""
+    """Return the description of a row: the fields that are compared."""
     when = next((getattr(row, field) for field in WHEN if getattr(row, field)), None)
     values = {field: getattr(row, field) for field in PLAIN}
     return MARK + json.dumps({**values, "when": repr(when and when.schedule)})
@@ -47,9 +47,9 @@ def set_up(name: str, entry: dict[str, Any], reset: bool) -> str:
     """Bring the row of an entry up to date, and return what was done.
 
     Args:
-        name: Name of both.
-        entry: What the code says.
-        reset: Whether an edit is undone.
+        name: The name of the entry and the row.
+        entry: The entry in the code.
+        reset: Whether to undo edits.
     """
     row = PeriodicTask.objects.filter(name=name).first()
     if row is None:
@@ -57,7 +57,7 @@ def set_up(name: str, entry: dict[str, Any], reset: bool) -> str:
     else:
         before, was_written = described(row), row.description
         if before != was_written and not reset:
-            return "kept as edited"
+            return "kept, because it was edited"
         done = "updated"
     write(row, entry)
     if done == "updated" and row.description == before:
@@ -67,17 +67,17 @@ def set_up(name: str, entry: dict[str, Any], reset: bool) -> str:
 
 
 class Command(BaseCommand):
-    """Make rows for the schedule of the code."""
+    """Write the schedule in the code into the database."""
 
-    help = "Make rows of the schedule in the code; run it at every deployment."
+    help = "Write the schedule in the code into the database; run it at every deployment."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the option."""
-        parser.add_argument("--reset", action="store_true", help="also undo what was edited")
+        """Add the option `--reset`."""
+        parser.add_argument("--reset", action="store_true", help="undo edits made in the admin")
 
     @transaction.atomic
     def handle(self, *, reset: bool = False, **options: Any) -> None:
-        """Set up all entries, and delete the rows of those that have left the code."""
+        """Write all entries, and delete the rows of entries that are no longer in the code."""
         schedule: dict[str, dict[str, Any]] = current_app.conf.beat_schedule
         for name, entry in schedule.items():
             self.stdout.write(f"{name}: {set_up(name, entry, reset)}")
