@@ -59,7 +59,7 @@ def test_the_app_has_the_tables_of_the_project() -> None:
     assert set(app.amqp.queues) == set(queues.QueueName)
     assert app.conf.task_routes == queues.ROUTES
     assert app.conf.task_queues == tuple(queues.QUEUES)
-    parts = [{% for _, name, _ in parts %}"{{ name }}"{{ "" if loop.last else ", " }}{% endfor %}]
+    parts: list[str] = [{% for _, name, _ in parts %}"{{ name }}"{{ "" if loop.last else ", " }}{% endfor %}]
     assert [type(part).__name__ for part in app.parts] == parts
 {% if cookiecutter.beat != "none" %}
     assert SCHEDULE.keys() <= app.conf.beat_schedule.keys()

@@ -21,7 +21,7 @@ def test_a_server_needs_what_has_no_default_for_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("APP_ENV", "staging")
     assert settings().env == "testing"  # read once
     settings.cache_clear()
-    with pytest.raises(ConfigurationError, match="APP_ENV=staging needs APP_OWN_HOST, APP_OWN_KEY"):
+    with pytest.raises(ConfigurationError, match="APP_ENV=staging: APP_OWN_HOST, APP_OWN_KEY"):
         settings()
     monkeypatch.setenv("APP_OWN_HOST", "host.internal")
     monkeypatch.setenv("APP_OWN_KEY", "key")
@@ -33,5 +33,5 @@ def test_a_worker_that_has_wrong_settings_does_not_start(monkeypatch: pytest.Mon
     reader(Own)
     worker_init.send(sender=None)
     monkeypatch.setenv("APP_ENV", "production")
-    with pytest.raises(ConfigurationError, match="needs APP_OWN_HOST"):
+    with pytest.raises(ConfigurationError, match="APP_ENV=production: APP_OWN_HOST"):
         worker_init.send(sender=None)
