@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 from celery.beat import Service
-from my_celery_project.runtime.beat import (
-    schedule_file,
-)
 
 from my_celery_project.celery import app
 from my_celery_project.config import (
     ConfigurationError,
+)
+from my_celery_project.runtime.beat import (
+    schedule_file,
 )
 
 

@@ -81,7 +81,7 @@ def test_a_task_names_its_queue_and_priority(task: Any, expected: Any, sent: Sen
 
 def test_a_process_that_has_imported_no_task_knows_where_it_goes() -> None:
     code = """
-from {{ cookiecutter.package_name }}.celery import app
+from my_celery_project.celery import app
 def late(): pass
 app.loader.import_default_modules = lambda: app.task(name="late", queue="cpu")(late)
 print(app.amqp.router.route({}, "late")["queue"].name)
