@@ -260,7 +260,7 @@ class Owner:
         """Return the variables of the owner's shell."""
         scripts = str(Path(sys.executable).parent)
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CELERY_"))},
             **self.bakery.environment,
             "PATH": f"{scripts}:{os.environ['PATH']}",
             **{
