@@ -99,6 +99,13 @@ def deploy(session: nox.Session) -> None:
     pytest(session, *(f"tests/test_{module}.py" for module in modules))
 
 
+@nox.session
+def upgrade(session: nox.Session) -> None:
+    """Update a project that was made before `runtime/`, and run it beside one of today."""
+    install(session)
+    pytest(session, "tests/test_upgrade.py", workers="2")
+
+
 @nox.session(default=False, venv_backend="none")
 def full(session: nox.Session) -> None:
     """Run every session in full size: all allowed pairs, 10,000 tasks for each fault; write docs/proof.md."""

@@ -65,7 +65,7 @@ def test_ci_calls_the_test_command_of_the_readme() -> None:
     assert result.stdout == block(README.partition("<!-- test command -->")[2], "sh")
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/why-these-defaults.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/upgrade.md", "docs/why-these-defaults.md"])
 def test_links_and_paths_in_documents_exist(document: str) -> None:
     text = (TEMPLATE / document).read_text("utf-8")
     paths = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)

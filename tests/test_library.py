@@ -142,3 +142,9 @@ def test_what_is_wired_wrong_fails_a_test_of_the_project(
     path.write_text(text.replace(old, new), "utf-8")
     with pytest.raises(AssertionError, match=rf"FAILED tests/test_wiring.py::\S*{test}"):
         run([python, "-m", "pytest", "tests/test_wiring.py"], project, PYTHONPATH="src")
+
+
+def test_the_tests_are_written_for_one_package_and_hold_no_template() -> None:
+    texts = {file: file.read_text("utf-8") for file in TESTS.rglob("*.py")}
+    assert texts
+    assert [file for file, text in texts.items() if "{%" in text or "{{ " in text] == []

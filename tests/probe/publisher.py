@@ -110,6 +110,12 @@ def look(app: Any, task_id: str) -> tuple[str, Any]:
     return meta["status"], meta["result"] if isinstance(meta["result"], dict) else str(meta["result"])
 
 
+def use(app: Any, function: str, *arguments: Any) -> Any:
+    """Call a function of a module beside this one, by both names."""
+    module, _, name = function.partition(".")
+    return getattr(import_module(module), name)(app, *arguments)
+
+
 def names(app: Any) -> list[str]:
     """Return the names of the project's tasks."""
     return [name for name in app.tasks if not name.startswith("celery.")]
@@ -219,6 +225,7 @@ COMMANDS = {
         start,
         take,
         timed,
+        use,
         workflow,
     )
 }

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from celery.beat import Service
+
 from my_celery_project.celery import app
 from my_celery_project.config import (
     ConfigurationError,
