@@ -21,7 +21,7 @@ from my_celery_project.tasks import heartbeat
 URL = DATABASE
 
 #: A production of several machines cannot share a file.
-FILE = [({"APP_ENV": "production", "DATABASE_URL": "sqlite:////app.sqlite"}, "for one machine")]
+FILE = [({"APP_ENV": "production", "DATABASE_URL": "sqlite:////app.sqlite"}, "one machine only")]
 ONLY_SERVERS = {"connect_timeout", "statement_timeout"}
 
 
