@@ -6,15 +6,15 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from my_celery_project.runtime.fastapi import results as routes
-from my_celery_project.runtime.web.results import (
-    FollowedService,
-)
 
 from my_celery_project.celery import app
+from my_celery_project.runtime.fastapi import results as routes
 from my_celery_project.runtime.tasks import progress
 from my_celery_project.runtime.web.catalogue import (
     NoArguments,
+)
+from my_celery_project.runtime.web.results import (
+    FollowedService,
 )
 from my_celery_project.web import catalog
 
