@@ -1,7 +1,7 @@
 import pytest
 from celery.signals import worker_init
 
-from {{ cookiecutter.package_name }}.runtime.config import (
+from my_celery_project.runtime.config import (
     ConfigurationError,
     ProjectSettings,
     reader,

@@ -1,7 +1,7 @@
 import pytest
 
-from {{ cookiecutter.package_name }}.artifacts import artifacts
-from {{ cookiecutter.package_name }}.settings import settings
+from my_celery_project.artifacts import artifacts
+from my_celery_project.settings import settings
 
 
 @pytest.fixture(autouse=True)
