@@ -170,7 +170,8 @@ BY_HAND: list[Edit] = [
     (
         f"{PACKAGE}/config.py",
         '    """Production: every server must be named, and unsafe URLs are refused."""\n',
-        '    """Production: every server must be named, and unsafe URLs are refused."""\n\n    worker_max_tasks_per_child: Count = 500\n',
+        '    """Production: every server must be named, and unsafe URLs are refused."""\n\n'
+        "    worker_max_tasks_per_child: Count = 500\n",
     ),
     (f"{PACKAGE}/tasks/invoices.py", "limits.in_force()", "budget.in_force()"),
     (f"{PACKAGE}/tasks/invoices.py", "from .. import artifacts, limits\n", "from ..artifacts import artifacts\n"),
@@ -179,7 +180,8 @@ BY_HAND: list[Edit] = [
     (
         f"{PACKAGE}/schedule.py",
         '    "check-disk": entry(',
-        '    "print-terms": entry(\n        "invoices.print", crontab(hour="5", minute="0"), timedelta(hours=6), invoice_id=0\n'
+        '    "print-terms": entry(\n'
+        '        "invoices.print", crontab(hour="5", minute="0"), timedelta(hours=6), invoice_id=0\n'
         '    ),\n    "check-disk": entry(',
     ),
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from my_celery_project.runtime.beat import redbeat  # noqa: F401 - what this is about
 from my_celery_project.runtime.testing.fleet import Fleet
 from my_celery_project.runtime.testing.servers import wait_until
 

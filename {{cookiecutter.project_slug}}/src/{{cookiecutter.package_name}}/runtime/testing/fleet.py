@@ -23,9 +23,8 @@ READY = re.compile(r" ready\.|beat: Starting|Uvicorn running|Listening at")
 #: 30 of them (billiard/pool.py, `_ensure_messages_consumed`).
 STOP_TIME = 60
 
-#: Seconds after which the tasks of a dead worker run elsewhere: short, so that a test need not wait
-#: for long. A solo worker cannot renew its lease while a task runs, so its hard limit must fit in.
-LEASE, SOLO_LEASE = 3, 400
+#: Seconds. A solo worker cannot renew its lease while a task runs, so its hard limit must fit in.
+SOLO_LEASE = 400
 
 
 class Fleet:
@@ -43,10 +42,11 @@ class Fleet:
         procfile = (project.root / "Procfile").read_text(encoding="utf-8")
         self.procfile: dict[str, str] = dict(re.findall(r"(?m)^(\w+): (.+)$", procfile))
         self.pool = re.findall(r"--pool \$\{\w+:-(\w+)\}", self.procfile["general"])[0]
-        self.lease = SOLO_LEASE if self.pool == "solo" else LEASE
+        server = project.servers["broker_url"]()
+        self.lease = SOLO_LEASE if self.pool == "solo" else server.lease
         queues = project.app.conf.task_queues
         url = urls["broker_url"]
-        alone = project.servers["broker_url"]().isolated(url, queues, self.lease)
+        alone = server.isolated(url, queues, self.lease)
         settings: Any = project.settings
         values = settings(**{**urls, **alone})
         self.app = project.create_app(values)

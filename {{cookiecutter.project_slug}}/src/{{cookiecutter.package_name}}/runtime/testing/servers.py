@@ -19,6 +19,9 @@ from kombu import Queue
 class Server(ABC):
     """A kind of server."""
 
+    #: Seconds after which the tasks of a dead worker run elsewhere: short, as tests wait for it.
+    lease = 3.0
+
     @abstractmethod
     def run(self, folder: Path, root: Path) -> AbstractContextManager[str]:
         """Run a server of this test run's own, and yield its URL.
