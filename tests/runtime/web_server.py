@@ -7,19 +7,15 @@ import httpx
 
 from my_celery_project.runtime.testing.fleet import Fleet
 from my_celery_project.runtime.testing.servers import free_port, wait_until
+from my_celery_project.runtime.web.testing import ADMIN_TOKEN
 
 
 @contextmanager
-def open_web(fleet: Fleet, token: str) -> Iterator[httpx.Client]:
-    """Yield a client of the web server, which is an administrator.
-
-    Args:
-        fleet: The processes of the Procfile.
-        token: The token of administrators.
-    """
+def open_web(fleet: Fleet) -> Iterator[httpx.Client]:
+    """Start the web server and yield a client of it, which is an administrator."""
     port = free_port()
-    fleet.start("web", WEB_PORT=str(port), APP_ADMIN_TOKEN=token)
-    headers = {"Authorization": f"Bearer {token}"}
+    fleet.start("web", WEB_PORT=str(port), APP_ADMIN_TOKEN=ADMIN_TOKEN)
+    headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200)
         yield client

@@ -10,7 +10,7 @@ from web_server import open_web
 from my_celery_project.runtime.tasks import followed
 from my_celery_project.runtime.testing.fleet import Fleet
 from my_celery_project.runtime.testing.servers import wait_until
-from my_celery_project.runtime.web.testing import ADMIN_TOKEN
+from my_celery_project.runtime.web import testing  # noqa: F401 - what this is about
 
 pytestmark = pytest.mark.integration
 
@@ -19,7 +19,7 @@ BEAT = {"task": "heartbeat.beat"}
 
 @pytest.fixture
 def web(fleet: Fleet) -> Iterator[httpx.Client]:
-    with open_web(fleet, ADMIN_TOKEN) as client:
+    with open_web(fleet) as client:
         yield client
 
 
