@@ -169,8 +169,8 @@ BY_HAND: list[Edit] = [
     (f"{PACKAGE}/config.py", "result_expires: Seconds = 24 * 3600", "result_expires: Seconds = 7 * 24 * 3600"),
     (
         f"{PACKAGE}/config.py",
-        '    """Production: every server must be named, and unsafe URLs are refused."""\n',
-        '    """Production: every server must be named, and unsafe URLs are refused."""\n\n    worker_max_tasks_per_child: Count = 500\n',
+        ' and unsafe URLs are refused."""\n',
+        ' and unsafe URLs are refused."""\n\n    worker_max_tasks_per_child: Count = 500\n',
     ),
     (f"{PACKAGE}/tasks/invoices.py", "limits.in_force()", "budget.in_force()"),
     (f"{PACKAGE}/tasks/invoices.py", "from .. import artifacts, limits\n", "from ..artifacts import artifacts\n"),
