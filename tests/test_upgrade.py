@@ -179,7 +179,8 @@ BY_HAND: list[Edit] = [
     (
         f"{PACKAGE}/schedule.py",
         '    "check-disk": entry(',
-        '    "print-terms": entry(\n        "invoices.print", crontab(hour="5", minute="0"), timedelta(hours=6), invoice_id=0\n'
+        '    "print-terms": entry(\n'
+        '        "invoices.print", crontab(hour="5", minute="0"), timedelta(hours=6), invoice_id=0\n'
         '    ),\n    "check-disk": entry(',
     ),
 ]
