@@ -156,7 +156,7 @@ CHANGES = {
         files=2,
         lines=5,
         edits=(
-            (f"{SOURCE}/settings.py", "import Seconds", "import Count, Seconds"),
+            (f"{SOURCE}/settings.py", "import ProjectSettings", "import Count, ProjectSettings"),
             (f"{SOURCE}/settings.py", "    webhook_timeout", "    thumbnail_width: Count = 200\n    webhook_timeout"),
             (".env.example", "# APP_WEBHOOK", "# Width of small pictures.\n# APP_THUMBNAIL_WIDTH=200\n# APP_WEBHOOK"),
         ),

@@ -12,7 +12,9 @@ from kombu.utils.imports import symbol_by_name
 from {{ cookiecutter.package_name }} import config, limits, queues
 from {{ cookiecutter.package_name }}.celery import app
 from {{ cookiecutter.package_name }}.runtime import context
-from {{ cookiecutter.package_name }}.runtime.app import WORKER_STEPS
+from {{ cookiecutter.package_name }}.runtime.app import (
+    WORKER_STEPS,
+)
 from {{ cookiecutter.package_name }}.runtime.errors import (
     PermanentError,
     TransientError,
