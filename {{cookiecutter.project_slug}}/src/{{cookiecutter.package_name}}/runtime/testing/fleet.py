@@ -20,7 +20,7 @@ from .servers import wait_until
 READY = re.compile(r" ready\.|beat: Starting|Uvicorn running|Listening at")
 
 #: Seconds to stop. A signal in the very moment in which a task ends makes the prefork pool wait for
-#: 30 of them (billiard/pool.py, `_ensure_messages_consumed`).
+#: 30 of them (see worker/prefork.py).
 STOP_TIME = 60
 
 #: Seconds. A solo worker cannot renew its lease while a task runs, so its hard limit must fit in.
