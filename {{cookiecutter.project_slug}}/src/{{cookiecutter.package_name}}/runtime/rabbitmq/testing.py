@@ -22,8 +22,8 @@ from .topology import declare
 class RabbitMQServer(Server):
     """A RabbitMQ with the configuration of the project."""
 
-    # RabbitMQ sends a heartbeat twice as often. Below 4 seconds a greenlet worker would not stop: it
-    # only looks whether it should when nothing has come for 2 (celery/worker/loops.py, `synloop`).
+    # RabbitMQ sends heartbeats twice as often. Below 4 seconds a greenlet worker would not stop: it
+    # only checks whether it should when nothing came for 2 (celery/worker/loops.py, `synloop`).
     lease = 6.0
 
     @contextmanager
