@@ -154,7 +154,7 @@ def settings(app: Any) -> dict[str, Any]:
             name: [queue.routing_key, queue.exchange.name, queue.exchange.type, queue.queue_arguments]
             for name, queue in app.amqp.queues.items()
         },
-        "routes": {name: sorted(map(str, app.amqp.router.route({}, name).items())) for name in names},
+        "routes": {name: app.amqp.router.route({}, name)["queue"].name for name in names},
         "transport": {**app.conf.broker_transport_options},
         "expires": str(app.conf.result_expires),
     }
