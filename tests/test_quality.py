@@ -20,7 +20,7 @@ VARIANTS: list[Answers] = pairwise()
 LONGEST: list[Answers] = [{"project_slug": "a" * 64, "framework": framework} for framework in options()["framework"]]
 
 #: Modules of a project that only its tests import, with libraries of the group `dev`.
-ONLY_TESTS = r"runtime/(\w+/)?testing"
+ONLY_TESTS = r".*/runtime/(\w+/)?testing"
 
 #: kombu, Celery, SQLAlchemy and Django import these, or they are commands; a project itself imports none.
 UNUSED = ("redis", "packaging", "ephem", "eventlet", "gevent", "gunicorn", "psycopg", "uvicorn", "whitenoise")
