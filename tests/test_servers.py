@@ -514,6 +514,23 @@ def test_sentinels_lead_to_the_master_and_to_the_next(installed: Installed, tmp_
         assert fleet.ask("call", "heartbeat.beat", {}).partition("@")[0] == "general"
 
 
+def test_a_result_arrives_after_a_restart_of_redis(installed: Installed, tmp_path: Path) -> None:
+    """Of waits that subscribe by a connection to the earlier server, some would not hear of their result."""
+    needed("redis-server")
+    with ExitStack() as stack:
+        server = stack.enter_context(durable_redis())
+        fleet = Fleet(installed({}), tmp_path, f"redis://127.0.0.1:{server.port}")
+        stack.callback(fleet.close)
+        fleet.start("general")
+        for _ in range(5):
+            assert fleet.ask("call", "heartbeat.beat", {}).partition("@")[0] == "general"
+            server.kill()
+            server.start()
+            time.sleep(3)  # longer than a connection may be idle
+            fleet.ends(fleet.send("heartbeat.beat"))  # the worker is back
+        assert fleet.ask("call", "heartbeat.beat", {}).partition("@")[0] == "general"
+
+
 # Urgency, with workers of the Procfile's line
 
 
