@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = os.environ["FAULT_PACKAGE"]
-ARTIFACTS: Any = import_module(f"{PACKAGE}.artifacts")
+ARTIFACTS: Any = import_module(f"{PACKAGE}.artifacts").artifacts
 ERRORS: Any = import_module(f"{PACKAGE}.runtime.errors")
 CREATE = ARTIFACTS.create
 

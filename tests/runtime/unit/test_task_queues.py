@@ -115,3 +115,9 @@ def test_what_the_caller_names_wins(sent: Sent) -> None:
         (QueueName.CRITICAL, Priority.HIGH),
         (QueueName.CPU, Priority.LOW),
     ]
+
+
+def test_a_batch_goes_where_its_items_go(sent: Sent) -> None:
+    low.map([(), ()]).apply_async()
+    low.starmap([(), ()]).apply_async()
+    assert sent == [(QueueName.BULK, Priority.LOW)] * 2

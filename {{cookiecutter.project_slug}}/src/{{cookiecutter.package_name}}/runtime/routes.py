@@ -81,5 +81,6 @@ def of_task(
     """
     if task is None and name not in current_app.tasks:
         current_app.loader.import_default_modules()
-    task = current_app.tasks.get(name) if task is None else task
+    # A batch (`chunks`, `starmap`) is routed by the name of its items, and is another task.
+    task = current_app.tasks.get(name, task)
     return dict(getattr(task, "destination", {})) or None
