@@ -26,8 +26,8 @@ class RedisResults(KeptResults):
     redis_socket_connect_timeout: Seconds = 1
     redis_socket_keepalive: bool = True
     # Ping a connection that was idle for so many seconds. Otherwise, whoever waits for a result
-    # after a restart of Redis may wait in vain, because redis-py silently subscribes again too late:
-    # 3 of 8 did (Celery 5.7, redis-py 8.1).
+    # after a restart of Redis may wait in vain, because redis-py subscribes again too late and says
+    # nothing: 3 of 8 did (Celery 5.7, redis-py 8.1).
     redis_backend_health_check_interval: Count = 2
     result_backend_transport_options: ResultOptions = ResultOptions()
 
