@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from celery.exceptions import Ignore, Reject, Retry
+from celery.worker import state
 from fakeredis import FakeRedis
 from redis.exceptions import ConnectionError as Away
 
@@ -24,9 +25,11 @@ from my_celery_project.runtime.redis import (
 )
 from my_celery_project.runtime.runs import (
     CRASHES_HEADER,
+    SUSPICIOUS,
     Earlier,
 )
 from my_celery_project.runtime.tasks import base
+from my_celery_project.runtime.worker import request
 
 pytestmark = pytest.mark.usefixtures("redis", "worker")
 
@@ -190,3 +193,30 @@ def test_a_start_of_a_suspect_counts_and_a_delivery_does_not(
 
 def raises(*_: object, **__: object) -> None:
     raise Away("away")
+
+
+class Running:
+    """Stand for the request of another suspect, which runs."""
+
+
+def test_a_suspect_that_has_killed_its_worker_again_is_counted_and_not_put_back() -> None:
+    def waits(redelivered: bool) -> bool:
+        info = {"redelivered": redelivered}
+        context = SimpleNamespace(
+            id="7", retries=0, headers={CRASHES_HEADER: SUSPICIOUS}, delivery_info=info
+        )
+        suspect: Any = SimpleNamespace(_app=app, _context=context)
+        if not redelivered:
+            app.runs.judge(context)  # as it does when it starts
+        return request.Request.another_suspect_runs(suspect)
+
+    other: Any = Running()
+    state.reserved_requests.add(other)
+    request.RUNNING_SUSPECTS.add(other)
+    try:
+        assert waits(redelivered=True)  # it was only prefetched
+        assert waits(redelivered=False)
+        assert not waits(redelivered=True)
+    finally:
+        state.reserved_requests.discard(other)
+        request.RUNNING_SUSPECTS.discard(other)

@@ -54,9 +54,13 @@ class Runs:
         """Return how many earlier runs of a task ended with the death of its process or worker."""
         return int((request.headers or {}).get(CRASHES_HEADER, 0))
 
+    def died(self, request: Any) -> bool:
+        """Return whether a task's worker has died since this message was sent."""
+        return is_redelivered(request)
+
     def judge(self, request: Any) -> tuple[bool, int]:
         """Return whether a task's worker has died once more, and how often that has happened."""
-        once_more = is_redelivered(request)
+        once_more = self.died(request)
         return once_more, self.crashes(request) + once_more
 
     def start(self, request: Any) -> Earlier:

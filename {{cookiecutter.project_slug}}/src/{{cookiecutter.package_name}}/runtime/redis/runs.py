@@ -81,15 +81,20 @@ class Runs(runs.Runs):
         """
         return super().crashes(request) or int(is_redelivered(request))
 
+    def died(self, request: Any) -> bool:
+        """Return whether a task's worker has died since a start of this message was recorded."""
+        noted = super().crashes(request)
+        return is_redelivered(request) and ask(
+            lambda client: client.exists(started(request, noted)), unknown=noted
+        )
+
     def judge(self, request: Any) -> tuple[bool, int]:
         """Return whether a task's worker has died once more, and how often that has happened."""
-        redelivered, noted = is_redelivered(request), super().crashes(request)
-        if not redelivered and not noted:
+        noted = super().crashes(request)
+        if not is_redelivered(request) and not noted:
             return False, 0
         so_far = self.crashes(request)
-        if redelivered and ask(
-            lambda client: client.exists(started(request, noted)), unknown=noted
-        ):
+        if self.died(request):
             return True, so_far + 1
         ask(lambda client: client.set(started(request, noted), 1, ex=MEMORY_OF_STARTS))
         return False, so_far

@@ -103,9 +103,12 @@ class Request(BaseRequest):  # type: ignore[misc]
     def another_suspect_runs(self) -> bool:
         """Whether this task and one that is running in this worker are both suspects.
 
-        If they ran side by side and the worker died, nobody would know which of them killed it.
+        If they ran side by side and the worker died, nobody would know which of them killed it. A
+        suspect whose worker has died once more does not run, but is counted (`Runs.judge`): to send
+        it again instead would lose that count.
         """
-        if self._app.runs.crashes(self._context) < SUSPICIOUS:
+        runs, context = self._app.runs, self._context
+        if runs.crashes(context) < SUSPICIOUS or runs.died(context):
             return False
         with SUSPECTS_LOCK:
             if any(other in state.reserved_requests for other in RUNNING_SUSPECTS):
