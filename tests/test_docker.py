@@ -333,7 +333,7 @@ def check_probe(deployment: Deployment, service: str) -> None:
         assert deployment.sh(service, f"{backdate}; sleep 6")[0]
         alive, output = deployment.sh(service, "/app/deploy/alive")
         assert not alive
-        assert re.search(r"heartbeat was touched 10\d\d s ago", output)
+        assert re.search(r"heartbeat was last touched 10\d\d s ago", output)
     finally:
         os.kill(process, signal.SIGCONT)
 
