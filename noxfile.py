@@ -64,7 +64,7 @@ def quality(session: nox.Session) -> None:
 def runtime(session: nox.Session) -> None:
     """Test the engine room as a library: in memory, with a worker, on every broker, pool and database."""
     install(session)
-    pytest(session, "tests/test_library.py", workers="6")  # which wait for their servers most of the time
+    pytest(session, "tests/test_library.py")
 
 
 @nox.session

@@ -55,12 +55,12 @@ class Runs:
         return int((request.headers or {}).get(CRASHES_HEADER, 0))
 
     def died(self, request: Any) -> bool:
-        """Return whether a task's worker has died since this message was sent."""
-        return is_redelivered(request)
+        """Return whether it is on record that a task's worker has died since it was sent."""
+        return False
 
     def judge(self, request: Any) -> tuple[bool, int]:
         """Return whether a task's worker has died once more, and how often that has happened."""
-        once_more = self.died(request)
+        once_more = is_redelivered(request)
         return once_more, self.crashes(request) + once_more
 
     def start(self, request: Any) -> Earlier:

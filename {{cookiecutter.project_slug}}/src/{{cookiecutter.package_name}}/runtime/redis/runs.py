@@ -81,12 +81,15 @@ class Runs(runs.Runs):
         """
         return super().crashes(request) or int(is_redelivered(request))
 
-    def died(self, request: Any) -> bool:
-        """Return whether a task's worker has died since a start of this message was recorded."""
-        noted = super().crashes(request)
-        return is_redelivered(request) and ask(
-            lambda client: client.exists(started(request, noted)), unknown=noted
-        )
+    def died(self, request: Any, *, unknown: object = False) -> bool:
+        """Return whether a message was delivered again after a recorded start.
+
+        Args:
+            request: The message.
+            unknown: The answer if Redis does not answer.
+        """
+        key = started(request, super().crashes(request))
+        return is_redelivered(request) and ask(lambda client: client.exists(key), unknown=unknown)
 
     def judge(self, request: Any) -> tuple[bool, int]:
         """Return whether a task's worker has died once more, and how often that has happened."""
@@ -94,7 +97,7 @@ class Runs(runs.Runs):
         if not is_redelivered(request) and not noted:
             return False, 0
         so_far = self.crashes(request)
-        if self.died(request):
+        if self.died(request, unknown=noted):
             return True, so_far + 1
         ask(lambda client: client.set(started(request, noted), 1, ex=MEMORY_OF_STARTS))
         return False, so_far

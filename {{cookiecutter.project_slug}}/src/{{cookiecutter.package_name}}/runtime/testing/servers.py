@@ -42,7 +42,7 @@ class Server(ABC):
         """
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 30) -> None:
+def wait_until(condition: Callable[[], object], timeout: float = 120) -> None:
     """Wait for a condition, for a number of seconds, or fail."""
     deadline = time.monotonic() + timeout
     while not condition():
