@@ -27,6 +27,4 @@ DATABASE = (
 )
 
 KEEPS_RESULTS = issubclass(config.Base, KeptResults)
-HAS_REDIS = find_spec(f"{app.main}.runtime.redis") is not None
 HAS_BEAT = find_spec(f"{app.main}.runtime.beat") is not None
-HAS_REDBEAT = find_spec("redbeat") is not None
