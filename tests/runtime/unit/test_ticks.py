@@ -22,10 +22,21 @@ from my_celery_project.runtime.worker import liveness
 
 
 @pytest.fixture
-def beat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], float]], list[str]]]:
-    """Return a function that runs a beat with such a tick, and tells what its scheduler did."""
+def handlers() -> Iterator[None]:
+    """Put the handlers of signals back that beat sets."""
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
-    handlers = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    signal.alarm(0)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def beat(
+    monkeypatch: pytest.MonkeyPatch, handlers: None
+) -> Iterator[Callable[[Callable[[], float]], list[str]]]:
+    """Return a function that runs a beat with such a tick, and tells what its scheduler did."""
 
     def run(tick: Callable[[], float]) -> list[str]:
         events: list[str] = []
@@ -49,9 +60,6 @@ def beat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Callable[[], flo
 
     yield run
     before_task_publish.disconnect(ticks.mark)
-    signal.alarm(0)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def test_what_beat_sends_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +125,22 @@ def test_a_signal_ends_a_beat_that_sleeps(
         return 60
 
     assert beat(tick) == ["tick", "ticked", "close"]
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_ends_a_beat_that_is_starting() -> None:
+    made = []
+
+    class Slow(Scheduler):
+        def setup_schedule(self) -> None:
+            made.append(self)
+            terminate()
+
+    service = ticks.Service(app, scheduler_cls=Slow)
+    ticks.Beat(app=app).install_sync_handler(service)
+    with pytest.raises(SystemExit):
+        service.start()
+    assert len(made) == 1
 
 
 def test_each_tick_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
