@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -61,6 +62,11 @@ PACKAGES = {
 }
 
 
+#: Ports below those that Linux gives to outgoing connections: one of these could be taken before
+#: the server for which it was chosen has started.
+PORTS = range(15000, 32768)
+
+
 def wait_until(
     condition: Callable[[], object], what: str, timeout: float = PATIENCE, explain: Callable[[], str] = str
 ) -> None:
@@ -106,10 +112,11 @@ def needed(program: str, root: str = "") -> str:
 
 
 def free_port() -> int:
-    """Return a port of this machine on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return a port of this machine on which nothing listens, and which no connection is given."""
+    while True:
+        port = random.choice(PORTS)  # noqa: S311
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def accepts(port: int) -> bool:

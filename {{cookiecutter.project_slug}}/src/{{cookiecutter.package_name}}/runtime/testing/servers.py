@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kombu import Queue
+
+#: Ports below those that Linux gives to outgoing connections: one of these could be taken before
+#: the server for which it was chosen has started.
+PORTS = range(15000, 32768)
 
 
 class Server(ABC):
@@ -64,10 +69,11 @@ def needed(program: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port of this machine on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """Return a port of this machine on which nothing listens, and which no connection is given."""
+    while True:
+        port = random.choice(PORTS)  # noqa: S311
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def accepts(port: int) -> bool:
