@@ -52,6 +52,6 @@ def test_other_errors_and_a_transaction_are_final(backend: results.DatabaseBacke
 def test_a_late_word_of_a_retry_does_not_undo_the_end(backend: results.DatabaseBackend) -> None:
     backend.store_result("1", ValueError("on purpose"), "RETRY")
     assert TaskResult.objects.get(task_id="1").status == "RETRY"
-    backend.store_result("1", "done", "SUCCESS")
+    backend.store_result("1", KeyError("on purpose"), "FAILURE")
     backend.store_result("1", ValueError("on purpose"), "RETRY")
-    assert TaskResult.objects.get(task_id="1").status == "SUCCESS"
+    assert TaskResult.objects.get(task_id="1").status == "FAILURE"

@@ -35,7 +35,7 @@ def replaced(self: base.BaseTask, failing: int) -> None:
     self.replace(chords.fan_out([part.si(n < failing) for n in range(5)], body.s()))
 
 
-def send_chords() -> None:
-    """Send chords of which no task, one, and three fail."""
-    for failing in (0, 1, 3):
+def send_chords(rounds: int) -> None:
+    """Send chords of which no task, one, and three fail, a number of times."""
+    for failing in (0, 1, 3) * rounds:
         replaced.si(failing).on_error(on_error.si()).delay()

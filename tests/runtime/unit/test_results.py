@@ -50,6 +50,6 @@ def test_tables_are_made_by_migrations_alone(empty_folder: None) -> None:
 def test_a_late_word_of_a_retry_does_not_undo_the_end(backend: results.Results) -> None:
     backend.store_result("7", ValueError("on purpose"), "RETRY")
     assert results.Results(app=app).get_state("7") == "RETRY"
-    backend.store_result("7", "done", "SUCCESS")
+    backend.store_result("7", KeyError("on purpose"), "FAILURE")
     backend.store_result("7", ValueError("on purpose"), "RETRY")
-    assert results.Results(app=app).get_state("7") == "SUCCESS"
+    assert results.Results(app=app).get_state("7") == "FAILURE"

@@ -41,8 +41,11 @@ class DatabaseBackend(database.DatabaseBackend):  # type: ignore[misc]
         """
         if status != states.RETRY:
             return super()._store_result(task_id, result, status, *args, **kwargs)
+        rows = self.TaskModel.objects
         with transaction.atomic():
-            known = self.TaskModel.objects.select_for_update().filter(task_id=task_id)
-            if set(known.values_list("status", flat=True)) & states.READY_STATES:
+            # A row that does not exist yet cannot be locked, and the next run could insert it.
+            rows.get_or_create(task_id=task_id)
+            known = rows.select_for_update().get(task_id=task_id)
+            if known.status in states.READY_STATES:
                 return result
             return super()._store_result(task_id, result, status, *args, **kwargs)

@@ -50,12 +50,11 @@ class Results(DatabaseBackend):
     def _create_tables(self) -> None:
         """Do nothing: migrations create the tables."""
 
-    def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:
-        """Do not let a late `RETRY` overwrite the final state of a task.
+    def _update_result(self, task: Any, result: Any, state: str, **kwargs: Any) -> None:
+        """Do not let a late `RETRY` overwrite the final state of a task, whose row is locked.
 
         A run that retries publishes the next run before it writes `RETRY`. The next run may have
         ended by then, and a chord would wait for its final state for ever.
         """
-        if state == states.RETRY and self.get_state(task_id) in states.READY_STATES:
-            return result
-        return super().store_result(task_id, result, state, *args, **kwargs)
+        if state != states.RETRY or task.status not in states.READY_STATES:
+            super()._update_result(task, result, state, **kwargs)  # type: ignore[misc]
