@@ -15,6 +15,8 @@ nox.options.error_on_missing_interpreters = False
 CODE = ("benchmarks", "docs", "hooks", "noxfile.py", "tests")
 #: Parallel test processes: more than cores, because most tests wait for other processes.
 WORKERS = "4"
+#: The same for tests that start servers and kill them, and wait even more.
+MANY_WORKERS = "6"
 
 #: The records that the tests of this run leave, from which the last session makes a table.
 RECORDS: list[str] = []
@@ -80,7 +82,7 @@ def servers(session: nox.Session) -> None:
     install(session)
     modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
     files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "django"))
-    pytest(session, *files)
+    pytest(session, *files, workers=MANY_WORKERS)
 
 
 @nox.session
@@ -88,7 +90,7 @@ def faults(session: nox.Session) -> None:
     """Kill workers and servers, cut connections, fill up memory, and count lost tasks."""
     install(session)
     # The large loads keep both cores busy, and would compete for them.
-    pytest(session, "tests/test_faults.py", workers="2" if os.environ.get("TEST_SIZE") == "full" else WORKERS)
+    pytest(session, "tests/test_faults.py", workers="2" if os.environ.get("TEST_SIZE") == "full" else MANY_WORKERS)
 
 
 @nox.session

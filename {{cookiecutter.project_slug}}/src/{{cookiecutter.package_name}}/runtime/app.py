@@ -134,6 +134,7 @@ def create(
     app.parts = parts
     app.dead_letter_store, app.runs = broker.dead_letter_store, Runs()
     app.cancellation, app.on_commit = Cancellation(), at_once
+    app.loader.override_backends = settings.backends
     app.conf.update(settings.for_celery())
     app.conf.update(
         task_queues=tuple(queues),

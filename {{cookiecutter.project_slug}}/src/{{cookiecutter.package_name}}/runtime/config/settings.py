@@ -52,6 +52,8 @@ class Settings(Variables):
     lease_setting: ClassVar[str]
     #: The schemes that the URL of a result backend may have.
     result_schemes: ClassVar[tuple[str, ...]] = ()
+    #: The classes of result backends that replace Celery's, by the scheme of their URLs.
+    backends: ClassVar[dict[str, str]] = {}
 
     # Where the queues are.
     broker_url: str = Field(repr=False, description="give the URL of the broker")

@@ -21,14 +21,18 @@ class RedisResults(KeptResults):
 
     result_backend: str = Field(repr=False, description="give the URL of the result backend")
     result_schemes: ClassVar[tuple[str, ...]] = (*NAMES, *KeptResults.result_schemes)
+    backends: ClassVar[dict[str, str]] = {
+        "redis": f"{__package__}.results:Results",
+        "rediss": f"{__package__}.results:Results",
+        "sentinel": f"{__package__}.results:SentinelResults",
+    }
 
     redis_socket_timeout: Seconds = 1
     redis_socket_connect_timeout: Seconds = 1
     redis_socket_keepalive: bool = True
-    # Ping a connection that was idle for so many seconds. Otherwise, whoever waits for a result
-    # after a restart of Redis may wait in vain, because redis-py subscribes again too late and says
-    # nothing: 3 of 8 did (Celery 5.7, redis-py 8.1).
-    redis_backend_health_check_interval: Count = 2
+    # Ping a connection that was idle for so many seconds before it is used: a firewall may have
+    # dropped it without a word.
+    redis_backend_health_check_interval: Count = 25
     result_backend_transport_options: ResultOptions = ResultOptions()
 
     @classmethod
