@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Bakery
-from variants import TEMPLATE, Choice, options, prompted
+from variants import TEMPLATE, Answers, Choice, options, pairwise, prompted, variant_id
 
 README = (TEMPLATE / "README.md").read_text("utf-8")
 
@@ -74,3 +74,29 @@ def test_links_and_paths_in_documents_exist(document: str) -> None:
         assert paths
     for path in paths:
         assert (TEMPLATE / document).parent.joinpath(path).exists(), path
+
+
+#: Lines that the README of a project may have: a reader sees all of it at once.
+LENGTH = 120
+
+
+@pytest.mark.parametrize("answers", pairwise(), ids=variant_id)
+def test_every_page_of_a_project_is_one_link_away_from_a_short_readme(
+    answers: Answers, baked: Callable[[Answers], Path]
+) -> None:
+    project = baked(answers)
+    readme = (project / "README.md").read_text("utf-8")
+    assert len(readme.splitlines()) <= LENGTH
+    pages = {path.relative_to(project).as_posix() for path in project.glob("docs/*.md")}
+    assert pages
+    assert pages == {link for link in links(readme) if link.startswith("docs/")}
+    for page in ["README.md", *pages]:
+        text = (project / page).read_text("utf-8")
+        assert [link for link in links(text) if not (project / page).parent.joinpath(link).exists()] == []
+        prose = re.sub(r"(?ms)^```.*?^```$", "code", text)
+        assert not re.search(r"\n\n\n|\n\n$", prose), f"{page} has blank lines that nobody wrote"
+
+
+def links(text: str) -> list[str]:
+    """Return the links of a document to files beside it."""
+    return re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", text)
