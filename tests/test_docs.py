@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -56,6 +57,15 @@ def test_the_first_command_gives_a_project_on_a_machine_with_only_python(tmp_pat
     )
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "my-celery-project" / "pyproject.toml").is_file()
+
+
+def test_the_first_command_refuses_a_python_that_is_too_old_for_a_project(baked: Callable[[Answers], Path]) -> None:
+    """It does so before the first question, because pip compares the version with what a package requires."""
+    assert "pip install -q ." in block(README, "sh")
+    files = (TEMPLATE / "pyproject.toml", baked({}) / "pyproject.toml")
+    required = {tomllib.loads(file.read_text("utf-8"))["project"]["requires-python"] for file in files}
+    (version,) = required
+    assert f"Python {version.removeprefix('>=')} or newer" in README
 
 
 def test_ci_calls_the_test_command_of_the_readme() -> None:
