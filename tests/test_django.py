@@ -1,4 +1,4 @@
-"""Django projects on real servers: the README word by word, transactions, connections, schedules."""
+"""Django projects on real servers: the document word by word, transactions, connections, schedules."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ with connection.cursor() as cursor:
     return dict(shell(fleet, code))
 
 
-# The README
+# The document
 
 
 @pytest.fixture
@@ -82,11 +82,11 @@ def checkout(copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
     checkout.close()
 
 
-def test_the_readme_word_by_word(checkout: Checkout) -> None:
+def test_the_document_word_by_word(checkout: Checkout) -> None:
     needed("curl")
     project, port = checkout.project, free_port()
-    readme = (project.folder / "README.md").read_text("utf-8").replace(":8000", f":{port}")
-    tasks, django = (readme.partition(f"## {title}\n")[2] for title in ("Tasks over HTTP", "Django"))
+    document = (project.folder / "docs" / "web.md").read_text("utf-8").replace(":8000", f":{port}")
+    tasks, django = (document.partition(f"## {title}\n")[2] for title in ("Tasks over HTTP", "Django"))
     submit = block(tasks, "sh")
     look, read, cancel = block(tasks, "sh", 1).splitlines()
     queues, dead_letters = block(tasks, "sh", 2).splitlines()

@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from conftest import Bakery
-from variants import TEMPLATE, Choice, options, prompted
+from variants import TEMPLATE, Answers, Choice, options, pairwise, prompted, variant_id
 
 README = (TEMPLATE / "README.md").read_text("utf-8")
 
@@ -58,6 +59,15 @@ def test_the_first_command_gives_a_project_on_a_machine_with_only_python(tmp_pat
     assert (tmp_path / "my-celery-project" / "pyproject.toml").is_file()
 
 
+def test_the_first_command_refuses_a_python_that_is_too_old_for_a_project(baked: Callable[[Answers], Path]) -> None:
+    """It does so before the first question, because pip compares the version with what a package requires."""
+    assert "pip install -q ." in block(README, "sh")
+    files = (TEMPLATE / "pyproject.toml", baked({}) / "pyproject.toml")
+    required = {tomllib.loads(file.read_text("utf-8"))["project"]["requires-python"] for file in files}
+    (version,) = required
+    assert f"Python {version.removeprefix('>=')} or newer" in README
+
+
 def test_ci_calls_the_test_command_of_the_readme() -> None:
     script = (TEMPLATE / ".ci" / "run").read_text("utf-8")
     (extraction,) = re.findall(r"^command=\$\((.*)\)$", script, re.MULTILINE)
@@ -74,3 +84,29 @@ def test_links_and_paths_in_documents_exist(document: str) -> None:
         assert paths
     for path in paths:
         assert (TEMPLATE / document).parent.joinpath(path).exists(), path
+
+
+#: Lines that the README of a project may have: a reader sees all of it at once.
+LENGTH = 120
+
+
+@pytest.mark.parametrize("answers", pairwise(), ids=variant_id)
+def test_every_page_of_a_project_is_one_link_away_from_a_short_readme(
+    answers: Answers, baked: Callable[[Answers], Path]
+) -> None:
+    project = baked(answers)
+    readme = (project / "README.md").read_text("utf-8")
+    assert len(readme.splitlines()) <= LENGTH
+    pages = {path.relative_to(project).as_posix() for path in project.glob("docs/*.md")}
+    assert pages
+    assert pages == {link for link in links(readme) if link.startswith("docs/")}
+    for page in ["README.md", *pages]:
+        text = (project / page).read_text("utf-8")
+        assert [link for link in links(text) if not (project / page).parent.joinpath(link).exists()] == []
+        prose = re.sub(r"(?ms)^```.*?^```$", "code", text)
+        assert not re.search(r"\n\n\n|\n\n$", prose), f"{page} has blank lines that nobody wrote"
+
+
+def links(text: str) -> list[str]:
+    """Return the links of a document to files beside it."""
+    return re.findall(r"\]\((?!https?:|#)([^)#]+)[^)]*\)", text)

@@ -1,4 +1,4 @@
-"""The web API of generated projects: on real servers, under hostile requests, and by its README."""
+"""The web API of generated projects: on real servers, under hostile requests, and by its document."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("checkout", FRAMEWORKS, ids=variant_id, indirect=True)
-def test_the_readme_word_by_word(checkout: Checkout) -> None:
+def test_the_document_word_by_word(checkout: Checkout) -> None:
     needed("curl")
     port = str(free_port())
     checkout.variables["WEB_PORT"] = port
@@ -175,8 +175,7 @@ def test_the_readme_word_by_word(checkout: Checkout) -> None:
     checkout.wait(lambda: checkout.log().count(" ready.") == workers, "the workers are ready")
     checkout.wait(lambda: re.search(r"Uvicorn running|Listening at", checkout.log()), "the web server is ready")
     checkout.run("make", "demo")
-    readme = (checkout.project.folder / "README.md").read_text("utf-8")
-    section = readme.partition("\n## Call it\n")[2].partition("\n## ")[0]
+    section = (checkout.project.folder / "docs" / "web.md").read_text("utf-8")
     blocks = re.findall(r"```sh\n(.*?)```", section.replace(":8000", f":{port}"), re.DOTALL)
     send, cancel, follow, repair = (checkout.run("bash", "-euc", block) for block in blocks)
     assert re.search(r'"id": "[-0-9a-f]{36}"', send), send

@@ -18,7 +18,7 @@ from ..config.values import Count
 #: The least number of characters in a token, so that nobody can guess it.
 SHORTEST_TOKEN = 32
 
-#: The file with development's own token, which the `curl` commands in the README read.
+#: The file with development's own token, which the `curl` commands in docs/web.md read.
 LOCAL_TOKEN = Path(".celery") / "admin-token"
 
 
