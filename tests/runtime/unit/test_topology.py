@@ -4,9 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
-from my_celery_project import queues
-from my_celery_project.limits import BUDGET
 from my_celery_project.runtime.rabbitmq.app import (
     App,
 )
@@ -15,6 +12,9 @@ from my_celery_project.runtime.rabbitmq.queues import (
     DELIVERY_LIMIT,
     declaration,
 )
+
+from my_celery_project import queues
+from my_celery_project.limits import BUDGET
 from my_celery_project.tasks import heartbeat
 
 
