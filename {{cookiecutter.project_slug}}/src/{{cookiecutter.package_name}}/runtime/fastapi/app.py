@@ -16,6 +16,7 @@ from ..web.settings import settings
 from . import admin, health, pages, tasks
 from .middleware import BodyLimit, Correlation
 from .responses import refuse
+from .stopping import lifespan
 
 
 def create_api(
@@ -42,6 +43,7 @@ def create_api(
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         docs_url=None,  # its own page loads Swagger UI from the Internet
         redoc_url=None,
+        lifespan=lifespan,
     )
     api.openapi_version = OPENAPI
     for router in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+import fastapi_offline
 from fastapi import FastAPI, Response
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
@@ -12,8 +13,8 @@ from ..web import pages
 from ..web.service import Service
 from .responses import response
 
-#: The package that holds the files of Swagger UI, and the folder in it.
-SWAGGER_UI = ("fastapi_offline", "static")
+#: The files of Swagger UI. The package could serve them itself, on a page with scripts in it.
+SWAGGER_UI = str(files(fastapi_offline) / "static")
 
 
 def mount(api: FastAPI, service: Service) -> None:
@@ -33,7 +34,5 @@ def mount(api: FastAPI, service: Service) -> None:
         async def live() -> Response:
             return response(pages.page("live", api.title))
 
-    package, folder = SWAGGER_UI
-    swagger_ui = StaticFiles(directory=str(files(package) / folder))
-    api.mount("/pages/swagger-ui", swagger_ui)
+    api.mount("/pages/swagger-ui", StaticFiles(directory=SWAGGER_UI))
     api.mount("/pages", StaticFiles(directory=pages.FOLDER))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.resources import files
 
+import flask_swagger_ui
 from flask import Blueprint, Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -12,8 +13,8 @@ from ..web import pages
 from ..web.service import Service
 from .responses import response
 
-#: The package that holds the files of Swagger UI, and the folder in it.
-SWAGGER_UI = ("flask_swagger_ui", "dist")
+#: The files of Swagger UI. The package could serve them itself, on a page with scripts in it.
+SWAGGER_UI = str(files(flask_swagger_ui) / "dist")
 
 
 def routes(service: Service, title: str) -> Iterator[Blueprint]:
@@ -23,11 +24,10 @@ def routes(service: Service, title: str) -> Iterator[Blueprint]:
         service: The service.
         title: The title of the API.
     """
-    package, folder = SWAGGER_UI
     yield Blueprint(
         "swagger_ui",
         __name__,
-        static_folder=str(files(package) / folder),
+        static_folder=SWAGGER_UI,
         static_url_path="/pages/swagger-ui",
     )
 

@@ -17,6 +17,7 @@ from threading import Lock
 from .answers import of_problem, to_json
 from .bodies import Status
 from .problems import Problem, away
+from .stopping import Stopping
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -58,7 +59,7 @@ class Events:
             text = ": still here\n\n"
         if text:
             self.last_id, self._spoke = event_id, now
-        self.is_over = status.ended or now - self._began >= LONGEST_STREAM
+        self.is_over = status.ended or now - self._began >= LONGEST_STREAM or Stopping.is_told()
         return text
 
     def of_problem(self, problem: Problem) -> str:

@@ -4,6 +4,7 @@
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#docs",
+  defaultModelsExpandDepth: 0,
   deepLinking: true,
   displayRequestDuration: true,
   tryItOutEnabled: true,
