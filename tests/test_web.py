@@ -156,6 +156,10 @@ def test_a_thousand_generated_requests_find_no_server_error(
         summary(f"{variant_id(answers)}: {generated[1]} generated requests, {requests} in the log, no server error")
 
 
+#: Options of curl that version 7.68, that of Ubuntu 20.04, does not have.
+NEWER_CURL = re.compile(r"--(json|fail-with-body|url-query|variable|expand|rate|remove-on-error|no-clobber)\b")
+
+
 @pytest.fixture
 def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
     """Yield a new project, in which `make` installs everything; end what was started in it."""
@@ -177,13 +181,18 @@ def test_the_readme_word_by_word(checkout: Checkout) -> None:
     checkout.run("make", "demo")
     readme = (checkout.project.folder / "README.md").read_text("utf-8")
     section = readme.partition("\n## Call it\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```sh\n(.*?)```", section.replace(":8000", f":{port}"), re.DOTALL)
-    send, cancel, follow, repair = (checkout.run("bash", "-euc", block) for block in blocks)
+    commands = {"sh": ("bash", "-euc"), "python": (".venv/bin/python", "-c")}
+    blocks = re.findall(r"```(\w+)\n(.*?)```", section.replace(":8000", f":{port}"), re.DOTALL)
+    for option in re.findall(r"curl (.*)", section):
+        assert not NEWER_CURL.search(option), option
+    send, cancel, follow, client, repair = (checkout.run(*commands[language], block) for language, block in blocks)
     assert re.search(r'"id": "[-0-9a-f]{36}"', send), send
     assert '"SENT"' in cancel, cancel
     assert '"REVOKED"' in cancel, cancel
-    assert '"percent"' in follow, follow
-    assert re.search(r'"result": "reports/[-0-9a-f]{36}\.csv"', follow), follow
+    for output in (follow, client):
+        assert re.findall(r"^event: (?:status|end)$", output, re.MULTILINE)[-1] == "event: end", output
+        assert "region,amount" in output
+        assert "north," in output
     assert '"messages"' in repair, repair
     assert '"PermanentError"' in repair, repair
     replayed = re.findall(r'"id": "([-0-9a-f]{36})"', repair)[-1]

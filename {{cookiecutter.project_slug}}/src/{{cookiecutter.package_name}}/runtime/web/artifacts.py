@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import PurePosixPath
@@ -15,6 +16,9 @@ from .problems import Problem
 
 #: Bytes that are read at once.
 PIECE = 65_536
+
+#: Names that old clients understand as well, such as `curl -OJ`.
+PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 #: The type of a file about which its name says nothing.
 UNKNOWN = "application/octet-stream"
@@ -85,4 +89,5 @@ def media_type(pointer: str) -> str:
 
 def disposition(name: str) -> str:
     """Return the header that names the file: https://www.rfc-editor.org/rfc/rfc6266."""
-    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    plain = f'; filename="{name}"' if PLAIN.fullmatch(name) else ""
+    return f"attachment{plain}; filename*=UTF-8''{quote(name, safe='')}"
