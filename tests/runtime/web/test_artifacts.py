@@ -82,7 +82,9 @@ def test_a_file_is_downloaded(web: httpx.Client, finish: Callable[..., str]) -> 
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     named = "attachment; filename*=UTF-8''gr%C3%B6%C3%9Fe%207.csv"
     assert answer.headers["Content-Disposition"] == named
-    assert downloads.disposition("a.csv") == "attachment; filename=\"a.csv\"; filename*=UTF-8''a.csv"
+    assert (
+        downloads.disposition("a.csv") == "attachment; filename=\"a.csv\"; filename*=UTF-8''a.csv"
+    )
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 

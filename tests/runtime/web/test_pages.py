@@ -37,6 +37,9 @@ def test_a_page_loads_only_what_this_server_has(web: httpx.Client, name: str) ->
             "image/svg+xml",
         }
         assert len(answer.content) > 100
+        assert answer.headers["Cache-Control"] == "no-cache"
+        known = {"If-None-Match": answer.headers["ETag"]}
+        assert web.get(f"/{asset}", headers=known).status_code == 304
 
 
 def test_the_title_is_text(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Any
 
 import fastapi_offline
 from fastapi import FastAPI, Response
@@ -15,6 +16,16 @@ from .responses import response
 
 #: The files of Swagger UI. The package could serve them itself, on a page with scripts in it.
 SWAGGER_UI = str(files(fastapi_offline) / "static")
+
+
+class Files(StaticFiles):
+    """Files that a browser asks for again, so that it never mixes those of two versions."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        """Return a file, or that it has not changed."""
+        answer = super().file_response(*args, **options)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
 
 
 def mount(api: FastAPI, service: Service) -> None:
@@ -34,5 +45,5 @@ def mount(api: FastAPI, service: Service) -> None:
         async def live() -> Response:
             return response(pages.page("live", api.title))
 
-    api.mount("/pages/swagger-ui", StaticFiles(directory=SWAGGER_UI))
-    api.mount("/pages", StaticFiles(directory=pages.FOLDER))
+    api.mount("/pages/swagger-ui", Files(directory=SWAGGER_UI))
+    api.mount("/pages", Files(directory=pages.FOLDER))

@@ -94,6 +94,7 @@ def noted(app: Celery, task_id: str, name: str = "") -> Iterator[None]:
         yield
     except BaseException:
         app.backend.forget(task_id)
+        app.backend.forget(label(task_id))
         raise
 
 
@@ -120,6 +121,7 @@ def send(
         )
     if result.id != task_id:  # a unique task that was sent before
         task.app.backend.forget(task_id)
+        task.app.backend.forget(label(task_id))
     return str(result.id)
 
 
