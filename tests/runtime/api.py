@@ -7,8 +7,8 @@ from unittest.mock import patch
 
 from django.conf import settings
 from django.test import LiveServerTestCase
-from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 
+from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 from my_celery_project.tasks import heartbeat
 
 

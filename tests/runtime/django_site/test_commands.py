@@ -10,10 +10,10 @@ from django.contrib import admin
 from django.core.management import BaseCommand, call_command, load_command_class
 from django.test import Client
 from django.urls import reverse
-from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 
 from my_celery_project.celery import app
 from my_celery_project.runtime import errors
+from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 from my_celery_project.runtime.tasks import base
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
-from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 
 from my_celery_project.celery import app
+from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 from my_celery_project.runtime.tasks.base import (
     BaseTask,
 )

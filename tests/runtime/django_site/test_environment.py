@@ -11,10 +11,10 @@ from django.conf import settings
 from django.core import checks
 from django.test import override_settings
 from host import BROKER, RESULTS
-from my_celery_project.runtime.django import environment
 
 from my_celery_project import config
 from my_celery_project.limits import BUDGET
+from my_celery_project.runtime.django import environment
 
 SECRET = "a-secret-of-a-production-server-" + "0123456789abcdefghij"
 

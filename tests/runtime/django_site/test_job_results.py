@@ -10,16 +10,16 @@ import pytest
 from celery import states
 from celery.exceptions import TaskRevokedError
 from kombu.exceptions import OperationalError
-from my_celery_project.runtime.django.models import Job
-from my_celery_project.runtime.django.task import JOB_HEADER
-from my_celery_project.site import catalog
 
 from my_celery_project.celery import app
+from my_celery_project.runtime.django.models import Job
+from my_celery_project.runtime.django.task import JOB_HEADER
 from my_celery_project.runtime.tasks import followed
 from my_celery_project.runtime.tasks.followed import SENT, NotCancelledError
 from my_celery_project.runtime.tasks.progress import PROGRESS, ProgressTask
 from my_celery_project.runtime.testing.servers import wait_until
 from my_celery_project.runtime.web.catalogue import NoArguments
+from my_celery_project.site import catalog
 from my_celery_project.tasks import heartbeat
 
 GO = threading.Event()

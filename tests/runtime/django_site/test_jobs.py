@@ -14,6 +14,9 @@ from django.db import connection
 from django.test import Client, override_settings
 from django.utils import timezone
 from kombu.exceptions import OperationalError
+
+from my_celery_project.celery import app
+from my_celery_project.runtime import context, errors
 from my_celery_project.runtime.django.models import (
     Job,
 )
@@ -23,14 +26,11 @@ from my_celery_project.runtime.django.service import (
 from my_celery_project.runtime.django.tasks import (
     clean_up,
 )
-from my_celery_project.site import catalog
-
-from my_celery_project.celery import app
-from my_celery_project.runtime import context, errors
 from my_celery_project.runtime.testing.servers import wait_until
 from my_celery_project.runtime.web.catalogue import (
     NoArguments,
 )
+from my_celery_project.site import catalog
 from my_celery_project.tasks import heartbeat
 
 

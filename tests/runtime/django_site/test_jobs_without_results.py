@@ -8,9 +8,9 @@ import pytest
 from celery.signals import task_postrun
 from django.test import Client
 from host import KEEPS_RESULTS
+
 from my_celery_project.runtime.django.models import Job
 from my_celery_project.runtime.django.task import JOB_HEADER
-
 from my_celery_project.tasks import heartbeat
 
 

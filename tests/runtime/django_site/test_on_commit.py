@@ -5,7 +5,6 @@ import time
 import pytest
 from django.db import transaction
 from django.test import TransactionTestCase
-from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 
 from my_celery_project.celery import app
 from my_celery_project.queues import (
@@ -13,6 +12,7 @@ from my_celery_project.queues import (
     QueueName,
 )
 from my_celery_project.runtime import context
+from my_celery_project.runtime.django import part  # noqa: F401 - what this is about
 from my_celery_project.runtime.tasks.base import (
     BaseTask,
 )

@@ -7,10 +7,10 @@ from unittest.mock import patch
 import pytest
 from django.db import OperationalError, transaction
 from django_celery_results.models import TaskResult
-from my_celery_project.runtime.django import results
 
 from my_celery_project import config
 from my_celery_project.celery import app
+from my_celery_project.runtime.django import results
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,15 +11,15 @@ from django.db import DatabaseError
 from django.test import Client
 from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
-from my_celery_project.runtime.django import (
-    scheduler,
-)
 
 from my_celery_project import schedule as code
 from my_celery_project.celery import app
 from my_celery_project.queues import QueueName
 from my_celery_project.runtime.beat.entries import (
     entry,
+)
+from my_celery_project.runtime.django import (
+    scheduler,
 )
 
 pytestmark = pytest.mark.django_db

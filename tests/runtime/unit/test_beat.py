@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from celery.schedules import schedule
 from fakeredis import FakeRedis, FakeServer
-from my_celery_project.runtime.beat.redbeat import (
-    Scheduler,
-)
 from redbeat.schedulers import REDBEAT_REDIS_KEY, RedBeatConfig
 
 from my_celery_project import config
 from my_celery_project.celery import app
 from my_celery_project.queues import QueueName
 from my_celery_project.runtime.beat import schedules
+from my_celery_project.runtime.beat.redbeat import (
+    Scheduler,
+)
 
 
 class Beat(Scheduler):

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 from host import DATABASE, HAS_POSTGRESQL
+from sqlalchemy import exc, func, select, text
+
+from my_celery_project import config
+from my_celery_project.celery import app
 from my_celery_project.runtime.sql import (
     database,
     postgresql,
@@ -12,10 +16,6 @@ from my_celery_project.runtime.sql import (
 from my_celery_project.runtime.sql.outbox import (
     OutboxMessage,
 )
-from sqlalchemy import exc, func, select, text
-
-from my_celery_project import config
-from my_celery_project.celery import app
 from my_celery_project.tasks import heartbeat
 
 URL = DATABASE

@@ -5,9 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from my_celery_project.runtime.sql import (
-    dead_letters,
-)
 
 from my_celery_project import config
 from my_celery_project.celery import create_app
@@ -17,6 +14,9 @@ from my_celery_project.runtime.letters.letter import (
 from my_celery_project.runtime.letters.store import (
     Store,
     store_of,
+)
+from my_celery_project.runtime.sql import (
+    dead_letters,
 )
 
 pytestmark = pytest.mark.usefixtures("tables")

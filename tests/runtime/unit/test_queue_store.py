@@ -7,9 +7,6 @@ from typing import Any
 import pytest
 from kombu.transport import memory
 from kombu.transport.pyamqp import Transport
-from my_celery_project.runtime.rabbitmq import (
-    dead_letters,
-)
 
 from my_celery_project.celery import app
 from my_celery_project.runtime.letters.letter import (
@@ -18,6 +15,9 @@ from my_celery_project.runtime.letters.letter import (
 from my_celery_project.runtime.letters.store import (
     DeadLetterError,
     Store,
+)
+from my_celery_project.runtime.rabbitmq import (
+    dead_letters,
 )
 
 REPLAY = {"at": "2026-01-31T12:00:00+00:00", "by": "ann", "as_id": "7"}

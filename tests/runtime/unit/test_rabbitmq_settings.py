@@ -2,9 +2,9 @@
 
 import pytest
 from host import RESULTS
-from my_celery_project.runtime.rabbitmq import broker  # noqa: F401 - what this is about
 
 from my_celery_project import config
+from my_celery_project.runtime.rabbitmq import broker  # noqa: F401 - what this is about
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,14 @@ import pickle
 from datetime import timedelta
 
 import pytest
-from my_celery_project.runtime.sql import (
-    database,
-    results,
-)
 from sqlalchemy import exc, inspect
 
 from my_celery_project import config
 from my_celery_project.celery import app, create_app
+from my_celery_project.runtime.sql import (
+    database,
+    results,
+)
 
 
 @pytest.fixture

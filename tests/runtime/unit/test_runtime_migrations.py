@@ -13,6 +13,9 @@ from alembic.config import Config, main
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script
 from alembic.util import CommandError
+
+from my_celery_project import config, models
+from my_celery_project.runtime import sql
 from my_celery_project.runtime.sql import (
     database,
 )
@@ -23,9 +26,6 @@ from my_celery_project.runtime.sql import (
     tables as own,
 )
 from my_celery_project.runtime.sql.settings import DatabaseResults
-
-from my_celery_project import config, models
-from my_celery_project.runtime import sql
 
 #: What a project's own revision makes here.
 NEW = "tests_new"

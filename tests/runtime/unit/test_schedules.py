@@ -7,14 +7,14 @@ import pytest
 from celery.schedules import crontab, schedule, solar
 from click.testing import CliRunner
 from fakeredis import FakeRedis, FakeServer
-from my_celery_project.runtime.beat.redbeat import (
-    Scheduler,
-)
 from redbeat.schedulers import REDBEAT_REDIS_KEY
 
 from my_celery_project.celery import app
 from my_celery_project.queues import QueueName
 from my_celery_project.runtime.beat import schedules
+from my_celery_project.runtime.beat.redbeat import (
+    Scheduler,
+)
 from my_celery_project.runtime.cli import (
     schedule as cli,
 )

@@ -4,6 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
+from my_celery_project import queues
+from my_celery_project.limits import BUDGET
 from my_celery_project.runtime.rabbitmq.app import (
     App,
 )
@@ -12,9 +15,6 @@ from my_celery_project.runtime.rabbitmq.queues import (
     DELIVERY_LIMIT,
     declaration,
 )
-
-from my_celery_project import queues
-from my_celery_project.limits import BUDGET
 from my_celery_project.tasks import heartbeat
 
 

@@ -15,6 +15,11 @@ from celery.exceptions import QueueNotFound
 from celery.signals import task_prerun
 from host import BROKER
 from kombu.utils.json import loads
+from sqlalchemy import func, select
+
+from my_celery_project import config
+from my_celery_project.celery import app, create_app
+from my_celery_project.runtime import context
 from my_celery_project.runtime.sql import (
     database,
     outbox,
@@ -28,11 +33,6 @@ from my_celery_project.runtime.sql.tables import (
 from my_celery_project.runtime.sql.tasks import (
     relay,
 )
-from sqlalchemy import func, select
-
-from my_celery_project import config
-from my_celery_project.celery import app, create_app
-from my_celery_project.runtime import context
 from my_celery_project.runtime.tasks.base import (
     BaseTask,
 )

@@ -1,10 +1,10 @@
 """A task of the outbox may be urgent, too."""
 
 import pytest
-from my_celery_project.runtime.sql import database, outbox
 
 from my_celery_project.celery import app
 from my_celery_project.queues import URGENT, QueueName
+from my_celery_project.runtime.sql import database, outbox
 from my_celery_project.runtime.testing.servers import wait_until
 from my_celery_project.tasks.heartbeat import beat
 
