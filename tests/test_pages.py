@@ -84,10 +84,10 @@ def browser(port: int, expected: str = "nothing") -> Iterator[Page]:
 
 
 @contextmanager
-def served(fleet: Fleet) -> Iterator[tuple[int, dict[str, str]]]:
+def served(fleet: Fleet, **more: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Start the web server, and yield its port and its variables."""
     port = free_port()
-    variables = {"WEB_PORT": str(port), "APP_ADMIN_TOKEN": ADMIN}
+    variables = {"WEB_PORT": str(port), "APP_ADMIN_TOKEN": ADMIN, **more}
     fleet.start("web", **variables)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         fleet.wait(lambda: lives(client), "the web server answers")
@@ -190,3 +190,16 @@ def test_the_page_goes_on_after_its_server_was_away(answers: Answers, running: R
         fleet.start("general")
         fleet.start("web", **variables)
         expect(run).to_contain_text("succeeded")
+
+
+@each_framework
+def test_more_tasks_are_followed_than_streams_are_open(answers: Answers, running: Running) -> None:
+    with running(answers) as fleet, served(fleet, APP_WEB_STREAMS="1") as (port, _), browser(port, "503") as page:
+        page.goto("/live")
+        for _ in range(8):  # a browser opens only six connections to a server
+            run = send(page, "heartbeat.beat")
+            expect(run).to_contain_text("waits for a worker")
+        run.get_by_role("button", name="Cancel").click()
+        expect(run).to_contain_text("was cancelled")
+        fleet.start("general")
+        expect(page.locator("#runs > li[data-state=SUCCESS]")).to_have_count(7)

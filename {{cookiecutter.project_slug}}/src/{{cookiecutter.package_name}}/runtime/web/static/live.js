@@ -2,8 +2,12 @@
 
 // Everything that a server or a task says becomes text by `textContent`, never markup.
 
-/** Milliseconds until a stream is opened again that was refused or ended by a problem. */
-const AGAIN = 3000;
+/** Milliseconds until a task is looked at again that has no stream. */
+const AGAIN = 2000;
+
+/** Streams that this page holds open: a browser opens six connections to a server for all its tabs. */
+const MOST_STREAMS = 2;
+let streams = 0;
 
 /** What a state means, in words. */
 const WORDS = {
@@ -159,36 +163,44 @@ function follow(id, task) {
     link.hidden = !task.has_artifact;
   }
 
+  const fail = (problem) => say(error, problem.message);
+
+  /** Look at the task once, and soon again, where there is no stream. */
+  async function look() {
+    try {
+      const status = await call(path);
+      if (status.ended) return await end(status);
+      show(status);
+    } catch (problem) {
+      fail(problem);
+    }
+    setTimeout(listen, AGAIN);
+  }
+
   function listen() {
+    if (streams >= MOST_STREAMS) return look();
     const stream = new EventSource(`${path}/events`);
-    const again = () => {
+    const close = () => {
       stream.close();
-      setTimeout(listen, AGAIN);
+      streams -= 1;
     };
+    streams += 1;
     stream.addEventListener("status", (event) => show(JSON.parse(event.data)));
     stream.addEventListener("end", (event) => {
-      stream.close();
-      end(JSON.parse(event.data)).catch((problem) => say(error, problem.message));
+      close();
+      end(JSON.parse(event.data)).catch(fail);
     });
     stream.addEventListener("problem", (event) => {
-      say(error, JSON.parse(event.data).detail);
-      again();
+      close();
+      fail(new Error(JSON.parse(event.data).detail));
+      setTimeout(listen, AGAIN);
     });
     // A browser connects again by itself after a broken stream, but not after a refused one, for
-    // example because too many are open. Then a look at the state takes the place of the stream.
+    // example because too many are open.
     stream.addEventListener("error", () => {
       if (stream.readyState !== EventSource.CLOSED) return;
-      call(path).then(
-        (status) => {
-          if (status.ended) return end(status);
-          show(status);
-          again();
-        },
-        (problem) => {
-          say(error, problem.message);
-          again();
-        },
-      );
+      close();
+      look();
     });
   }
 
@@ -198,7 +210,7 @@ function follow(id, task) {
     try {
       await call(path, { method: "DELETE" });
     } catch (problem) {
-      say(error, problem.message);
+      fail(problem);
       cancel.disabled = false;
     }
   });
