@@ -179,7 +179,7 @@ def test_every_operation_is_documented_for_people(answers: Answers, installed: I
         if name.startswith(("HTTPValidation", "ValidationError", "Problem", "Submission", "Health")):
             continue
         for field, value in schema["properties"].items():
-            told = "examples" in value or "$ref" in str(value) or name in {"AllowedTask", "WholeDeadLetter"}
+            told = "examples" in value or "$ref" in value.get("items", {})
             assert told, f"{name}.{field} has no example"
     (sent,) = (example for example in schemas["Submission"]["examples"] if example["task"] == "reports.totals")
     assert sent["arguments"] == {"source": "demo/sales.csv", "group_by": "region", "amount": "amount"}

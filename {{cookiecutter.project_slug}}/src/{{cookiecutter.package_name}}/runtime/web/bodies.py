@@ -49,11 +49,18 @@ class Submission(Request):
 
     task: str
     arguments: dict[str, Any] = Field(default={}, examples=[{}])
-    #: The priority inside its queue; by default, that of the task's route. A client cannot ask for
-    #: a higher one.
-    priority: Literal["low", "normal"] | None = None
-    #: Seconds to wait before it starts.
-    countdown: float | None = Field(default=None, ge=0, le=LONGEST_COUNTDOWN, allow_inf_nan=False)
+    # A client cannot ask for a higher one.
+    priority: Literal["low", "normal"] | None = Field(
+        default=None,
+        description="The priority inside its queue; by default, that of the task's route.",
+    )
+    countdown: float | None = Field(
+        default=None,
+        ge=0,
+        le=LONGEST_COUNTDOWN,
+        allow_inf_nan=False,
+        description="Seconds to wait before it starts.",
+    )
 
 
 class Submissions(Request):
@@ -98,10 +105,17 @@ class AllowedTask(BaseModel):
 
     task: str = TASK
     description: str = Field(examples=["Add up a CSV file, and return the pointer to the report."])
-    #: JSON schema of the arguments.
-    arguments: dict[str, Any]
-    #: Whether its result is a pointer to a file, which `GET /tasks/ID/artifact` downloads.
-    has_artifact: bool
+    arguments: dict[str, Any] = Field(
+        description="The JSON schema of its arguments.",
+        examples=[{"properties": {"source": {"type": "string"}}, "required": ["source"]}],
+    )
+    has_artifact: bool = Field(
+        description=(
+            "Whether its result is a pointer to a file, which `GET /tasks/{task_id}/artifact`"
+            " downloads."
+        ),
+        examples=[True],
+    )
 
 
 class AllowedTasks(BaseModel):
@@ -133,16 +147,21 @@ class Status(BaseModel):
     """The state of a task."""
 
     id: str = ID
-    #: `SENT`, `STARTED`, `PROGRESS`, `RETRY`; `SUCCESS`, `FAILURE`, `REVOKED`.
-    state: str = Field(examples=["PROGRESS"])
-    #: Whether it has ended.
-    ended: bool = Field(examples=[False])
-    #: How far it is, while it says so: `current`, `total`, `percent`, `message`.
-    progress: dict[str, Any] | None = Field(
-        examples=[{"current": 120, "total": 400, "percent": 30.0, "message": "adding up"}]
+    state: str = Field(
+        description=(
+            "`SENT`, `STARTED`, `PROGRESS` or `RETRY`, and at the end `SUCCESS`, `FAILURE` or"
+            " `REVOKED`."
+        ),
+        examples=["PROGRESS"],
     )
-    #: The error of a task that failed, or that is tried again.
-    failure: Failure | None
+    ended: bool = Field(description="Whether it has ended.", examples=[False])
+    progress: dict[str, Any] | None = Field(
+        description="How far it is, in the state `PROGRESS`.",
+        examples=[{"current": 120, "total": 400, "percent": 30.0, "message": "adding up"}],
+    )
+    failure: Failure | None = Field(
+        description="The error of a task that failed, or that is tried again.", examples=[None]
+    )
 
 
 class Result(BaseModel):
@@ -163,8 +182,9 @@ class Queue(BaseModel):
 
     name: str = QUEUE
     messages: int = COUNT
-    #: The age of the oldest message in seconds, if the broker reveals it.
-    oldest_seconds: float | None = Field(examples=[1.5])
+    oldest_seconds: float | None = Field(
+        description="The age of the oldest message, if the broker reveals it.", examples=[1.5]
+    )
 
 
 class Queues(BaseModel):
@@ -180,8 +200,7 @@ class Worker(BaseModel):
     pool: str = Field(examples=["prefork"])
     concurrency: int = Field(examples=[4])
     queues: list[str] = Field(examples=[["cpu"]])
-    #: The number of tasks that it has accepted since its start.
-    tasks: int = COUNT
+    tasks: int = Field(description="How many tasks it has accepted since its start.", examples=[3])
     uptime_seconds: int = Field(examples=[3600])
 
 
@@ -251,8 +270,9 @@ class DeadLetterPage(BaseModel):
     """Dead letters, the newest first."""
 
     letters: list[DeadLetter]
-    #: The offset of the next page, if there is one.
-    next_offset: int | None = Field(examples=[50])
+    next_offset: int | None = Field(
+        description="The offset of the next page, if there is one.", examples=[50]
+    )
 
 
 class WholeDeadLetter(BaseModel):
