@@ -170,10 +170,9 @@ def test_every_operation_is_documented_for_people(answers: Answers, installed: I
         for status, answer in answers_by_status.items():
             if status.startswith(("4", "5")):
                 assert list(answer["content"]) == ["application/problem+json"], (name, status)
-                if status.isdigit():
-                    example = answer["content"]["application/problem+json"]["example"]
-                    assert example["status"] == int(status)
-                    assert example["detail"]
+                example = answer["content"]["application/problem+json"]["example"]
+                assert re.fullmatch(status.replace("X", r"\d"), str(example["status"]))
+                assert example["detail"]
         assert answers_by_status["422"]["content"]["application/problem+json"]["example"]["errors"]
     for name, schema in schemas.items():
         if name.startswith(("HTTPValidation", "ValidationError", "Problem", "Submission", "Health")):

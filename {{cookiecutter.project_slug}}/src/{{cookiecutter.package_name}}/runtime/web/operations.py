@@ -37,6 +37,12 @@ ERRORS: dict[int, tuple[str, str]] = {
     ),
 }
 
+#: Errors that any operation may answer, with an example of each kind.
+OTHERS: dict[str, tuple[int, str, str]] = {
+    "4XX": (405, "Another mistake in the request", "the method is not allowed for this URL"),
+    "5XX": (500, "Another fault of a server", "an unexpected error: see the server's log"),
+}
+
 #: What is wrong with a request, in the example of a 422.
 FIELDS = [{"field": "arguments.source", "message": "Field required"}]
 
@@ -66,12 +72,11 @@ class Operation(NamedTuple):
 
     def answers(self) -> dict[Any, Any]:
         """Return the documentation of its answers, by their status, but for `answer`."""
-        rest = {"4XX": "Another mistake in the request", "5XX": "Another fault of a server"}
         return {
             **({str(self.status): ok(self.content)} if self.content else {}),
             **{str(status): {"description": when} for status, when in self.others.items()},
             **{str(status): of_error(status) for status in sorted({*self.errors, 422})},
-            **{status: documented(when) for status, when in rest.items()},
+            **{key: documented(*other) for key, other in OTHERS.items()},
         }
 
 
@@ -82,16 +87,20 @@ def ok(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_error(status: int) -> dict[str, Any]:
     """Return the documentation of an error."""
-    when, detail = ERRORS[status]
+    return documented(status, *ERRORS[status])
+
+
+def documented(status: int, when: str, detail: str) -> dict[str, Any]:
+    """Return the documentation of an answer with a problem.
+
+    Args:
+        status: Its status, in the example.
+        when: When it is given.
+        detail: What it says, in the example.
+    """
     body = Problem(status, detail, errors=FIELDS if status == 422 else None).body
-    return documented(when, body.model_dump(exclude_none=True))
-
-
-def documented(when: str, example: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the documentation of an answer with a problem."""
-    media: dict[str, Any] = {"schema": ProblemBody.model_json_schema()}
-    if example:
-        media["example"] = example
+    example = body.model_dump(exclude_none=True)
+    media = {"schema": ProblemBody.model_json_schema(), "example": example}
     return {"description": when, "content": {MEDIA_TYPE: media}}
 
 
