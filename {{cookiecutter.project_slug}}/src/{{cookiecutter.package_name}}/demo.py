@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+{% if cookiecutter.__api and cookiecutter._keeps_results[cookiecutter.result_backend] %}
+import os
+{% endif %}
 import sys
 import threading
 {% if cookiecutter._keeps_results[cookiecutter.result_backend] %}
@@ -126,6 +129,11 @@ def main() -> bool:
             console.print("No worker has sent the webhook: is `make dev` running?")
             return False
         return True
+{% elif cookiecutter.__api %}
+        succeeded = watch(results, console)
+    port = os.environ.get("WEB_PORT", "8000")
+    console.print(f"The same in a browser: open http://127.0.0.1:{port}/live")
+    return succeeded
 {% else %}
         return watch(results, console)
 {% endif %}

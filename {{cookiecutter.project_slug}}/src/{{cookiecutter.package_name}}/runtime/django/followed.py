@@ -14,9 +14,9 @@ from ..tasks import followed
 from ..tasks.followed import NotCancelledError, Report, UnknownTaskError
 from ..tasks.progress import PROGRESS, ProgressTask
 from ..web import problems, servers
-from ..web.bodies import TaskId, plain
+from ..web.bodies import Result, Status, TaskId, plain
 from ..web.problems import Problem
-from ..web.results import FollowedService, Result, Status, explained, status_of
+from ..web.results import FollowedService, explained, status_of
 from .models import Job
 from .responses import CLIENT, respond, route
 from .service import JobService
