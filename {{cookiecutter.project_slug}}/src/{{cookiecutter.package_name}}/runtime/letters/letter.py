@@ -99,6 +99,16 @@ class DeadLetter:
         """Whether beat has sent the task."""
         return PERIODIC_HEADER in self.headers
 
+    @property
+    def problem(self) -> str:
+        """The class and the message of the error, if there was one."""
+        return f"{self.error}: {self.text}" if self.text else self.error
+
+    @property
+    def can_be_replayed(self) -> bool:
+        """Whether it can be replayed, and was not yet."""
+        return self.args is not None and bool(self.task) and not self.history
+
     def again(self, times: int, last: str) -> DeadLetter:
         """Return a copy that counts more failures of the same kind.
 
