@@ -165,7 +165,7 @@ def test_the_tests_of_a_project_pass_on_a_postgresql(copied: Copied, database: s
 
 PAY = """
 from django.db import transaction
-from {package}.shop.models import Account, Payment
+from {package}.payments.models import Account, Payment
 account, _ = Account.objects.get_or_create(email="ada@example.com", defaults=dict(balance=1000))
 with transaction.atomic():
     payment = Payment.objects.create(account=account, amount=100)
@@ -190,7 +190,7 @@ def test_what_is_rolled_back_never_runs(running: Running, database: str) -> None
         time.sleep(SLACK)
         assert {entry["args"][0] for entry in fleet.seen(event="start", task="payments.settle")} == set(done)
         assert not set(undone) & set(done)
-        code = f"from {fleet.project.package}.shop.models import Account\nprint(Account.objects.get().balance)"
+        code = f"from {fleet.project.package}.payments.models import Account\nprint(Account.objects.get().balance)"
         assert shell(fleet, code) == 700
 
 
