@@ -30,9 +30,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: The narrowest terminal for which text is wrapped.
 NARROWEST = 40
 
-#: Headers of Celery that are no attributes of a request.
-CELERYS = ("argsrepr", "kwargsrepr", "lang", "task")
-
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 
@@ -182,8 +179,6 @@ def as_json(value: object) -> str:
 
 def fields(letter: DeadLetter) -> dict[str, list[str]]:
     """Return what there is to say about a dead letter, as lines with a name."""
-    from celery.app.task import Context
-
     arguments = [as_json(part) for part in (letter.args, letter.kwargs) if part]
     priority = "" if letter.priority is None else f", priority {letter.priority}"
     return {
@@ -197,11 +192,7 @@ def fields(letter: DeadLetter) -> dict[str, list[str]]:
         "started": [spoken(letter.started_at) if letter.started_at else ""],
         "attempts": [str(letter.attempts or "")],
         "worker": [letter.worker],
-        "headers": [
-            f"{name}: {as_json(value)}"
-            for name, value in letter.headers.items()
-            if name not in CELERYS and not hasattr(Context, name)
-        ],
+        "headers": [f"{name}: {as_json(value)}" for name, value in letter.added_headers.items()],
         "then": [f"{name}: {as_json(value)}" for name, value in letter.embed.items() if value],
         "replayed": [
             f"{spoken(replay['at'])} by {replay['by']} as {replay['as_id']}"
