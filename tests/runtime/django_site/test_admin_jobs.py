@@ -108,11 +108,11 @@ def test_cancelling_says_what_came_of_each(admin_client: Client) -> None:
     waiting, started = make(), make(started_at=timezone.now())
     if KEEPS_RESULTS:
         app.backend.mark_as_done(str(started.pk), 7)
-        second = f"{started}: the task has ended already: SUCCESS"
+        second = f"Job {started}: the task has ended already: SUCCESS"
     else:
-        second = f"{started}: it has started already, and goes on."
+        second = f"Job {started}: it has started already, and goes on."
     said = act(admin_client, "cancel", waiting, started)
-    assert sorted(said) == sorted([f"{waiting} was cancelled.", second])
+    assert sorted(said) == sorted([f"Job {waiting} was cancelled.", second])
     waiting.refresh_from_db()
     assert waiting.cancelled_at
     assert LogEntry.objects.filter(object_id=waiting.pk).exists()
@@ -139,10 +139,10 @@ def test_a_job_runs_again_as_a_new_job(admin_client: Client) -> None:
     again = Job.objects.exclude(pk__in=[job.pk for job in (waiting, over, old, gone)]).get()
     assert sorted(said) == sorted(
         [
-            f"{over}: it was sent again as {again.pk}.",
-            f"{waiting}: it is not over yet",
-            f"{old}: its arguments are not known",
-            f"{gone}: there is no task 'no.such' any more",
+            f"Job {over}: it was sent again as {again.pk}.",
+            f"Job {waiting}: it is not over yet",
+            f"Job {old}: its arguments are not known",
+            f"Job {gone}: there is no task 'no.such' any more",
         ]
     )
     with patch.object(heartbeat.beat, "apply_async") as sent:
@@ -169,7 +169,7 @@ def test_each_action_has_a_permission(client: Client) -> None:
     job.refresh_from_db()
     assert job.cancelled_at is None
     log_in("view_job", "cancel_job")
-    assert act(client, "cancel", job) == [f"{job} was cancelled."]
+    assert act(client, "cancel", job) == [f"Job {job} was cancelled."]
     assert client.post(page(job), {"_run_again": "Run again"}).status_code == 403
 
 

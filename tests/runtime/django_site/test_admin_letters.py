@@ -196,7 +196,7 @@ def test_a_replay_is_a_new_task_once(admin_client: Client) -> None:
     assert letter
     (replay,) = letter.history
     assert replay["by"] == "admin in the admin"
-    assert told(answer) == [f"7: its task was sent again as {replay['as_id']}."]
+    assert told(answer) == [f"Dead letter 7: its task was sent again as {replay['as_id']}."]
     assert replay["as_id"] in answer.content.decode()
     (refused,) = told(act(admin_client, "replay", "7"))
     assert "was replayed at" in refused
@@ -220,9 +220,9 @@ def test_several_are_discarded_after_a_confirmation(admin_client: Client) -> Non
     assert kept("1")
     done = act(admin_client, "discard", "1", "2", "4", confirmed="yes")
     assert told(done) == [
-        "1 was discarded.",
-        "2 was discarded.",
-        "4: there is no dead letter with this id: GET /admin/dead-letters lists them",
+        "Dead letter 1 was discarded.",
+        "Dead letter 2 was discarded.",
+        "Dead letter 4: there is no dead letter with this id: GET /admin/dead-letters lists them",
     ]
     assert [kept(name) is None for name in "123"] == [True, True, False]
     assert told(act(admin_client, "discard")) == ["Select an action, and dead letters for it."]
@@ -243,7 +243,7 @@ def test_each_action_has_a_permission(as_user: Callable[..., Client]) -> None:
     letter = kept("7")
     assert letter
     assert letter.history == []
-    assert told(act(client, "discard", "7", confirmed="yes")) == ["7 was discarded."]
+    assert told(act(client, "discard", "7", confirmed="yes")) == ["Dead letter 7 was discarded."]
 
 
 def test_a_stranger_has_to_log_in(client: Client) -> None:

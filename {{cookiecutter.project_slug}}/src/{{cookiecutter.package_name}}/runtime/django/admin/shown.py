@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.timezone import localtime
 from kombu.utils.json import dumps
 
@@ -69,22 +70,23 @@ def act(
 
     Args:
         request: The request, whose user is told.
-        things: The things; each is named by its text.
+        things: The things, which are objects of a model; each is named by its text.
         action: What to do; it may return a sentence for the user that says what it did instead.
         done: What was done to a thing, such as `was cancelled`.
     """
     succeeded: list[str] = []
     refused: list[str] = []
     for thing in things:
+        name = f"{capfirst(thing._meta.verbose_name)} {thing}"
         try:
             said = action(thing)
         except (Problem, DeadLetterError) as error:
-            refused.append(f"{thing}: {error}")
+            refused.append(f"{name}: {error}")
         except outages():
-            refused.append(f"{thing}: a server does not answer, so try again later")
+            refused.append(f"{name}: a server does not answer, so try again later")
             break
         else:
-            succeeded.append(f"{thing}: {said}." if said else f"{thing} {done}.")
+            succeeded.append(f"{name}: {said}." if said else f"{name} {done}.")
     for tell, sentences in ((messages.success, succeeded), (messages.error, refused)):
         for sentence in sentences[:MOST_SENTENCES]:
             tell(request, sentence)
