@@ -405,6 +405,9 @@ class Pages:
         """Take a picture, and fail if the page has an error, or is wider than a window of a laptop."""
         self.page.screenshot(path=self.pictures / f"{len(list(self.pictures.iterdir())):02}.png", full_page=True)
         assert self.errors == [], self.page.url
+        beside = self.page.locator("#changelist-filter")
+        if beside.count():  # the template of a list is laid out by the installed version of Django
+            assert beside.bounding_box()["x"] > 3 / 5 * self.page.viewport_size["width"], self.page.url
         width = self.page.evaluate("document.documentElement.scrollWidth")
         assert width <= self.page.viewport_size["width"], f"{self.page.url} is {width} pixels wide"
 

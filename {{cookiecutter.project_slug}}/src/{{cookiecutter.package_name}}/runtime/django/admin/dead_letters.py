@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME, ActionForm
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -63,6 +63,43 @@ class Search(forms.Form):
             reason=given["reason"] or "*",
             replayed={"yes": True, "no": False}.get(given["replayed"]),
         )
+
+
+class Choice:
+    """A filter with a fixed choice, as the admin's own template shows it.
+
+    Args:
+        name: The name of the parameter.
+        query: The parameters of the request.
+    """
+
+    template = "admin/filter.html"
+
+    def __init__(self, name: str, query: QueryDict) -> None:
+        self.title, self.query = name, query
+
+    def choices(self, _: object) -> Iterator[dict[str, Any]]:
+        """Yield the links."""
+        for value, label in [("", "All"), *CHOICES[self.title]]:
+            yield {
+                "selected": self.query.get(self.title, "") == value,
+                "query_string": with_(self.query, **{self.title: value, "start": ""}),
+                "display": label,
+            }
+
+
+class ChangeList:
+    """What the admin's template of a list asks about the list; it lays out the page."""
+
+    has_filters = True
+    clear_all_filters_qs = "?"
+
+    def __init__(self, opts: Any, rows: list[dict[str, Any]], query: QueryDict) -> None:
+        self.opts = opts
+        self.result_list = rows
+        self.result_count = len(rows)
+        self.has_active_filters = any(query.get(name) for name in Search.base_fields)
+        self.filter_specs = [Choice(name, query) for name in CHOICES]
 
 
 class Page(NamedTuple):
@@ -145,6 +182,16 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
             if request.user.has_perm(f"{self.opts.app_label}.{name}_deadletter")
         }
 
+    def action_form_of(self, request: HttpRequest) -> ActionForm | None:
+        """Return the form for choosing an action, if the user may do any."""
+        actions = self.actions_of(request)
+        if not actions:
+            return None
+        form = ActionForm(auto_id=False)
+        choices = [(name, f"{label} selected dead letters") for name, label in actions.items()]
+        form.fields["action"].choices = [("", "---------"), *choices]  # type: ignore[attr-defined]
+        return form
+
     def response(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
         """Return a page of the admin."""
         site = self.admin_site.each_context(request)
@@ -174,11 +221,14 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
             request,
             "change_list",
             title="Dead letters",
+            media=self.media,
+            cl=ChangeList(self.opts, page.rows, request.GET),
+            action_form=self.action_form_of(request),
+            actions_selection_counter=True,
+            selection_note=f"0 of {len(page.rows)} selected",
             search=search,
-            is_filtered=any(request.GET.get(name) for name in Search.base_fields),
             page=page,
             start=start,
-            filters=list(links(request.GET)),
             next_page=with_(request.GET, start=str(page.next_start)),
             first_page=with_(request.GET, start=""),
             **(extra_context or {}),
@@ -279,22 +329,6 @@ def with_(query: QueryDict, **changes: str) -> str:
     """Return a query string with some parameters changed, and without empty ones."""
     parameters = {**query.dict(), **changes}
     return "?" + urlencode({name: value for name, value in parameters.items() if value})
-
-
-def links(query: QueryDict) -> Iterator[dict[str, Any]]:
-    """Yield the filters with a fixed choice, as the admin's own template shows them."""
-    for name, choices in CHOICES.items():
-        yield {
-            "title": name,
-            "choices": [
-                {
-                    "selected": query.get(name, "") == value,
-                    "query_string": with_(query, **{name: value, "start": ""}),
-                    "display": label,
-                }
-                for value, label in [("", "All"), *choices]
-            ],
-        }
 
 
 def fields_of(letter: letters_of.DeadLetter) -> Iterator[tuple[str, Any]]:

@@ -125,7 +125,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
         """Return when the job was requested, in a column that may be narrow."""
         return at(job.requested_at)
 
-    @admin.display(description="arguments, and result or error")
+    @admin.display(description="details")
     def summary(self, job: Job) -> str:
         """Return the beginnings of the arguments and of the result or error."""
         seen, kwargs = seen_of(job), job.kwargs or {}
