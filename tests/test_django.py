@@ -29,6 +29,9 @@ IN_DATABASE: Answers = {**DJANGO, "beat": "database", "result_backend": "databas
 #: Seconds.
 SLACK = 5
 
+#: Of a browser's window, in pixels.
+WIDTH = 1280
+
 
 @pytest.fixture
 def database(postgresql: PostgreSQL) -> str:
@@ -407,9 +410,11 @@ class Pages:
         assert self.errors == [], self.page.url
         beside = self.page.locator("#changelist-filter")
         if beside.count():  # the template of a list is laid out by the installed version of Django
-            assert beside.bounding_box()["x"] > 3 / 5 * self.page.viewport_size["width"], self.page.url
+            box = beside.bounding_box()
+            assert box, self.page.url
+            assert box["x"] > WIDTH * 3 / 5, self.page.url
         width = self.page.evaluate("document.documentElement.scrollWidth")
-        assert width <= self.page.viewport_size["width"], f"{self.page.url} is {width} pixels wide"
+        assert width <= WIDTH, f"{self.page.url} is {width} pixels wide"
 
     def text(self, selector: str = "#content") -> str:
         """Return the text of a part of the page."""
@@ -448,7 +453,9 @@ def pages(running: Running, database: str, tmp_path: Path) -> Callable[..., Any]
             manage(fleet, "createsuperuser", "--noinput", "--email", "ada@example.com")
             fleet.start("web")
             browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
-            tab = Pages(browser.new_page(viewport={"width": 1280, "height": 800}), f"http://127.0.0.1:{port}", pictures)
+            tab = Pages(
+                browser.new_page(viewport={"width": WIDTH, "height": 800}), f"http://127.0.0.1:{port}", pictures
+            )
             tab.open("/admin/")
             tab.page.fill("#id_username", who["DJANGO_SUPERUSER_USERNAME"])
             tab.page.fill("#id_password", who["DJANGO_SUPERUSER_PASSWORD"])

@@ -69,12 +69,18 @@ def test_every_state_is_shown(admin_client: Client) -> None:
     failed = make(started_at=started)
     app.backend.mark_as_failure(str(failed.pk), ValueError("too bad"))
     old, stopped = make(started_at=started), make(cancelled_at=started)
+    taken = make(cancelled_at=started)  # a worker is about to drop its message
+    app.backend.store_result(str(taken.pk), {}, states.STARTED)
+    ending = make(started_at=started, cancelled_at=started)
+    app.backend.store_result(str(ending.pk), {"percent": 40}, "PROGRESS")
     expected = {
         waiting: ("waiting",),
         running: ("running", '<progress max="100" value="40">', "40 % &lt;b&gt;", "3 min"),
         failed: ("failed", "ValueError: too bad", "Dead letter"),
         old: ("its result has expired",),
         stopped: ("cancelled",),
+        taken: ("cancelled",),
+        ending: ("running, to be cancelled",),
     }
     text = admin_client.get(LIST).text
     for job, parts in expected.items():

@@ -129,11 +129,12 @@ class FollowedJobService(JobService, FollowedService):
         """Return what is known about a job."""
         meta = self.app.backend.get_task_meta(str(job.pk), cache=False)
         state, value = meta["status"], meta["result"]
-        if state in {states.PENDING, followed.SENT}:
-            # The start is recorded in the row after it was recorded in the result store.
-            if state == states.PENDING and job.started_at:
-                state = EXPIRED
-            return Seen(states.REVOKED if job.cancelled_at else state)
+        if job.cancelled_at and not job.started_at and state not in states.READY_STATES:
+            # A worker that takes its message records a start before it looks at the row, but not
+            # in the row.
+            return Seen(states.REVOKED)
+        if state == states.PENDING and job.started_at:
+            return Seen(EXPIRED)
         return Seen(
             state,
             progress=value if state == PROGRESS and isinstance(value, dict) else None,
