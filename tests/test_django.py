@@ -263,6 +263,55 @@ def test_runserver_shows_pages_without_a_server_or_a_worker(installed: Installed
     assert "Warning" not in told.replace("WARNING: This is a development server", "")
 
 
+#: Print the routes of a Flask and of a Django project: path and method. Nothing is sent by PATCH, so its answer is
+#: what a path allows.
+ROUTES = {
+    "flask": """
+from {package}.web.app import create_app
+for rule in create_app().url_map.iter_rules():
+    print(*(f"{{rule.rule}} {{method}}" for method in rule.methods - {{"HEAD", "OPTIONS"}}), sep="\\n")
+""",
+    "django": """
+import os, re, uuid
+os.environ["DJANGO_SETTINGS_MODULE"] = "{package}.site.settings"
+import django
+django.setup()
+from django.conf import settings
+from django.test import Client
+from {package}.site.urls import urlpatterns
+for pattern in urlpatterns:
+    route = str(pattern.pattern)
+    path = "/" + re.sub("<.+?>", str(uuid.uuid4()), route)
+    token = f"Bearer {{settings.API_TOKEN}}"
+    allowed = Client(headers={{"Authorization": token, "Host": "localhost"}}).patch(path).headers.get("Allow", "")
+    print(*(f"/{{route}} {{method}}" for method in allowed.split(", ")), sep="\\n")
+""",
+}
+
+#: Routes of Flask that hold a thread for as long as a task runs, or that only serve pages.
+OTHERS = ("/events", "/artifact")
+
+
+def test_django_offers_the_routes_of_flask(installed: Installed, tmp_path: Path) -> None:
+    found: dict[str, set[str]] = {}
+    for framework, code in ROUTES.items():
+        project = installed({**DJANGO, "framework": framework} if framework == "django" else {"framework": framework})
+        done = subprocess.run(
+            [project.environment / "bin" / "python", "-c", code.format(package=project.package)],
+            cwd=tmp_path,
+            env=project.variables(tmp_path),
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        lines = {re.sub("<.+?>", "ID", line) for line in done.stdout.splitlines()}
+        found[framework] = {line for line in lines if re.match("/(tasks|admin|health)", line)}
+    offered = {line for line in found["flask"] if not line.split()[0].endswith(OTHERS)}
+    assert len(offered) > 15
+    assert offered - found["django"] == set()
+
+
 # Transactions
 
 
