@@ -122,16 +122,20 @@ class Group(NamedTuple):
     reason: str
     error: str
     letters: int
+    #: How many of them were replayed.
+    replayed: int
     newest: DeadLetter
 
 
 def grouped(letters: Iterable[DeadLetter]) -> list[Group]:
     """Return dead letters grouped by task, reason and error, the largest group first."""
     counts: Counter[tuple[str, str, str]] = Counter()
+    replayed: Counter[tuple[str, str, str]] = Counter()
     newest: dict[tuple[str, str, str], DeadLetter] = {}
     for letter in letters:
         key = (letter.task, letter.reason, letter.error)
         counts[key] += 1
+        replayed[key] += bool(letter.history)
         if key not in newest or newest[key].failed_at < letter.failed_at:
             newest[key] = letter
-    return [Group(*key, count, newest[key]) for key, count in counts.most_common()]
+    return [Group(*key, count, replayed[key], newest[key]) for key, count in counts.most_common()]
