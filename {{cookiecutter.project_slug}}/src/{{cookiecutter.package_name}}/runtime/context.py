@@ -167,7 +167,7 @@ class AMQP(amqp.AMQP):
 
 
 def shows_task(name: str) -> bool:
-    """Whether the lines of a logger show the id of their task: Celery's, ours, and those of tasks."""
+    """Whether a logger's lines show the id of their task: those of Celery, of ours, of tasks."""
     if name.startswith(("celery.", f"{__package__}.")):
         return True
     return logging.getLogger(name).parent is task_logger

@@ -64,8 +64,9 @@ class Process:
         )
 
         def read(pipe: IO[bytes]) -> None:
-            for line in pipe:
-                self.post(partial(on_line, self, line.decode("utf-8", "replace").rstrip()))
+            with pipe:
+                for line in pipe:
+                    self.post(partial(on_line, self, line.decode("utf-8", "replace").rstrip()))
 
         def wait(reader: Thread) -> None:
             code = popen.wait()

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
@@ -192,6 +192,9 @@ def stop() -> None:
                 print("The server of this machine does not stop", file=sys.stderr)
                 return
             time.sleep(0.02)
+    if (place := machine.socket_path().parent) != machine.FOLDER.absolute():
+        with suppress(OSError):
+            place.rmdir()
 
 
 @contextmanager
@@ -208,6 +211,7 @@ def running() -> Iterator[tuple[Program, subprocess.Popen[bytes] | None]]:
     machine.FOLDER.mkdir(parents=True, exist_ok=True)
     with (machine.FOLDER / "users.lock").open("wb") as users:
         locked(users, exclusive=False, wait=True)  # while the last user stops it, wait
+        started = None
         try:
             started = start(chosen)
             yield chosen, started
