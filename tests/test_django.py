@@ -101,8 +101,7 @@ def test_the_readme_word_by_word(checkout: Checkout) -> None:
 
     checkout.variables["WEB_PORT"] = str(port)
     checkout.start("make", "dev")
-    checkout.wait(lambda: checkout.log().count(" ready.") == len(project.workers), "the workers are ready")
-    checkout.wait(lambda: "Listening at" in checkout.log(), "the web server is ready")
+    checkout.wait(lambda: "ready: " in checkout.log(), "everything is ready")
     checkout.run("make", "demo")
 
     # A request is accepted, its progress is seen, its result is read.

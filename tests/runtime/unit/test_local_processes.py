@@ -137,6 +137,17 @@ def test_the_second_ctrl_c_puts_tasks_back_and_the_third_kills(
     assert is_gone(shown)
 
 
+def test_a_sigterm_that_comes_twice_counts_once(program: str) -> None:
+    shown = Shown("general")
+    shown.actions = [
+        ("all ready", lambda: os.kill(os.getpid(), signal.SIGTERM)),
+        ("general | got SIGTERM", lambda: os.kill(os.getpid(), signal.SIGTERM)),
+    ]
+    assert run(shown, {"general": f"{program} worker"}) == ""
+    assert shown.has("the task has ended")
+    assert not shown.has("SIGQUIT")
+
+
 def test_a_process_that_ends_by_itself_ends_the_others(
     program: str, is_gone: Callable[[Shown], bool]
 ) -> None:

@@ -26,8 +26,17 @@ from .output import Output
 #: Lines that are hidden until a process is ready, unless it ends before.
 DULL = re.compile(r"\bINFO\b")
 
+#: What Celery says about signals, which do not come from the terminal here.
+SHUTDOWN = re.compile(r"worker: (Warm shutdown|Cold shutdown|Hitting Ctrl)")
+
 #: What Celery warns of when a worker runs as root, which is nothing new to a developer.
 AS_ROOT = "ignore:You're running the worker with superuser privileges"
+
+#: What Ctrl-C does the first and the second time.
+STOPPING = {
+    1: "stopping: waiting for running tasks; press Ctrl-C again to put them back",
+    2: "putting running tasks back into their queues; Ctrl-C kills everything",
+}
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -155,7 +164,7 @@ class Runner:
 
     def on_line(self, process: Process, line: str) -> None:
         """Show a line of a process, unless it is empty or says nothing new."""
-        if not line:
+        if not line or (self.hide and self.stops and SHUTDOWN.match(line)):
             return
         if not process.is_ready and self.hide and DULL.search(line):
             process.held.append(line)
@@ -205,9 +214,17 @@ class Runner:
                 process.restarts = True
                 process.send(signal.SIGTERM)
 
-    def on_signal(self, *_: object) -> None:
-        """Stop, from the main loop: a handler may run in the middle of anything."""
-        self.events.put(self.stop)
+    def on_signal(self, number: int, _: object) -> None:
+        """Stop, from the main loop: a handler may run in the middle of anything.
+
+        Only Ctrl-C counts several times. A SIGTERM may come twice, because make passes it on.
+        """
+        self.events.put(self.stop if number == signal.SIGINT else self.stop_once)
+
+    def stop_once(self) -> None:
+        """Ask all processes to stop, unless they were asked already."""
+        if not self.stops:
+            self.stop()
 
     def fail(self, reason: str) -> None:
         """Stop because a process has ended."""
@@ -219,10 +236,8 @@ class Runner:
     def stop(self) -> None:
         """Ask all processes to stop; the second time, to put tasks back; the third, kill them."""
         self.stops += 1
-        if self.stops == 1 and not self.failure:
-            self.output.line("stopping when no task runs any more; Ctrl-C puts tasks back")
-        if self.stops == 2:
-            self.output.line("putting the running tasks back; Ctrl-C kills everything")
+        if self.stops in STOPPING and not (self.stops == 1 and self.failure):
+            self.output.line(STOPPING[self.stops])
         for process in self.processes:
             if self.stops > 2:
                 process.kill()

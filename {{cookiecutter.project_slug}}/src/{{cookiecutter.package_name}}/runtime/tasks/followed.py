@@ -14,7 +14,6 @@ cancelled task, which a task looks for before it starts. Records expire like res
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -118,9 +117,6 @@ def look(app: Celery, task_id: str) -> Report:
         UnknownTaskError: Nothing is known about it.
     """
     meta = app.backend.get_task_meta(task_id, cache=False)
-    if meta["status"] == states.PENDING:
-        time.sleep(0.05)  # a file that is being written looks empty
-        meta = app.backend.get_task_meta(task_id, cache=False)
     if meta["status"] == states.PENDING:
         raise UnknownTaskError(
             f"there is no task {task_id}: it was never sent, or its records have expired"
