@@ -23,7 +23,18 @@ LONGEST: list[Answers] = [{"project_slug": "a" * 64, "framework": framework} for
 ONLY_DEV = r".*/runtime/((\w+/)?testing|local)"
 
 #: kombu, Celery, SQLAlchemy and Django import these, or they are commands; a project itself imports none.
-UNUSED = ("redis", "packaging", "ephem", "eventlet", "gevent", "gunicorn", "psycopg", "uvicorn", "whitenoise")
+UNUSED = (
+    "billiard",
+    "redis",
+    "packaging",
+    "ephem",
+    "eventlet",
+    "gevent",
+    "gunicorn",
+    "psycopg",
+    "uvicorn",
+    "whitenoise",
+)
 
 
 @pytest.mark.parametrize(
