@@ -76,13 +76,13 @@ def main() -> None:
         with log.open("wb") as output:
             workers = subprocess.Popen(["make", "dev"], cwd=project, stdout=output, stderr=output)
         try:
-            while log.read_text("utf-8").count(" ready.") < 3:
+            while "ready: " not in log.read_text("utf-8"):
                 time.sleep(0.2)
             frames = run_in_terminal(["make", "demo"], project)
         finally:
             workers.terminate()
             workers.wait()
-    half_done = [frame for frame in frames if "adding up" in frame.plain and "SUCCESS" in frame.plain]
+    half_done = [frame for frame in frames if "adding up" in frame.plain and "succeeded" in frame.plain]
     frame = half_done[-1]
     frame.rstrip()
     console = Console(record=True, width=COLUMNS, file=open(os.devnull, "w"))  # noqa: SIM115

@@ -108,8 +108,7 @@ def test_the_document_word_by_word(checkout: Checkout) -> None:
 
     checkout.variables["WEB_PORT"] = str(port)
     checkout.start("make", "dev")
-    checkout.wait(lambda: checkout.log().count(" ready.") == len(project.workers), "the workers are ready")
-    checkout.wait(lambda: "Listening at" in checkout.log(), "the web server is ready")
+    checkout.wait(lambda: "ready: " in checkout.log(), "everything is ready")
     checkout.run("make", "demo")
 
     # A request is accepted, its progress is seen, its result is read.
@@ -182,10 +181,10 @@ def in_project(folder: Path, environment: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_an_app_with_tasks_is_added_as_the_readme_says(copied: Copied, installed: Installed, tmp_path: Path) -> None:
+def test_an_app_with_tasks_is_added_as_the_document_says(copied: Copied, installed: Installed, tmp_path: Path) -> None:
     environment, folder = installed(DJANGO).environment, copied(DJANGO, tmp_path)
     package = Project(folder).package
-    part = (folder / "README.md").read_text("utf-8").partition("**Add an app with tasks.**")[2]
+    part = (folder / "docs" / "web.md").read_text("utf-8").partition("**Add an app with tasks.**")[2]
     create, use = (block(part, "sh", number).replace(".venv/bin/", "") for number in (0, 1))
     in_project(folder, environment, "bash", "-ec", create)
     app, settings = folder / "src" / package / "library", folder / "src" / package / "site" / "settings.py"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +18,7 @@ from pytest_httpserver import HTTPServer
 from redis import Redis
 from werkzeug import Request, Response
 
-from conftest import Copied, Installed, Running
+from conftest import Installed, Running, in_checkouts
 from load import durable_redis, sentinel
 from servers import (
     PATIENCE,
@@ -40,7 +38,7 @@ from servers import (
     redis_server,
     wait_until,
 )
-from variants import FULL, Answers, all_variants, combined, cover, each, load, options, pairwise, variant_id
+from variants import FULL, Answers, all_variants, combined, each, load, options, pairwise
 
 POOLS = options()["pool"]
 #: Every broker with every pool; other answers are defaults.
@@ -320,23 +318,7 @@ BEHAVIOURS = (
 # A checkout, as the developers of a project have it
 
 
-@pytest.fixture
-def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
-    """Yield a new project, in which `make` installs everything; end what was started in it."""
-    needed("make")
-    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
-    yield checkout
-    checkout.close()
-
-
-def in_checkouts(*variants: Answers) -> pytest.MarkDecorator:
-    """Run a test in a checkout of each variant, or of few by default."""
-    return pytest.mark.parametrize("checkout", cover(variants), ids=variant_id, indirect=True)
-
-
 DEFAULT: Answers = {"pool": POOLS[0]}
-EVERY_POOL: list[Answers] = [{"pool": pool} for pool in POOLS]
-NO_RESULTS: Answers = {"result_backend": "none"}
 
 #: What pytest says when all tests of a kind passed and none was skipped.
 ALL_PASSED = r"= \d+ passed, \d+ deselected in"
@@ -393,54 +375,6 @@ def test_the_integration_tests_of_a_project_use_the_given_broker(checkout: Check
         )
         assert re.search(ALL_PASSED, output)
         assert redis.info("stats")["total_commands_processed"] > 100
-
-
-@in_checkouts(*EVERY_POOL, NO_RESULTS)
-def test_a_first_look_needs_no_server(checkout: Checkout) -> None:
-    project, before = checkout.project, set(os.listdir(checkout.project.folder))
-    checkout.variables |= {"CELERY_WORKER_LOGLEVEL": "DEBUG", "CELERY_BEAT_LOGLEVEL": "DEBUG"}
-    checkout.start("make", "dev")
-    checkout.wait(lambda: checkout.log().count(" ready.") == len(project.workers), "the workers are ready")
-    checkout.wait(lambda: "beat: Starting" in checkout.log(), "beat is ready")
-    shown = checkout.run("make", "demo")
-    sent = re.findall(r"(?m)^sent (\S+)", shown)  # that is all, where results are off
-    calls = (project.folder / "src" / project.package / "demo.py").read_text("utf-8")
-    examples = set(re.findall(r'\("(\w+\.\w+)", ', calls))
-    assert set(sent or re.findall(r"(?m)^(\w+\.\w+) .*SUCCESS", shown)) == examples, shown
-    assert len(examples) >= 9
-    local = project.folder / ".celery"
-
-    def succeeded(names: str = r"\w+\.\w+") -> list[str]:
-        return re.findall(rf"Task {names}\[(.+?)\] succeeded in", checkout.log())
-
-    def all_have_succeeded() -> bool:
-        log = checkout.log()
-        ended = {name for name in examples if f"Task {name}[" in log and succeeded(re.escape(name))}
-        waiting = list((local / "queues").iterdir())
-        return ended == examples and not waiting and log.count("] received") == len(succeeded())
-
-    def mails_are_written() -> bool:
-        written = sorted(path.stem for path in (local / "outbox").glob("*.eml"))
-        return written == sorted(succeeded(r"notifications\.send_(?!bulk)\w+")) != []
-
-    checkout.wait(all_have_succeeded, "every task succeeds")
-    checkout.wait(mails_are_written, "every mail is written, and no other")
-    assert len(list((local / "artifacts" / "reports").glob("*.csv"))) == 1
-    assert re.search(r"Idempotency-Key [-0-9a-f]{36}", shown), shown
-    checkout.stop()
-    assert "Traceback" not in checkout.log()
-    for debugged in ("Worker: Preparing bootsteps", "beat: Ticking with max interval"):
-        assert debugged in checkout.log()
-    assert set(os.listdir(project.folder)) - before == {".celery", ".venv", "uv.lock"}
-
-
-@in_checkouts(DEFAULT)
-def test_a_signal_to_every_process_at_once_ends_a_fleet_without_a_server(checkout: Checkout) -> None:
-    checkout.variables |= {f"{name}_CONCURRENCY": "8" for name in ("GENERAL", "IO", "CPU")}
-    checkout.start("make", "dev")
-    checkout.wait(lambda: checkout.log().count(" ready.") == len(checkout.project.workers), "the workers are ready")
-    checkout.stop(signal.SIGTERM)
-    assert "Traceback" not in checkout.log()
 
 
 # A Redis that is reached by a socket, or by Sentinels

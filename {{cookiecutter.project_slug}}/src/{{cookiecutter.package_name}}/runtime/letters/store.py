@@ -1,7 +1,7 @@
 """The interface of all stores of dead letters, and how dead letters are selected and grouped.
 
 `app.dead_letters` is the class of the store in use: one in Redis, in a database, in a queue of
-RabbitMQ, or in files for a first look without a server.
+RabbitMQ, or in files where nothing better is there.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Store(ABC):
     @classmethod
     @abstractmethod
     def of(cls, app: Celery) -> Store:
-        """Return the store of an app: files if its queues are in files or in memory."""
+        """Return the store of an app: files if its queues are in memory."""
 
     @abstractmethod
     def add(self, letter: DeadLetter) -> None:

@@ -15,7 +15,6 @@ recorded, because a result does not hold it. Records expire like results, after
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -132,9 +131,6 @@ def look(app: Celery, task_id: str) -> Report:
         UnknownTaskError: Nothing is known about it.
     """
     meta = app.backend.get_task_meta(task_id, cache=False)
-    if meta["status"] == states.PENDING:
-        time.sleep(0.05)  # a file that is being written looks empty
-        meta = app.backend.get_task_meta(task_id, cache=False)
     if meta["status"] == states.PENDING:
         raise UnknownTaskError(
             f"there is no task {task_id}: it was never sent, or its records have expired"
