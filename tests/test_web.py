@@ -17,8 +17,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from conftest import Running
-from servers import Checkout, Fleet, PostgreSQL, free_port, needed, wait_until
+from conftest import Installed, Running
+from servers import Checkout, Fleet, PostgreSQL, Project, free_port, needed, wait_until
 from variants import Answers, all_variants, each, variant_id
 
 ADMIN = "administrator-" * 3
@@ -233,11 +233,11 @@ def test_the_document_word_by_word(checkout: Checkout) -> None:
     blocks = re.findall(r"```(\w+)\n(.*?)```", section.replace(":8000", f":{port}"), re.DOTALL)
     for option in re.findall(r"curl (.*)", section):
         assert not NEWER_CURL.search(option), option
-    send, cancel, follow, client, repair = (checkout.run(*commands[language], block) for language, block in blocks)
+    send, cancel, follow, program, repair = (checkout.run(*commands[language], block) for language, block in blocks)
     assert re.search(r'"id": "[-0-9a-f]{36}"', send), send
     assert '"SENT"' in cancel, cancel
     assert '"REVOKED"' in cancel, cancel
-    for output in (follow, client):
+    for output in (follow, program):
         assert re.findall(r"^event: (?:status|end)$", output, re.MULTILINE)[-1] == "event: end", output
         assert "region,amount" in output
         assert "north," in output
