@@ -143,7 +143,7 @@ def document(project: Project, cwd: Path) -> dict[str, Any]:
     return found
 
 
-def operations(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the operations of a document by their ids."""
     methods = [operation for path in document["paths"].values() for operation in path.values()]
     return {operation["operationId"]: operation for operation in methods}
