@@ -299,7 +299,8 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
         try:
             with opened(JobService.in_use.app) as found:
                 action: Callable[[DeadLetter], object] = self.actions_on(request, found)[name]
-                act(request, [DeadLetter(id=letter_id) for letter_id in ids], action, done[name])
+                selected = [DeadLetter(id=letter_id) for letter_id in ids]
+                act(request, "Dead letter", selected, action, done[name])
         except unreadable() as error:
             messages.error(request, f"The dead letters cannot be read: {shortened(error)}")
         if name == "discard":  # the page of a discarded one is gone

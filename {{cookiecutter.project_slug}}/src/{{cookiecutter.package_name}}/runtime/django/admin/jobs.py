@@ -14,7 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
 from ...printable import shortened
-from ..models import DeadLetter, Job
+from ..models import Job
 from ..service import EXPIRED, STARTED_ONCE, JobService, Seen
 from .shown import act, as_json, at, block, lasting, outages
 
@@ -179,7 +179,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
                 if f"_{name}" in request.POST and allowed[name]:
                     getattr(self, name)(request, self.get_queryset(request).filter(pk=object_id))
                     return HttpResponseRedirect(request.path)
-        letters = request.user.has_perm(f"{self.opts.app_label}.view_{DeadLetter._meta.model_name}")
+        letters = request.user.has_perm(f"{self.opts.app_label}.view_deadletter")
         context = {**(extra_context or {}), "may": {**allowed, "see_dead_letters": letters}}
         return super().changeform_view(request, object_id, form_url, context)
 
@@ -192,7 +192,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
             self.log_change(request, job, "Cancelled.")
             return JobService.in_use.after_stop(job)
 
-        act(request, queryset, stop, "was cancelled")
+        act(request, "Job", queryset, stop, "was cancelled")
 
     @admin.action(description="Run selected jobs again", permissions=["run_again"])
     def run_again(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
@@ -203,7 +203,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
             self.log_change(request, job, f"Sent again as {again.pk}.")
             return f"it was sent again as {again.pk}"
 
-        act(request, queryset, send, "")
+        act(request, "Job", queryset, send, "")
 
 
 def seen_of(job: Any) -> Seen:
