@@ -32,6 +32,7 @@ PAGE, SEARCHED = 50, 5_000
 #: The actions and their labels.
 LABELS = {"replay": "Replay", "discard": "Discard"}
 
+GONE = DeadLetterError("it is not there any more")
 
 #: The filters with a fixed choice.
 CHOICES: dict[str, list[tuple[str, str]]] = {
@@ -314,16 +315,23 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
 
         def replay(one: DeadLetter) -> str:
             who = f"{request.user.get_username()} in the admin"
-            task_id = JobService.in_use.replay(found, existing(found, one.id), who)
-            self.log_change(request, one, f"Replayed as {task_id}.")
+            letter = found.get(one.id)
+            if letter is None:
+                raise GONE
+            task_id = JobService.in_use.replay(found, letter, who)
+            self.log(request, one, f"Replayed as {task_id}.")
             return f"its task was sent again as {task_id}"
 
         def discard(one: DeadLetter) -> None:
-            existing(found, one.id)
-            found.discard(one.id)
-            self.log_change(request, one, "Discarded.")
+            if not found.discard(one.id):
+                raise GONE
+            self.log(request, one, "Discarded.")
 
         return {"replay": replay, "discard": discard}
+
+    def log(self, request: HttpRequest, one: DeadLetter, text: str) -> None:
+        """Add to the log of the admin, whose database may not store every character of an id."""
+        self.log_change(request, DeadLetter(id=one_line(one.id)), text)
 
 
 def with_(query: QueryDict, **changes: str) -> str:

@@ -16,7 +16,7 @@ from django.utils.timezone import localtime
 from kombu.utils.json import dumps
 
 from ...letters.store import DeadLetterError
-from ...printable import lines
+from ...printable import lines, one_line
 from ...web import problems
 from ...web.problems import Problem
 
@@ -81,7 +81,7 @@ def act(
     succeeded: list[str] = []
     refused: list[str] = []
     for thing in things:
-        name = f"{kind} {thing}"
+        name = f"{kind} {one_line(thing)}"
         try:
             said = action(thing)
         except (Problem, DeadLetterError) as error:
