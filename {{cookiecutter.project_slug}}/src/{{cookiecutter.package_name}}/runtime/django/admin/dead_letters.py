@@ -23,7 +23,7 @@ from ...printable import one_line, shortened
 from ...web.admin import existing, opened
 from ...web.problems import Problem
 from ..models import DeadLetter
-from ..service import JobService
+from ..service import service_in_use
 from .shown import act, as_json, block, outages
 
 #: How many dead letters a page shows, and how many it looks through for those that match.
@@ -213,7 +213,7 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
             return HttpResponseRedirect(request.path)
         wanted, start = search.filter(), search.cleaned_data["start"] or 0
         try:
-            with opened(JobService.in_use.app) as found:
+            with opened(service_in_use().app) as found:
                 page = page_of(found, wanted, start)
         except unreadable() as error:
             page = Page([])
@@ -251,7 +251,7 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
             name = buttons[0] if buttons else request.POST.get("action", "")
             return self.on_selected(request, name, [letter_id])
         try:
-            with opened(JobService.in_use.app) as found:
+            with opened(service_in_use().app) as found:
                 letter = existing(found, letter_id)
         except Problem:
             messages.error(request, f"There is no dead letter {one_line(letter_id)}.")
@@ -298,7 +298,7 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
             )
         done = {"replay": "was sent again", "discard": "was discarded"}
         try:
-            with opened(JobService.in_use.app) as found:
+            with opened(service_in_use().app) as found:
                 action: Callable[[DeadLetter], object] = self.actions_on(request, found)[name]
                 selected = [DeadLetter(id=letter_id) for letter_id in ids]
                 act(request, "Dead letter", selected, action, done[name])
@@ -318,7 +318,7 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
             letter = found.get(one.id)
             if letter is None:
                 raise GONE
-            task_id = JobService.in_use.replay(found, letter, who)
+            task_id = service_in_use().replay(found, letter, who)
             self.log(request, one, f"Replayed as {task_id}.")
             return f"its task was sent again as {task_id}"
 

@@ -15,7 +15,7 @@ from django.utils.safestring import mark_safe
 
 from ...printable import shortened
 from ..models import Job
-from ..service import EXPIRED, STARTED_ONCE, JobService, Seen
+from ..service import EXPIRED, STARTED_ONCE, Seen, service_in_use
 from .shown import act, as_json, at, block, lasting, outages
 
 #: States of running tasks; a project without results does not have the module of the second one.
@@ -91,7 +91,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
         """Ask the result store about jobs; if it does not answer, tell the user, and stop."""
         try:
             for job in jobs:
-                job.seen = JobService.in_use.seen(job)
+                job.seen = service_in_use().seen(job)
         except outages():
             text = "The result store does not answer, so the state of some jobs is unknown."
             self.message_user(request, text, "WARNING")
@@ -188,9 +188,9 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
         """Cancel jobs."""
 
         def stop(job: Job) -> str:
-            JobService.in_use.stop(job)
+            service_in_use().stop(job)
             self.log_change(request, job, "Cancelled.")
-            return JobService.in_use.after_stop(job)
+            return service_in_use().after_stop(job)
 
         act(request, "Job", queryset, stop, "was cancelled")
 
@@ -199,7 +199,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
         """Send the tasks of jobs again, as new jobs."""
 
         def send(job: Job) -> str:
-            again = JobService.in_use.run_again(job)
+            again = service_in_use().run_again(job)
             self.log_change(request, job, f"Sent again as {again.pk}.")
             return f"it was sent again as {again.pk}"
 
