@@ -417,7 +417,9 @@ def test_no_app_of_a_django_project_has_the_name_of_its_package(
     refuse: Refuse, bakery: Bakery, baked: Callable[[Answers], Path], tmp_path: Path
 ) -> None:
     source = baked({"framework": "django", "examples": "all"}) / "src"
-    labels = {match for path in source.rglob("apps.py") for match in re.findall('label = "(.+)"', path.read_text("utf-8"))}
+    labels = {
+        match for path in source.rglob("apps.py") for match in re.findall('label = "(.+)"', path.read_text("utf-8"))
+    }
     assert labels == set(load()["_django_apps"])
     for name in labels:
         line = refuse({"framework": "django", "package_name": name})

@@ -106,7 +106,14 @@ def test_an_empty_folder_of_the_user_stays_where_a_part_is_left_out(
     rebake: Rebake, bakery: Bakery, tmp_path: Path
 ) -> None:
     plain = bakery.bake(SMALLEST, tmp_path / "plain")
-    folders = ["data", f"src/{PACKAGE}/web", f"src/{PACKAGE}/payments", "deploy/systemd/workers", "tests/web", ".github"]
+    folders = [
+        "data",
+        f"src/{PACKAGE}/web",
+        f"src/{PACKAGE}/payments",
+        "deploy/systemd/workers",
+        "tests/web",
+        ".github",
+    ]
     for folder in folders:
         (tmp_path / SLUG / folder).mkdir(parents=True)
     project = rebake(SMALLEST)
