@@ -10,6 +10,7 @@ import pytest
 from celery import states
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.utils import timezone
 from host import KEEPS_RESULTS
@@ -177,6 +178,15 @@ def test_each_action_has_a_permission(client: Client) -> None:
     log_in("view_job", "cancel_job")
     assert act(client, "cancel", job) == [f"Job {job} was cancelled."]
     assert client.post(page(job), {"_run_again": "Run again"}).status_code == 403
+
+
+def test_a_site_without_a_service_is_told(
+    admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make()
+    monkeypatch.delattr(service.JobService, "in_use")
+    with pytest.raises(ImproperlyConfigured, match="the site has none"):
+        admin_client.get(LIST)
 
 
 def test_arguments_keep_their_types() -> None:

@@ -9,14 +9,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from .environment import INSECURE
-from .service import JobService
+from .service import service_in_use
 
 
 def home(request: HttpRequest) -> HttpResponse:
     """Show what a developer can look at and try; a server redirects to the admin instead."""
     if not settings.DEBUG:
         return HttpResponseRedirect(reverse("admin:index"))
-    service = JobService.in_use
+    service = service_in_use()
     context = {
         **admin.site.each_context(request),
         "title": service.app.main,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from celery import Task, states
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from kombu.utils.json import dumps
 
@@ -38,6 +39,21 @@ def check_database() -> None:
 EXPIRED, STARTED_ONCE = "EXPIRED", "STARTED ONCE"
 
 
+def service_in_use() -> JobService:
+    """Return the service that `urls.routes` serves; the admin and the first page use it too.
+
+    Raises:
+        ImproperlyConfigured: There is none.
+    """
+    try:
+        return JobService.in_use
+    except AttributeError:
+        raise ImproperlyConfigured(
+            "the admin of jobs needs a service, and the site has none: add"
+            " runtime.django.urls.routes(service) to its URLs"
+        ) from None
+
+
 class Seen(NamedTuple):
     """What is known about a job."""
 
@@ -57,7 +73,7 @@ class Seen(NamedTuple):
 class JobService(Service):
     """A service that sends tasks on commit; a row outlives the message and the result."""
 
-    #: The service that `urls.routes` serves; the admin uses it too.
+    #: See `service_in_use`.
     in_use: ClassVar[JobService]
     #: Whether clients can follow tasks.
     follows: ClassVar[bool] = False

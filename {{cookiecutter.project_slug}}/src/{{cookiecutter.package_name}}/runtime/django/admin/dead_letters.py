@@ -23,7 +23,7 @@ from ...printable import one_line, shortened
 from ...web.admin import existing, opened
 from ...web.problems import Problem
 from ..models import DeadLetter
-from ..service import JobService
+from ..service import service_in_use
 from .shown import act, as_json, block, outages
 
 #: How many dead letters a page shows, and how many it looks through for those that match.
@@ -32,6 +32,7 @@ PAGE, SEARCHED = 50, 5_000
 #: The actions and their labels.
 LABELS = {"replay": "Replay", "discard": "Discard"}
 
+GONE = DeadLetterError("it is not there any more")
 
 #: The filters with a fixed choice.
 CHOICES: dict[str, list[tuple[str, str]]] = {
@@ -212,7 +213,7 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
             return HttpResponseRedirect(request.path)
         wanted, start = search.filter(), search.cleaned_data["start"] or 0
         try:
-            with opened(JobService.in_use.app) as found:
+            with opened(service_in_use().app) as found:
                 page = page_of(found, wanted, start)
         except unreadable() as error:
             page = Page([])
@@ -250,7 +251,7 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
             name = buttons[0] if buttons else request.POST.get("action", "")
             return self.on_selected(request, name, [letter_id])
         try:
-            with opened(JobService.in_use.app) as found:
+            with opened(service_in_use().app) as found:
                 letter = existing(found, letter_id)
         except Problem:
             messages.error(request, f"There is no dead letter {one_line(letter_id)}.")
@@ -297,9 +298,10 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
             )
         done = {"replay": "was sent again", "discard": "was discarded"}
         try:
-            with opened(JobService.in_use.app) as found:
+            with opened(service_in_use().app) as found:
                 action: Callable[[DeadLetter], object] = self.actions_on(request, found)[name]
-                act(request, [DeadLetter(id=letter_id) for letter_id in ids], action, done[name])
+                selected = [DeadLetter(id=letter_id) for letter_id in ids]
+                act(request, "Dead letter", selected, action, done[name])
         except unreadable() as error:
             messages.error(request, f"The dead letters cannot be read: {shortened(error)}")
         if name == "discard":  # the page of a discarded one is gone
@@ -313,16 +315,23 @@ class DeadLetterAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has
 
         def replay(one: DeadLetter) -> str:
             who = f"{request.user.get_username()} in the admin"
-            task_id = JobService.in_use.replay(found, existing(found, one.id), who)
-            self.log_change(request, one, f"Replayed as {task_id}.")
+            letter = found.get(one.id)
+            if letter is None:
+                raise GONE
+            task_id = service_in_use().replay(found, letter, who)
+            self.log(request, one, f"Replayed as {task_id}.")
             return f"its task was sent again as {task_id}"
 
         def discard(one: DeadLetter) -> None:
-            existing(found, one.id)
-            found.discard(one.id)
-            self.log_change(request, one, "Discarded.")
+            if not found.discard(one.id):
+                raise GONE
+            self.log(request, one, "Discarded.")
 
         return {"replay": replay, "discard": discard}
+
+    def log(self, request: HttpRequest, one: DeadLetter, text: str) -> None:
+        """Add to the log of the admin, whose database may not store every character of an id."""
+        self.log_change(request, DeadLetter(id=one_line(one.id)), text)
 
 
 def with_(query: QueryDict, **changes: str) -> str:

@@ -14,8 +14,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
 from ...printable import shortened
-from ..models import DeadLetter, Job
-from ..service import EXPIRED, STARTED_ONCE, JobService, Seen
+from ..models import Job
+from ..service import EXPIRED, STARTED_ONCE, Seen, service_in_use
 from .shown import act, as_json, at, block, lasting, outages
 
 #: States of running tasks; a project without results does not have the module of the second one.
@@ -91,7 +91,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
         """Ask the result store about jobs; if it does not answer, tell the user, and stop."""
         try:
             for job in jobs:
-                job.seen = JobService.in_use.seen(job)
+                job.seen = service_in_use().seen(job)
         except outages():
             text = "The result store does not answer, so the state of some jobs is unknown."
             self.message_user(request, text, "WARNING")
@@ -179,7 +179,7 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
                 if f"_{name}" in request.POST and allowed[name]:
                     getattr(self, name)(request, self.get_queryset(request).filter(pk=object_id))
                     return HttpResponseRedirect(request.path)
-        letters = request.user.has_perm(f"{self.opts.app_label}.view_{DeadLetter._meta.model_name}")
+        letters = request.user.has_perm(f"{self.opts.app_label}.view_deadletter")
         context = {**(extra_context or {}), "may": {**allowed, "see_dead_letters": letters}}
         return super().changeform_view(request, object_id, form_url, context)
 
@@ -188,22 +188,22 @@ class JobAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no Mod
         """Cancel jobs."""
 
         def stop(job: Job) -> str:
-            JobService.in_use.stop(job)
+            service_in_use().stop(job)
             self.log_change(request, job, "Cancelled.")
-            return JobService.in_use.after_stop(job)
+            return service_in_use().after_stop(job)
 
-        act(request, queryset, stop, "was cancelled")
+        act(request, "Job", queryset, stop, "was cancelled")
 
     @admin.action(description="Run selected jobs again", permissions=["run_again"])
     def run_again(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
         """Send the tasks of jobs again, as new jobs."""
 
         def send(job: Job) -> str:
-            again = JobService.in_use.run_again(job)
+            again = service_in_use().run_again(job)
             self.log_change(request, job, f"Sent again as {again.pk}.")
             return f"it was sent again as {again.pk}"
 
-        act(request, queryset, send, "")
+        act(request, "Job", queryset, send, "")
 
 
 def seen_of(job: Any) -> Seen:

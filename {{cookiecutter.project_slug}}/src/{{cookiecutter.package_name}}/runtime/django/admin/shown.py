@@ -12,12 +12,11 @@ from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 from django.utils.timezone import localtime
 from kombu.utils.json import dumps
 
 from ...letters.store import DeadLetterError
-from ...printable import lines
+from ...printable import lines, one_line
 from ...web import problems
 from ...web.problems import Problem
 
@@ -64,20 +63,25 @@ def lasting(span: timedelta) -> str:
 
 
 def act(
-    request: HttpRequest, things: Iterable[Any], action: Callable[[Any], object], done: str
+    request: HttpRequest,
+    kind: str,
+    things: Iterable[Any],
+    action: Callable[[Any], object],
+    done: str,
 ) -> None:
     """Do something to each of several things, and tell the user what came of each.
 
     Args:
         request: The request, whose user is told.
-        things: The things, which are objects of a model; each is named by its text.
+        kind: What a thing is called, such as `Job`.
+        things: The things; each is named by its text.
         action: What to do; it may return a sentence for the user that says what it did instead.
         done: What was done to a thing, such as `was cancelled`.
     """
     succeeded: list[str] = []
     refused: list[str] = []
     for thing in things:
-        name = f"{capfirst(thing._meta.verbose_name)} {thing}"
+        name = f"{kind} {one_line(thing)}"
         try:
             said = action(thing)
         except (Problem, DeadLetterError) as error:
