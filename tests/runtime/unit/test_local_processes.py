@@ -223,6 +223,21 @@ def test_changes_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert shown.actions == []
 
 
+def test_without_watchfiles_changes_are_not_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    assert not changes.watch(lambda *_: None)
+
+
+def test_a_server_that_ends_ends_the_processes(program: str) -> None:
+    shown = Shown("one")
+    runner = processes.Runner({"one": program}, shown, "all ready")
+    server = subprocess.Popen(["/bin/sleep", "60"])
+    shown.actions = [("all ready", server.kill)]
+    runner.watch(server, "Valkey 9.1")
+    assert runner.run() == "Valkey 9.1 was ended by SIGKILL"
+    assert shown.has("the task has ended")
+
+
 def test_no_line_changes_the_terminal() -> None:
     shown = Shown("one")
     shown.line("\x1b[31mred\x1b[0m\tand\x07 \x1b]0;title\x07", "one")
@@ -275,6 +290,12 @@ def test_what_cannot_run_is_one_line() -> None:
     assert "there is no Procfile in" in text
     Path("Procfile").write_text("general: celery -A shop worker\nbeat: celery -A shop beat\n")
     assert call("nobody") == (1, "Error: Procfile has no process nobody: use general, beat\n")
+
+
+def test_windows_is_told_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "AF_UNIX")
+    code, text = call()
+    assert (code, text) == (1, "Error: this runs on Linux and macOS; on Windows, use WSL\n")
 
 
 def test_a_busy_port_is_one_line_before_anything_starts() -> None:
