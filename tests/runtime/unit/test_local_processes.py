@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,6 +68,15 @@ class Shown(output.Output):
         return any(re.search(pattern, line) for line in self.lines)
 
 
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Restore what signals do."""
+    before = {sign: signal.getsignal(sign) for sign in processes.SIGNALS}
+    yield
+    for sign, handler in before.items():
+        signal.signal(sign, handler)
+
+
 def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
@@ -119,7 +128,7 @@ def test_ctrl_c_reaches_the_leaders_alone_and_waits_for_tasks(
     assert shown.has("^one   . WARNING look")
     assert not shown.has("dull|SIGINT")
     assert is_gone(shown)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_the_second_ctrl_c_puts_tasks_back_and_the_third_kills(
