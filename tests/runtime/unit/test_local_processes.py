@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,6 +68,15 @@ class Shown(output.Output):
         return any(re.search(pattern, line) for line in self.lines)
 
 
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Restore what signals do."""
+    before = {sign: signal.getsignal(sign) for sign in processes.SIGNALS}
+    yield
+    for sign, handler in before.items():
+        signal.signal(sign, handler)
+
+
 def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
@@ -119,7 +128,7 @@ def test_ctrl_c_reaches_the_leaders_alone_and_waits_for_tasks(
     assert shown.has("^one   . WARNING look")
     assert not shown.has("dull|SIGINT")
     assert is_gone(shown)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_the_second_ctrl_c_puts_tasks_back_and_the_third_kills(
@@ -223,6 +232,21 @@ def test_changes_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert shown.actions == []
 
 
+def test_without_watchfiles_changes_are_not_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    assert not changes.watch(lambda *_: None)
+
+
+def test_a_server_that_ends_ends_the_processes(program: str) -> None:
+    shown = Shown("one")
+    runner = processes.Runner({"one": program}, shown, "all ready")
+    server = subprocess.Popen(["/bin/sleep", "60"])
+    shown.actions = [("all ready", server.kill)]
+    runner.watch(server, "Valkey 9.1")
+    assert runner.run() == "Valkey 9.1 was ended by SIGKILL"
+    assert shown.has("the task has ended")
+
+
 def test_no_line_changes_the_terminal() -> None:
     shown = Shown("one")
     shown.line("\x1b[31mred\x1b[0m\tand\x07 \x1b]0;title\x07", "one")
@@ -275,6 +299,12 @@ def test_what_cannot_run_is_one_line() -> None:
     assert "there is no Procfile in" in text
     Path("Procfile").write_text("general: celery -A shop worker\nbeat: celery -A shop beat\n")
     assert call("nobody") == (1, "Error: Procfile has no process nobody: use general, beat\n")
+
+
+def test_windows_is_told_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "AF_UNIX")
+    code, text = call()
+    assert (code, text) == (1, "Error: this runs on Linux and macOS; on Windows, use WSL\n")
 
 
 def test_a_busy_port_is_one_line_before_anything_starts() -> None:

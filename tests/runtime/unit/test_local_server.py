@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from kombu.exceptions import OperationalError
 
 from my_celery_project import config
+from my_celery_project.celery import create_app
 from my_celery_project.runtime.config import (
     machine,
     read,
@@ -97,6 +99,16 @@ def test_without_a_server_one_line_says_what_to_do(install: Install) -> None:
     old = install("redis-server", "Redis server v=6.0.16 sha=00000000:0")
     with pytest.raises(server.ServerError, match=rf"{old} is Redis 6\.0"):
         server.program()
+
+
+def test_a_publisher_is_told_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENV", "development")
+    app = create_app(config.load())
+    begun = time.monotonic()
+    with pytest.raises(OperationalError, match=r"run make dev, or set CELERY_BROKER_URL"):
+        app.send_task("heartbeat.beat", ignore_result=True)
+    assert time.monotonic() - begun < 30
+    app.close()
 
 
 def test_each_kind_and_version_has_data_of_its_own() -> None:

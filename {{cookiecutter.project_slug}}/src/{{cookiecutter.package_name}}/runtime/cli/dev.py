@@ -27,8 +27,12 @@ def dev(context: click.Context, names: tuple[str, ...]) -> None:
 
     Without CELERY_BROKER_URL, a server of this project's own holds the queues.
     """
+    from ..config import machine
     from ..local import changes, procfile, server
     from ..local.output import Output
+
+    if not machine.has_sockets():
+        raise click.ClickException("this runs on Linux and macOS; on Windows, use WSL")
     from ..local.processes import Runner
 
     app = context.obj.app

@@ -135,8 +135,12 @@ class Runner:
         self.failure = ""
 
     def run(self) -> str:
-        """Run until everything has ended; return why, or "" if a signal came."""
-        before = {sign: signal.signal(sign, self.on_signal) for sign in SIGNALS}
+        """Run until everything has ended; return why, or "" if a signal came.
+
+        The signals that stop it are ignored from then on.
+        """
+        for sign in SIGNALS:
+            signal.signal(sign, self.on_signal)
         try:
             for process in self.processes:
                 self.start(process)
@@ -145,8 +149,8 @@ class Runner:
         finally:
             for process in self.processes:
                 process.kill()
-            for sign, handler in before.items():
-                signal.signal(sign, handler)
+            for sign in SIGNALS:  # nothing may interrupt what is left to do
+                signal.signal(sign, signal.SIG_IGN)
         return self.failure
 
     def start(self, process: Process) -> None:
