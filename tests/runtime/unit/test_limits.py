@@ -126,6 +126,7 @@ def test_the_limits_of_a_task_are_compared_by_its_name(
 
 
 def test_a_task_may_have_a_shorter_time_limit_only(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING", checks.logger.name)  # a worker of another test may have raised it
     starting = worker("prefork", BUDGET.lease)
     starting.app.task(shared=False, name="tests.short", time_limit=10)(nothing)
     checks.StartupChecks(starting)

@@ -26,3 +26,14 @@ def test_a_foreign_broker_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(config.ConfigurationError, match="use amqp://") as error:
         config.load()
     assert "s3cr3t" not in str(error.value)
+
+
+def test_a_heartbeat_that_keeps_workers_from_stopping_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", "amqp://app:s3cr3t@rabbitmq.internal/app")
+    monkeypatch.setenv("CELERY_BROKER_HEARTBEAT", "3")
+    with pytest.raises(config.ConfigurationError, match="CELERY_BROKER_HEARTBEAT='3' is wrong"):
+        config.load()
+    monkeypatch.setenv("CELERY_BROKER_HEARTBEAT", "4")
+    assert config.load().for_celery()["broker_heartbeat"] == 4

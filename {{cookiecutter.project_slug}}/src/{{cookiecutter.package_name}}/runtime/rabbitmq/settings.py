@@ -36,8 +36,10 @@ class RabbitMQBroker(Settings):
     broker_transport_options: BrokerTransportOptions = BrokerTransportOptions()
     # By default, the lease of the time budget. When a host is gone, its worker's tasks run
     # elsewhere after about twice this time. When a process is killed, they do so at once, because
-    # the kernel closes its connection.
-    broker_heartbeat: Count | None = Field(default=None, lt=2**16, examples=[30])
+    # the kernel closes its connection. Below 4 seconds, a worker of greenlets or threads would not
+    # stop, because the client is busy with heartbeats, and a busy machine would lose connections:
+    # https://www.rabbitmq.com/docs/heartbeats#false-positives
+    broker_heartbeat: Count | None = Field(default=None, ge=4, lt=2**16, examples=[30])
     # Seconds to connect.
     broker_connection_timeout: Seconds = 2
 
