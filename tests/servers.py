@@ -462,6 +462,8 @@ class Project:
             "PYTHONPYCACHEPREFIX": str(self.environment.parent.parent / "bytecode"),
             "PYTHONUNBUFFERED": "1",
             "PYTHONWARNINGS": "default",
+            # The default of two projects is the same.
+            "WEB_PORT": str(free_port()),
         }
 
 

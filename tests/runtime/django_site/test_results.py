@@ -49,9 +49,12 @@ def test_other_errors_and_a_transaction_are_final(backend: results.DatabaseBacke
         assert not backend.exception_safe_to_retry(OperationalError())
 
 
-def test_a_late_word_of_a_retry_does_not_undo_the_end(backend: results.DatabaseBackend) -> None:
+@pytest.mark.parametrize("end", ["SUCCESS", "FAILURE"])
+def test_a_late_word_of_a_retry_does_not_undo_the_end(
+    end: str, backend: results.DatabaseBackend
+) -> None:
     backend.store_result("1", ValueError("on purpose"), "RETRY")
     assert TaskResult.objects.get(task_id="1").status == "RETRY"
-    backend.store_result("1", KeyError("on purpose"), "FAILURE")
+    backend.store_result("1", KeyError("on purpose") if end == "FAILURE" else "done", end)
     backend.store_result("1", ValueError("on purpose"), "RETRY")
-    assert TaskResult.objects.get(task_id="1").status == "FAILURE"
+    assert TaskResult.objects.get(task_id="1").status == end

@@ -36,7 +36,7 @@ def test_urgent_work_overtakes_a_backlog(fleet: Fleet) -> None:
     wait_until(lambda: "slow started" in fleet.log())
     urgent = beat(fleet, QueueName.CRITICAL, Priority.HIGH)
     wait_until(lambda: f"[{urgent}] succeeded" in fleet.log())
-    assert fleet.log().count("slow started") < backlog
+    assert fleet.log().count("slow started") < backlog / 2
 
 
 def test_a_countdown_reaches_a_queue_that_no_worker_has_used_yet(fleet: Fleet) -> None:
@@ -84,4 +84,4 @@ def test_the_task_of_a_killed_worker_runs_elsewhere(several: Fleet) -> None:
     wait_until(lambda: "slow started" in several.log("one"))
     several.start_with("slow", "two")
     several.kill("one")
-    wait_until(lambda: "slow started" in several.log("two"))
+    wait_until(lambda: "slow started" in several.log("two"), timeout=several.lease + 12)

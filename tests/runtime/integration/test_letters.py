@@ -77,7 +77,7 @@ def test_listing_changes_nothing(failing: Fleet, tmp_path: Path) -> None:
     sent = fail(failing, tmp_path / "file", times=20)
     first = listed(failing)
     assert {letter["id"] for letter in first} == set(sent)
-    assert [listed(failing) for _ in range(3)] == [first] * 3
+    assert [listed(failing) for _ in range(10)] == [first] * 10
 
 
 def test_a_thousand_are_replayed_at_a_rate(failing: Fleet, tmp_path: Path) -> None:
@@ -87,5 +87,5 @@ def test_a_thousand_are_replayed_at_a_rate(failing: Fleet, tmp_path: Path) -> No
     before, start = len(failing.succeeded("tests.needs")), time.monotonic()
     answer = celery(failing, "replay", "--error", "PermanentError", "--rate", "200/s")
     assert "1000 replayed" in answer
-    assert time.monotonic() - start >= 5
+    assert 5 <= time.monotonic() - start < 30
     wait_until(lambda: len(failing.succeeded("tests.needs")) == before + 1000)

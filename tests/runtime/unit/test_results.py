@@ -47,9 +47,10 @@ def test_tables_are_made_by_migrations_alone(empty_folder: None) -> None:
     database.engine.close()
 
 
-def test_a_late_word_of_a_retry_does_not_undo_the_end(backend: results.Results) -> None:
+@pytest.mark.parametrize("end", ["SUCCESS", "FAILURE"])
+def test_a_late_word_of_a_retry_does_not_undo_the_end(end: str, backend: results.Results) -> None:
     backend.store_result("7", ValueError("on purpose"), "RETRY")
     assert results.Results(app=app).get_state("7") == "RETRY"
-    backend.store_result("7", KeyError("on purpose"), "FAILURE")
+    backend.store_result("7", KeyError("on purpose") if end == "FAILURE" else "done", end)
     backend.store_result("7", ValueError("on purpose"), "RETRY")
-    assert results.Results(app=app).get_state("7") == "FAILURE"
+    assert results.Results(app=app).get_state("7") == end

@@ -198,7 +198,7 @@ def test_a_rate_is_kept(run: Run) -> None:
     WORKS.append(True)
     start = time.monotonic()
     assert "5 replayed, 0 refused" in celery("replay", "--all", "--rate", "10/s").output
-    assert time.monotonic() - start >= 0.4
+    assert 0.4 <= time.monotonic() - start < 5
     while len(CALLS) < 5 and time.monotonic() < start + 10:
         time.sleep(0.05)
     assert len(CALLS) == 5

@@ -41,11 +41,10 @@ class DatabaseBackend(database.DatabaseBackend):  # type: ignore[misc]
         """
         if status != states.RETRY:
             return super()._store_result(task_id, result, status, *args, **kwargs)
-        rows = self.TaskModel.objects
+        rows = self.TaskModel.objects.select_for_update()
         with transaction.atomic():
             # A row that does not exist yet cannot be locked, and the next run could insert it.
-            rows.get_or_create(task_id=task_id)
-            known = rows.select_for_update().get(task_id=task_id)
+            known, _ = rows.get_or_create(task_id=task_id)
             if known.status in states.READY_STATES:
                 return result
             return super()._store_result(task_id, result, status, *args, **kwargs)
