@@ -142,6 +142,12 @@ LEFT_OVER: dict[str, tuple[Edit, ...]] = {
     "fastapi": (
         (f"{SOURCE}/web/catalog.py", "from ..tasks import heartbeat, reports", "from ..tasks import heartbeat"),
         (f"{SOURCE}/web/catalog.py", "        reports.totals.name: Totals,\n", ""),
+        (
+            f"{SOURCE}/web/catalog.py",
+            "    # Tasks whose result is a pointer to a file that clients may download.\n"
+            "    artifacts=[reports.totals.name],\n",
+            "",
+        ),
     ),
     "django": (
         (f"{SOURCE}/site/catalog.py", "from ..tasks import heartbeat, reports", "from ..tasks import heartbeat"),
