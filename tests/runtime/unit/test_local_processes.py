@@ -214,6 +214,23 @@ def test_a_change_restarts_and_a_mistake_waits_for_the_next_change(
     assert is_gone(shown)
 
 
+def test_everything_is_ready_when_all_have_restarted(tmp_path: Path, program: str) -> None:
+    file = tmp_path / "slow.py"
+    file.write_text(PROGRAM.replace("sleep(0.3)", "sleep(2)"))
+    shown = Shown("fast", "slow")
+    commands = {"fast": program, "slow": f"{sys.executable} {file}"}
+    runner = processes.Runner(commands, shown, "all ready")
+    shown.actions = [("all ready", lambda: change(runner, file)), ("all ready", interrupt)]
+    assert runner.run() == ""
+    ready = [line.split()[0] for line in shown.lines if line.endswith(" ready")]
+    assert [sorted(ready[:2]), ready[2], sorted(ready[3:5]), ready[5:]] == [
+        ["fast", "slow"],
+        "|",
+        ["fast", "slow"],
+        ["|"],
+    ]
+
+
 def test_several_changes_are_one_line() -> None:
     shown = Shown()
     runner = processes.Runner({}, shown, "")

@@ -168,7 +168,8 @@ class Runner:
 
     def on_line(self, process: Process, line: str) -> None:
         """Show a line of a process, unless it is empty or says nothing new."""
-        if not line or (self.hide and self.stops and SHUTDOWN.match(line)):
+        stops = self.stops or process.restarts
+        if not line or (self.hide and stops and SHUTDOWN.match(line)):
             return
         if not process.is_ready and self.hide and DULL.search(line):
             process.held.append(line)
@@ -177,7 +178,8 @@ class Runner:
         if not process.is_ready and procfile.READY.search(line):
             process.is_ready, process.held = True, []
             self.output.line("ready", process.name)
-            if not self.stops and all(each.is_ready for each in self.processes):
+            ready = (each.is_ready and not each.restarts for each in self.processes)
+            if not self.stops and all(ready):
                 self.output.line(self.greeting)
 
     def on_end(self, process: Process, code: int) -> None:
