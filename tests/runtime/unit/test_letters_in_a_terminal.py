@@ -156,6 +156,14 @@ def test_one_is_shown_for_people(keep: Callable[..., DeadLetter]) -> None:
     assert json.loads(output("show", "7", "--json"))["traceback"] == TRACEBACK
 
 
+def test_the_command_for_a_replay_works_where_it_was_shown(
+    keep: Callable[..., DeadLetter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep("7")
+    monkeypatch.setattr("sys.argv", [".venv/bin/celery"])
+    assert f"\n  .venv/bin/celery -A {app.main} dead-letters replay 7\n" in output("show", "7")
+
+
 def test_one_that_was_replayed_says_so(keep: Callable[..., DeadLetter]) -> None:
     keep("7", history=[{"at": TIME, "by": "ada", "as_id": "8"}], count=3, last_failed_at=TIME)
     told = output("show", "7")

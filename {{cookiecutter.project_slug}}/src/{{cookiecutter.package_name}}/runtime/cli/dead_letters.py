@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -172,6 +174,11 @@ def times(letter: DeadLetter) -> str:
     return f"{letter.count} times, from {first} to {spoken(letter.last_failed_at)}"
 
 
+def program() -> str:
+    """Return the name by which this program was started, such as `.venv/bin/celery`."""
+    return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "celery" else "celery"
+
+
 def as_json(value: object) -> str:
     """Return a value as JSON for people."""
     return str(dumps(value, ensure_ascii=False))
@@ -261,8 +268,8 @@ def show(context: click.Context, letter_id: str, json: bool) -> None:
     if letter.traceback:
         click.echo("\n".join(["", *lines(letter.traceback)]))
     if letter.can_be_replayed:
-        command = f"celery -A {context.obj.app.main} dead-letters replay {one_line(letter.id)}"
-        click.echo(f"\nTo send the task again:\n  {command}")
+        command = f"{program()} -A {context.obj.app.main} dead-letters replay"
+        click.echo(f"\nTo send the task again:\n  {command} {one_line(letter.id)}")
 
 
 @dead_letters.command()
