@@ -95,9 +95,12 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def deploy(session: nox.Session) -> None:
-    """Deploy generated projects with Docker, systemd and supervisor, and check the files for Kubernetes and CI."""
+    """Deploy generated projects with Docker, systemd and supervisor, check other files, and be a new user.
+
+    What needs the root of another machine is here.
+    """
     install(session)
-    modules = ("docker", "hosts", "liveness", "drift", "kubernetes", "ci")
+    modules = ("docker", "hosts", "newcomer", "liveness", "drift", "kubernetes", "ci")
     pytest(session, *(f"tests/test_{module}.py" for module in modules))
 
 

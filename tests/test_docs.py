@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Bakery
+from support import repository
 from variants import TEMPLATE, Answers, Choice, options, pairwise, prompted, variant_id
 
 README = (TEMPLATE / "README.md").read_text("utf-8")
@@ -43,14 +44,25 @@ def test_the_queue_diagram_is_the_one_of_the_default_project(
     assert block(README, "mermaid") == block((baked({}) / "README.md").read_text("utf-8"), "mermaid")
 
 
-def test_the_first_command_gives_a_project_on_a_machine_with_only_python(tmp_path: Path, bakery: Bakery) -> None:
-    clone = tmp_path / "celery-template"
-    ignored = shutil.ignore_patterns(".git", ".nox", ".venv", ".*_cache")
-    shutil.copytree(TEMPLATE, clone, ignore=ignored)
+def published(folder: Path, place: str) -> dict[str, str]:
+    """Make a repository of the template as it is here, and return variables by which the README's address leads there.
+
+    Args:
+        folder: Folder of the repository.
+        place: Its path where these variables will be used.
+    """
+    shutil.copytree(TEMPLATE, folder, ignore=shutil.ignore_patterns(".git", ".nox", ".venv", ".*_cache"))
+    repository(folder)
+    (address,) = re.findall(r"git clone (\S+)", README)
+    return {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.{place}.insteadOf", "GIT_CONFIG_VALUE_0": address}
+
+
+def test_the_first_commands_give_a_project_on_a_machine_with_only_python(tmp_path: Path, bakery: Bakery) -> None:
+    source = tmp_path / "published"
     result = subprocess.run(
-        ["/bin/bash", "-c", block(README, "sh")],
-        cwd=clone,
-        env={**os.environ, **bakery.environment},
+        ["/bin/bash", "-ec", block(README, "sh")],
+        cwd=tmp_path,
+        env={**os.environ, **bakery.environment, **published(source, str(source))},
         capture_output=True,
         encoding="utf-8",
         check=False,
