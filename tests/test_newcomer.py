@@ -40,6 +40,9 @@ SOURCE = "/srv/celery-template"
 #: The project, and its package.
 SLUG, PACKAGE = "my-celery-project", "my_celery_project"
 
+#: The file of a first own task.
+TASK = f"src/{PACKAGE}/tasks/images.py"
+
 #: Seconds in which everything is installed on a busy machine.
 INSTALLED = 10 * PATIENCE
 
@@ -306,64 +309,76 @@ def call(newcomer: Newcomer, terminal: Terminal) -> None:
 
 def extend(newcomer: Newcomer, first: Terminal, second: Terminal) -> None:
     """Add a task, repair one that failed, and add a queue with a worker and a schedule."""
-    _, dev, _ = commands(block(README, "sh", 1))
-    b, thumbnail = newcomer.project / "b.png", newcomer.project / "thumbnail.png"
-    tasks = f"src/{PACKAGE}/tasks/images.py"
-    add = newcomer.section("tasks", "Add a task")
-    dependency, install = re.findall(r"`(\".+\",|make install)`", add)
     make_picture, send = block(newcomer.section("tasks", "Call a task"), "sh").splitlines()
+    picture, copy = newcomer.project / "a.png", newcomer.project / "b.png"
 
-    with newcomer.step("a library for a first own task"):
-        newcomer.insert("pyproject.toml", '  "pydantic>=', f"  {dependency}\n")
-        second.run(install)
-    with newcomer.step("the task, until make dev has restarted"):
-        newcomer.write(tasks, block(add, "python"))
-        restarted = rf"(?s){tasks} changed: restarting.*ready: "
-        first.wait(lambda: re.search(restarted, first.shown()), "everything has restarted")
+    add_task(newcomer, first, second)
     with newcomer.step("its first call, until its effect is there"):
         second.run(make_picture)
         second.run(send)
-        first.wait(b.exists, "the task has run")
+        first.wait(copy.exists, "the task has run")
     with newcomer.step("its test, and all others"):
         newcomer.write("tests/worker/test_images.py", block(newcomer.section("tasks", "Test a task"), "python"))
         (test, *_) = commands(block(newcomer.read("README.md").partition("## Test it")[2], "sh"))
         second.run(test)
 
-    b.unlink()
-    (newcomer.project / "a.png").unlink()
-    repair = newcomer.read("docs/repair.md")
-    group, find, _ = commands(block(repair, "sh"))
-    show, replay = commands(block(repair, "sh", 1))
-    with newcomer.step("a task fails and is a dead letter"):
+    picture.unlink()
+    copy.unlink()
+    with newcomer.step("a task fails and is a dead letter, which is looked at"):
         task_id = second.run(send).strip()
-        second.wait(lambda: task_id in second.run(find), "the dead letter is listed")
-    with newcomer.step("it is looked at, its cause is mended, it is replayed"):
-        assert "1 dead letter of images.resize: failed, FileNotFoundError" in second.run(group)
-        shown = second.run(show.replace("ID", task_id))
-        assert "No such file or directory: 'a.png'" in shown
-        assert f"  {replay.replace('ID', task_id)}\n" in shown
+        replay = look_at_dead_letter(newcomer, second, task_id)
+    with newcomer.step("its cause is mended, and it is replayed"):
         second.run(make_picture)
-        assert f"{task_id} was sent again as" in second.run(replay.replace("ID", task_id))
-        first.wait(b.exists, "the task has run again")
-        assert re.search(rf"replayed +.+ by {NAME} as", second.run(show.replace("ID", task_id)))
+        assert f"{task_id} was sent again as" in second.run(replay)
+        first.wait(copy.exists, "the task has run again")
 
-    queue = newcomer.section("queues", "Add a queue")
-    (decorator,) = re.findall(r"`(@app\.task\(.+?\))`", newcomer.section("queues", "Send a task to another queue"))
-    with newcomer.step("a queue with a worker, until everything is ready again"):
-        newcomer.insert(f"src/{PACKAGE}/queues.py", '    CPU = "cpu"\n', block(queue, "python"))
-        newcomer.insert("Procfile", "beat: ", block(queue, "text"))
-        newcomer.write(tasks, re.sub(r"@app\.task\(.+\)", decorator, block(add, "python")))
-        stop(newcomer, first)
-        first.type(dev)
-        first.wait(lambda: is_ready(first), "everything is ready")
+    add_queue(newcomer, first)
     with newcomer.step("a task in this queue"):
         task_id = second.run(send).strip()
         ran = rf"(?m)^images +\|.+Task images\.resize\[{task_id}\] succeeded"
         first.wait(lambda: re.search(ran, first.shown()), "the worker of the queue has run the task")
-
-    with newcomer.step("a schedule, until it has sent its first task"):
+    with newcomer.step("a schedule, until the task that it sent has run"):
         row = block(newcomer.section("schedule", "Add a schedule"), "python")
         newcomer.insert(f"src/{PACKAGE}/schedule.py", '    "heartbeat":', row)
-        first.wait(thumbnail.exists, "the task has run")
-    sent = r"(?m)^beat +\|.+Sending due task thumbnail \(images\.resize\)"
-    assert re.search(sent, first.shown())
+        first.wait((newcomer.project / "thumbnail.png").exists, "the task has run")
+    assert re.search(r"(?m)^beat +\|.+Sending due task thumbnail \(images\.resize\)", first.shown())
+
+
+def add_task(newcomer: Newcomer, first: Terminal, second: Terminal) -> None:
+    """Install the library of a new task, and save its file."""
+    section = newcomer.section("tasks", "Add a task")
+    dependency, install = re.findall(r"`(\".+\",|make install)`", section)
+    with newcomer.step("a library for a first own task"):
+        newcomer.insert("pyproject.toml", '  "pydantic>=', f"  {dependency}\n")
+        second.run(install)
+    with newcomer.step("the task, until make dev has restarted"):
+        newcomer.write(TASK, block(section, "python"))
+        restarted = rf"(?s){TASK} changed: restarting.*ready: "
+        first.wait(lambda: re.search(restarted, first.shown()), "everything has restarted")
+
+
+def look_at_dead_letter(newcomer: Newcomer, terminal: Terminal, task_id: str) -> str:
+    """Find a dead letter, look at it, and return the command that replays it."""
+    page = newcomer.read("docs/repair.md")
+    group, find, _ = commands(block(page, "sh"))
+    show, replay = (command.replace("ID", task_id) for command in commands(block(page, "sh", 1)))
+    terminal.wait(lambda: task_id in terminal.run(find), "the dead letter is listed")
+    assert "1 dead letter of images.resize: failed, FileNotFoundError" in terminal.run(group)
+    shown = terminal.run(show)
+    assert "No such file or directory: 'a.png'" in shown
+    assert f"  {replay}\n" in shown
+    return replay
+
+
+def add_queue(newcomer: Newcomer, terminal: Terminal) -> None:
+    """Add a queue with a worker of its own, send the task there, and start everything again."""
+    queue = newcomer.section("queues", "Add a queue")
+    (decorator,) = re.findall(r"`(@app\.task\(.+?\))`", newcomer.section("queues", "Send a task to another queue"))
+    _, dev, _ = commands(block(README, "sh", 1))
+    with newcomer.step("a queue with a worker, until everything is ready again"):
+        newcomer.insert(f"src/{PACKAGE}/queues.py", '    CPU = "cpu"\n', block(queue, "python"))
+        newcomer.insert("Procfile", "beat: ", block(queue, "text"))
+        newcomer.write(TASK, re.sub(r"@app\.task\(.+\)", decorator, newcomer.read(TASK)))
+        stop(newcomer, terminal)
+        terminal.type(dev)
+        terminal.wait(lambda: is_ready(terminal), "everything is ready")
