@@ -46,6 +46,9 @@ TASK = f"src/{PACKAGE}/tasks/images.py"
 #: Seconds in which everything is installed on a busy machine.
 INSTALLED = 10 * PATIENCE
 
+#: How wide a terminal is.
+COLUMNS = 80
+
 #: What bash shows when it waits for a command, with the outcome of the last one, and for the next line of one.
 PROMPT, MORE = f"[{NAME}:$?] ", f"[{NAME}] "
 PROMPTS = re.compile(rf"\[{NAME}(?::(\d+))?\] ")
@@ -57,7 +60,7 @@ FRAMEWORKS = [str(name) for name in options()["framework"]]
 
 
 class Terminal:
-    """A terminal of 80 columns, in which a user of the machine types.
+    """A terminal in which a user of the machine types.
 
     Args:
         machine: The machine.
@@ -66,7 +69,7 @@ class Terminal:
 
     def __init__(self, machine: Machine, variables: Mapping[str, str]) -> None:
         self.keyboard, screen = pty.openpty()
-        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
         modes = termios.tcgetattr(screen)
         modes[3] &= ~termios.ECHO
         termios.tcsetattr(screen, termios.TCSANOW, modes)
@@ -267,6 +270,7 @@ def look(newcomer: Newcomer, first: Terminal, second: Terminal) -> None:
     with newcomer.step("make dev, until everything is installed and ready"):
         first.type(dev)
         first.wait(lambda: is_ready(first), "everything is ready")
+    assert [line for line in first.shown().splitlines() if len(line) > COLUMNS and " | " not in line] == []
     second.run(block(README, "sh").splitlines()[0].rpartition("&& ")[2])
     second.run(enter)
     with newcomer.step("make demo, until the first task has succeeded"):
