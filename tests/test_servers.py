@@ -353,7 +353,7 @@ def lead_to(canary: Canary, checkout: Checkout) -> None:
 def test_the_integration_tests_of_a_project_use_servers_of_their_own(checkout: Checkout, canary: Canary) -> None:
     needs_servers(checkout)
     lead_to(canary, checkout)
-    assert re.search(ALL_PASSED, checkout.run("make", "integration", CI="true"))
+    assert re.search(ALL_PASSED, checkout.run("make", "integration"))
     assert canary.connections == 0
 
 
@@ -371,7 +371,7 @@ def test_no_test_of_a_project_reaches_the_broker_of_its_shell(checkout: Checkout
 def test_the_integration_tests_of_a_project_use_the_given_broker(checkout: Checkout, tmp_path: Path) -> None:
     with redis_server(tmp_path) as url, Redis.from_url(url) as redis:
         output = checkout.run(
-            "make", "integration", CI="true", TEST_BROKER_URL=f"{url}/0", PYTEST_ADDOPTS="-k test_every_queue"
+            "make", "integration", TEST_BROKER_URL=f"{url}/0", PYTEST_ADDOPTS="-k test_every_queue"
         )
         assert re.search(ALL_PASSED, output)
         assert redis.info("stats")["total_commands_processed"] > 100
