@@ -30,6 +30,7 @@ from servers import (
     Fleet,
     Inbox,
     Place,
+    PostgreSQL,
     Project,
     entries,
     free_port,
@@ -368,10 +369,16 @@ def lead_to(canary: Canary, checkout: Checkout) -> None:
 
 
 @in_checkouts(*(pairwise() if FULL else combined("broker", "framework")))
-def test_the_integration_tests_of_a_project_use_servers_of_their_own(checkout: Checkout, canary: Canary) -> None:
+def test_the_integration_tests_of_a_project_use_servers_of_their_own(
+    request: pytest.FixtureRequest, checkout: Checkout, canary: Canary
+) -> None:
     needs_servers(checkout)
     lead_to(canary, checkout)
-    assert re.search(ALL_PASSED, checkout.run("make", "integration", CI="true"))
+    variables = {"CI": "true"}
+    if "TEST_DATABASE_URL" in (checkout.project.folder / "README.md").read_text("utf-8"):
+        postgresql: PostgreSQL = request.getfixturevalue("postgresql")
+        variables["TEST_DATABASE_URL"] = postgresql.create(f"integration_{time.monotonic_ns()}")
+    assert re.search(ALL_PASSED, checkout.run("make", "integration", **variables))
     assert canary.connections == 0
 
 
