@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +19,10 @@ from support import repository
 from variants import TEMPLATE, Answers, Choice, options, pairwise, prompted, variant_id
 
 README = (TEMPLATE / "README.md").read_text("utf-8")
+GENERATE = (TEMPLATE / "docs" / "generate.md").read_text("utf-8")
+
+#: Where documents find the template.
+ADDRESS = re.compile(r"gh:org/celery-template|https://github\.com/org/celery-template")
 
 
 def block(text: str, language: str, number: int = 0) -> str:
@@ -25,17 +31,13 @@ def block(text: str, language: str, number: int = 0) -> str:
     return found[number]
 
 
-def table() -> Mapping[str, list[str]]:
-    """Return the options table of the README: the choices of each option."""
-    section = README.partition("## Options\n")[2].partition("\n## ")[0]
-    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `")]
-    return {name.strip(" `"): re.findall(r"`([^`]+)`", choices) for name, choices in rows}
-
-
-def test_the_options_table_names_every_question_and_choice() -> None:
-    assert list(table()) == prompted()
-    for name, choices in options().items():
-        assert table()[name] == [str(choice).lower() if isinstance(choice, bool) else choice for choice in choices]
+def test_the_page_of_options_is_written_from_the_questions() -> None:
+    page = runpy.run_path(str(TEMPLATE / "docs" / "options.py"))["page"]()
+    assert page == (TEMPLATE / "docs" / "options.md").read_text("utf-8"), "run python3 docs/options.py"
+    for name in prompted():
+        assert f"`{name}`" in page
+        for choice in options().get(name, []):
+            assert f"`{str(choice).lower() if isinstance(choice, bool) else choice}`" in page
 
 
 def test_the_queue_diagram_is_the_one_of_the_default_project(
@@ -80,6 +82,36 @@ def test_the_first_command_refuses_a_python_that_is_too_old_for_a_project(baked:
     assert f"Python {version.removeprefix('>=')} or newer" in README
 
 
+@pytest.mark.parametrize(
+    ("number", "folder", "record"),
+    [(0, "my-celery-project", None), (1, "my-shop", None), (3, "my-shop", ".cruft.json"), (4, "my-shop", ".git")],
+)
+def test_the_commands_that_generate_a_project_do(
+    number: int, folder: str, record: str | None, bakery: Bakery, tmp_path: Path
+) -> None:
+    shell(ADDRESS.sub(str(TEMPLATE), block(GENERATE, "sh", number)), tmp_path, bakery)
+    project = tmp_path / folder
+    assert (project / "pyproject.toml").is_file()
+    assert record is None or (project / record).exists()
+
+
+def shell(commands: str, folder: Path, bakery: Bakery, **variables: str) -> str:
+    """Run commands of a document, with Enter for each question, and return what they wrote."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    result = subprocess.run(
+        ["/bin/bash", "-euc", commands],
+        cwd=folder,
+        env={**os.environ, **bakery.environment, "PATH": path, **variables},
+        input="\n" * 99,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
 def test_ci_calls_the_test_command_of_the_readme() -> None:
     script = (TEMPLATE / ".ci" / "run").read_text("utf-8")
     (extraction,) = re.findall(r"^command=\$\((.*)\)$", script, re.MULTILINE)
@@ -87,7 +119,10 @@ def test_ci_calls_the_test_command_of_the_readme() -> None:
     assert result.stdout == block(README.partition("<!-- test command -->")[2], "sh")
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/upgrade.md", "docs/why-these-defaults.md"])
+@pytest.mark.parametrize(
+    "document",
+    ["README.md", "CONTRIBUTING.md", *(path.relative_to(TEMPLATE).as_posix() for path in TEMPLATE.glob("docs/*.md"))],
+)
 def test_links_and_paths_in_documents_exist(document: str) -> None:
     text = (TEMPLATE / document).read_text("utf-8")
     paths = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)

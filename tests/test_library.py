@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,17 @@ from conftest import Baked, Copied
 from runtime.conftest import applies
 from servers import PostgreSQL, needed, newer, redis_server
 from support import UV, python_of, run
-from variants import FULL, TEMPLATE, Answers, all_variants, allowed, few, options, pairwise, variant_id
+from variants import FULL, TEMPLATE, Answers, all_variants, allowed, few, options, variant_id
 
 TESTS = TEMPLATE / "tests" / "runtime"
 
 #: What decides which parts of the engine room a project has, and on what they run.
 PARTS = ("broker", "framework", "pool", "result_backend", "database", "beat", "examples")
 
-#: The default project, and few others that hold every choice and, with it, every part: another turn may miss one.
+#: The default project, and few others that hold every choice and, with it, every part, because another turn may miss
+#: one; in the full size, they hold every pair of choices.
 DEFAULT = {name: choices[0] for name, choices in options().items() if name in PARTS}
-HOSTS: list[Answers] = pairwise() if FULL else [DEFAULT, *few(filter(allowed, all_variants(*PARTS)), "library 0")]
+HOSTS: list[Answers] = [DEFAULT, *few(filter(allowed, all_variants(*PARTS)), "library 0", size=2 if FULL else 1)]
 
 #: The servers of this machine, which the tests start themselves, and newer ones, which variables name.
 PLACES = ("own", "newer")
@@ -86,9 +88,11 @@ def hosted(copied: Copied, shared: Path) -> Hosted:
 
 
 def on_servers() -> list[Any]:
-    """Return the projects with the places of their servers, which take turns, or all of both in the full size."""
-    pairs = [(host, place) for number, host in enumerate(HOSTS) for place in (PLACES if FULL else [PLACES[number % 2]])]
-    return [pytest.param(host, place, id=f"{variant_id(host)}-{place}") for host, place in pairs]
+    """Return the projects with the places of their servers, which take turns."""
+    return [
+        pytest.param(host, place, id=f"{variant_id(host)}-{place}")
+        for host, place in zip(HOSTS, cycle(PLACES), strict=False)
+    ]
 
 
 @pytest.mark.parametrize(("answers", "place"), on_servers())

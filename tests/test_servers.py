@@ -28,6 +28,7 @@ from servers import (
     Fleet,
     Inbox,
     Place,
+    PostgreSQL,
     Project,
     entries,
     free_port,
@@ -350,10 +351,16 @@ def lead_to(canary: Canary, checkout: Checkout) -> None:
 
 
 @in_checkouts(*(pairwise() if FULL else combined("broker", "framework")))
-def test_the_integration_tests_of_a_project_use_servers_of_their_own(checkout: Checkout, canary: Canary) -> None:
+def test_the_integration_tests_of_a_project_use_servers_of_their_own(
+    request: pytest.FixtureRequest, checkout: Checkout, canary: Canary
+) -> None:
     needs_servers(checkout)
     lead_to(canary, checkout)
-    assert re.search(ALL_PASSED, checkout.run("make", "integration", CI="true"))
+    variables = {}
+    if "TEST_DATABASE_URL" in (checkout.project.folder / "README.md").read_text("utf-8"):
+        postgresql: PostgreSQL = request.getfixturevalue("postgresql")
+        variables["TEST_DATABASE_URL"] = postgresql.create(f"integration_{time.monotonic_ns()}")
+    assert re.search(ALL_PASSED, checkout.run("make", "integration", **variables))
     assert canary.connections == 0
 
 
@@ -370,9 +377,7 @@ def test_no_test_of_a_project_reaches_the_broker_of_its_shell(checkout: Checkout
 @in_checkouts(DEFAULT)
 def test_the_integration_tests_of_a_project_use_the_given_broker(checkout: Checkout, tmp_path: Path) -> None:
     with redis_server(tmp_path) as url, Redis.from_url(url) as redis:
-        output = checkout.run(
-            "make", "integration", CI="true", TEST_BROKER_URL=f"{url}/0", PYTEST_ADDOPTS="-k test_every_queue"
-        )
+        output = checkout.run("make", "integration", TEST_BROKER_URL=f"{url}/0", PYTEST_ADDOPTS="-k test_every_queue")
         assert re.search(ALL_PASSED, output)
         assert redis.info("stats")["total_commands_processed"] > 100
 

@@ -7,13 +7,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from servers import missing
-from variants import TEMPLATE, all_variants, few, options, pairwise
+from variants import TEMPLATE, Answers, Choice, all_variants, allowed, few, options, pairwise
 
 Told = Callable[..., tuple[int, str]]
 
@@ -39,6 +40,16 @@ def test_an_answer_that_is_not_given_counts_as_the_default() -> None:
         {"pool": "threads"},
         {"broker": "rabbitmq"},
     ]
+
+
+def test_few_variants_can_hold_every_pair_of_choices() -> None:
+    def pairs(variants: list[Answers]) -> set[frozenset[tuple[str, Choice]]]:
+        return {frozenset(pair) for answers in variants for pair in combinations(answers.items(), 2)}
+
+    every = [answers for answers in all_variants("broker", "pool", "database") if allowed(answers)]
+    chosen = few(every, size=2)
+    assert pairs(chosen) == pairs(every)
+    assert len(chosen) < len(every) / 1.5
 
 
 def test_one_session_runs_each_module_of_tests() -> None:

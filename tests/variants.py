@@ -188,28 +188,30 @@ def pairwise() -> list[Answers]:
     return variants
 
 
-def few(variants: Iterable[Answers], turn: str = "") -> list[Answers]:
+def few(variants: Iterable[Answers], turn: str = "", size: int = 1) -> list[Answers]:
     """Return few of these variants that hold every choice that any of them holds.
 
     Args:
         variants: Answers that differ from the defaults, or more.
         turn: Of sets that are as small, another text takes another one.
+        size: How many choices they hold together wherever a variant does: 2 for every pair.
     """
     found = list(variants)
     names = {name for answers in found for name in answers}
     held = [{**{name: options()[name][0] for name in names & options().keys()}, **answers} for answers in found]
+    held_together = [frozenset(map(frozenset, combinations(answers.items(), size))) for answers in held]
     order = Random(turn).sample(range(len(found)), len(found))  # noqa: S311
-    missing, chosen = {pair for answers in held for pair in answers.items()}, list[int]()
-    taken: Counter[tuple[str, Choice]] = Counter()
+    missing, chosen = set().union(*held_together), list[int]()
+    taken: Counter[frozenset[tuple[str, Choice]]] = Counter()
 
     def benefit(number: int) -> tuple[int, int]:
-        pairs = held[number].items()
-        return len(missing & pairs), -sum(taken[pair] for pair in pairs)  # of equals, what is rare so far
+        groups = held_together[number]
+        return len(missing & groups), -sum(taken[group] for group in groups)  # of equals, what is rare so far
 
     while missing:
         chosen.append(max(order, key=benefit))
-        taken.update(held[chosen[-1]].items())
-        missing -= held[chosen[-1]].items()
+        taken.update(held_together[chosen[-1]])
+        missing -= held_together[chosen[-1]]
     return [found[number] for number in sorted(chosen)]
 
 
