@@ -28,11 +28,11 @@ def several(fleet: Fleet) -> Fleet:
 
 
 def test_urgent_work_overtakes_a_backlog(fleet: Fleet) -> None:
-    names = {fleet.consumer("critical"), fleet.consumer("bulk")}
-    fleet.start_with("slow", *names, GENERAL_CONCURRENCY="1")
     backlog = 600  # half a minute
     for _ in range(backlog):
         fleet.send("tests.slow", 0.05, **to(QueueName.BULK))
+    names = {fleet.consumer("critical"), fleet.consumer("bulk")}
+    fleet.start_with("slow", *names, GENERAL_CONCURRENCY="1")
     wait_until(lambda: "slow started" in fleet.log())
     urgent = beat(fleet, QueueName.CRITICAL, Priority.HIGH)
     wait_until(lambda: f"[{urgent}] succeeded" in fleet.log())

@@ -17,9 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 from celery import bootsteps
-from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.utils.log import get_logger
-from celery.utils.timer2 import Timer
 
 logger = get_logger(__name__)
 
@@ -32,9 +30,6 @@ class VisibilityLease(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
-        # A stopping worker waits for its tasks and must keep them meanwhile. Its timer goes on for
-        # processes and greenlets. For threads the timer stops first, so they get one of their own.
-        self.timer = Timer() if isinstance(parent.pool, ThreadPool) else parent.timer
         self.entry: Any = None
         super().__init__(parent, **kwargs)
 
@@ -43,12 +38,16 @@ class VisibilityLease(bootsteps.StartStopStep):
         return bool(parent.conninfo.transport.driver_type == "redis")
 
     def start(self, parent: Any) -> None:
-        """Renew from now on, after a reconnect on the new channel. No `stop`: see `__init__`."""
+        """Renew from now on, after a reconnect on the new channel.
+
+        There is no `stop`, because a stopping worker waits for its tasks and must keep them. The
+        timers of the event loop go on meanwhile, in every pool: see `worker/threads.py`.
+        """
         if self.entry is not None:
-            self.timer.cancel(self.entry)
+            parent.timer.cancel(self.entry)
         timeout = parent.task_consumer.channel.qos.visibility_timeout
         interval = timeout / RENEWALS_PER_TIMEOUT
-        self.entry = self.timer.call_repeatedly(interval, self.tick, args=(parent,))
+        self.entry = parent.timer.call_repeatedly(interval, self.tick, args=(parent,))
 
     def tick(self, parent: Any) -> None:
         """Renew the leases; under greenlets, also look for messages of dead workers."""

@@ -15,6 +15,7 @@ from .. import budget
 from ..config.annotations import EVERY_TASK
 from ..config.environment import ConfigurationError
 from ..letters import retention
+from . import threads
 from .pools import GREENLET_POOLS, is_patched, pool_name
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def tune(worker: Any, pool: str) -> None:
         from .prefork import TaskPool  # which cannot be imported on Windows
 
         worker.pool_cls = TaskPool
+    elif pool == "threads":
+        worker.pool_cls = threads.TaskPool
     if pool in GREENLET_POOLS:
         # Without an event loop, a worker that was full looks for work only every 2 seconds
         # (celery/worker/loops.py, `synloop`), so it prefetches a second round of tasks.
