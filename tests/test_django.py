@@ -112,10 +112,14 @@ def test_the_document_word_by_word(checkout: Checkout) -> None:
     checkout.run("make", "demo")
 
     # A request is accepted, its progress is seen, its result is read.
+    limit = project.folder / "limit"
+    limit.write_text("0")
     job, seen = ask(submit), list[dict[str, Any]]()
 
     def succeeded() -> bool:
         seen.append(about(job))
+        if seen[-1]["state"] == "PROGRESS" and seen[-1]["progress"]["percent"] > 0:
+            limit.write_text("100")
         return bool(seen[-1]["state"] == "SUCCESS")
 
     checkout.wait(succeeded, "it succeeds")
@@ -126,9 +130,11 @@ def test_the_document_word_by_word(checkout: Checkout) -> None:
     assert (project.folder / ".celery" / "artifacts" / pointer).is_file()
 
     # One that runs is cancelled, and ends.
+    limit.write_text("0")
     job = ask(submit)
     checkout.wait(lambda: about(job)["state"] == "PROGRESS", "it runs")
     assert ask(cancel.replace("ID", job["id"]))["id"] == job["id"]
+    limit.unlink()
     checkout.wait(lambda: about(job)["state"] == "REVOKED", "it is cancelled")
     assert ask(cancel.replace("ID", job["id"]))["ended"] is True
 
