@@ -155,6 +155,15 @@ def test_development_needs_no_server_but_its_own() -> None:
     assert Path(".celery").is_dir()
 
 
+@pytest.mark.skipif(
+    "rpc" not in config.Base.result_schemes, reason="results are not messages of RabbitMQ"
+)
+@pytest.mark.usefixtures("empty_folder")
+def test_results_are_messages_where_the_queues_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", BROKER)
+    assert config.load().for_celery()["result_backend"] == "rpc://"
+
+
 @pytest.mark.usefixtures("empty_folder")
 def test_where_the_queues_take_the_place_of_rabbitmq_no_priority_turns_around() -> None:
     options = config.load().for_celery()["broker_transport_options"]

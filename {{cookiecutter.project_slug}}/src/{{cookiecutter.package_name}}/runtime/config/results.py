@@ -39,7 +39,9 @@ class RPCResults(Results):
     result_backend: str = "rpc://"
     result_schemes: ClassVar[tuple[str, ...]] = ("rpc", *Results.result_schemes)
 
-    @classmethod
-    def on_this_machine(cls) -> dict[str, Any]:
-        """Keep results in the server of this machine if there is no RabbitMQ."""
-        return {**super().on_this_machine(), "result_backend": machine.url(machine.RESULTS)}
+    def for_celery(self) -> dict[str, Any]:
+        """Keep results in the server of this machine if that takes the place of RabbitMQ."""
+        settings = super().for_celery()
+        if machine.is_own(self.broker_url):
+            settings["result_backend"] = machine.url(machine.RESULTS)
+        return settings
