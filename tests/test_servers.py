@@ -652,13 +652,13 @@ def test_a_stopping_worker_ends_its_task_and_gives_back_what_waits(answers: Answ
     with running(answers, **SHORT_LEASE[str(answers["broker"])]) as fleet:
         fleet.start_general("one")
         sent = time.time()
-        held = fleet.send("probe.sleep", MEDIUM)
+        held = fleet.send("probe.sleep", LONG)  # RabbitMQ forgives some missing heartbeats
         waiting = fleet.send("probe.sleep", 0, options={"countdown": MEDIUM})
         fleet.wait(lambda: fleet.seen(event="start", id=held), "the task starts")
         if answers["broker"] == "redis":  # RabbitMQ holds it itself
             fleet.wait(lambda: f"[{waiting}] received" in fleet.log("one"), "the worker holds the countdown")
         fleet.start_general("two")
-        fleet.stop("one", timeout=MEDIUM + STOP_TIME)
+        fleet.stop("one", timeout=LONG + STOP_TIME)
         (end,) = fleet.seen(event="end", id=held)
         assert (end["worker"], end["state"]) == ("one", "SUCCESS")
         fleet.ends(waiting)
