@@ -8,7 +8,7 @@ from kombu.asynchronous import Hub, get_event_loop, set_event_loop
 from vine import promise
 
 from my_celery_project.runtime.testing.servers import wait_until
-from my_celery_project.runtime.worker.threads import TaskPool
+from my_celery_project.runtime.worker.thread import TaskPool
 
 
 class Channel:

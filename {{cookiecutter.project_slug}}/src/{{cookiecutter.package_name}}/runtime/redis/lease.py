@@ -41,7 +41,7 @@ class VisibilityLease(bootsteps.StartStopStep):
         """Renew from now on, after a reconnect on the new channel.
 
         There is no `stop`, because a stopping worker waits for its tasks and must keep them. The
-        timers of the event loop go on meanwhile, in every pool: see `worker/threads.py`.
+        timers of the event loop go on meanwhile, in every pool: see `worker/thread.py`.
         """
         if self.entry is not None:
             parent.timer.cancel(self.entry)

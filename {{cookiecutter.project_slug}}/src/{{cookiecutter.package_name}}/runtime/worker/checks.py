@@ -15,7 +15,7 @@ from .. import budget
 from ..config.annotations import EVERY_TASK
 from ..config.environment import ConfigurationError
 from ..letters import retention
-from . import threads
+from . import thread
 from .pools import GREENLET_POOLS, is_patched, pool_name
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def tune(worker: Any, pool: str) -> None:
 
         worker.pool_cls = TaskPool
     elif pool == "threads":
-        worker.pool_cls = threads.TaskPool
+        worker.pool_cls = thread.TaskPool
     if pool in GREENLET_POOLS:
         # Without an event loop, a worker that was full looks for work only every 2 seconds
         # (celery/worker/loops.py, `synloop`), so it prefetches a second round of tasks.

@@ -6,7 +6,6 @@ from threading import Event, Thread
 from typing import Any
 
 from celery.concurrency import thread
-from celery.concurrency.prefork import _run_ready_callbacks  # type: ignore[attr-defined]
 from kombu.asynchronous import get_event_loop
 
 #: Seconds between two rounds of the timers; heartbeats are seconds apart.
@@ -27,6 +26,9 @@ class TaskPool(thread.TaskPool):
         if loop is None:  # not every transport has one
             super().on_stop()
             return
+        # Windows cannot import it, and has no event loop.
+        from celery.concurrency.prefork import _run_ready_callbacks  # type: ignore[attr-defined]
+
         is_over = Event()
 
         def turn() -> None:
