@@ -24,6 +24,9 @@ from variants import Answers, all_variants, each, variant_id
 ADMIN = "administrator-" * 3
 BEAT = {"task": "heartbeat.beat"}
 
+#: gunicorn closes a connection that was idle for 2 seconds, perhaps while a request is sent.
+NO_IDLE = httpx.Limits(max_keepalive_connections=0)
+
 #: Seconds in which a client hears that something is wrong.
 IN_TIME = 3
 
@@ -39,7 +42,7 @@ def web(fleet: Fleet, **variables: str) -> Iterator[httpx.Client]:
     """Start the web server of a fleet and yield a client."""
     port = free_port()
     fleet.start("web", WEB_PORT=str(port), APP_ADMIN_TOKEN=ADMIN, **variables)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, limits=NO_IDLE) as client:
         fleet.wait(lambda: lives(client), "the web server answers")
         yield client
 
@@ -244,7 +247,7 @@ def test_the_document_word_by_word(checkout: Checkout) -> None:
     assert '"messages"' in repair, repair
     assert '"PermanentError"' in repair, repair
     replayed = re.findall(r'"id": "([-0-9a-f]{36})"', repair)[-1]
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", limits=NO_IDLE) as client:
         wait_until(lambda: client.get(f"/tasks/{replayed}/result").is_success, "the replay succeeds")
     checkout.stop()
 

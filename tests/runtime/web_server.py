@@ -16,6 +16,9 @@ def open_web(fleet: Fleet) -> Iterator[httpx.Client]:
     port = free_port()
     fleet.start("web", WEB_PORT=str(port), APP_ADMIN_TOKEN=ADMIN_TOKEN)
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20) as client:
+    # gunicorn closes a connection that was idle for 2 seconds, perhaps while a request is sent.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    url = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=url, headers=headers, timeout=20, limits=limits) as client:
         wait_until(lambda: client.get("/health/ready").status_code == 200)
         yield client
