@@ -24,13 +24,15 @@ class Channel:
 
 
 @pytest.fixture
-def loop() -> Iterator[Any]:
+def loop(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Make an event loop that of the process; with a parameter of None, let it have none."""
     before = get_event_loop()
-    hub = Hub()
+    hub = getattr(request, "param", Hub())
     set_event_loop(hub)
     yield hub
-    hub.close()
     set_event_loop(before)
+    if hub is not None:
+        hub.close()
 
 
 @pytest.fixture
@@ -71,10 +73,8 @@ def test_tasks_that_have_ended_are_acknowledged_while_others_run(
     assert not release.is_set()
 
 
-def test_a_pool_without_an_event_loop_waits_as_well(stopping: Callable[[], Event]) -> None:
-    before = get_event_loop()
-    set_event_loop(None)
-    try:
-        stopping().set()
-    finally:
-        set_event_loop(before)
+@pytest.mark.parametrize("loop", [None], indirect=True)
+def test_a_pool_without_an_event_loop_waits_as_well(
+    loop: None, stopping: Callable[[], Event]
+) -> None:
+    stopping().set()

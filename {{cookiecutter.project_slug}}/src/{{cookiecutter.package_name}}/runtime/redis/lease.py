@@ -40,8 +40,8 @@ class VisibilityLease(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         """Renew from now on, after a reconnect on the new channel.
 
-        There is no `stop`, because a stopping worker waits for its tasks and must keep them. The
-        timers of the event loop go on meanwhile, in every pool: see `worker/thread.py`.
+        There is no `stop`, because a stopping worker waits for its tasks and must keep them. Its
+        timer goes on meanwhile: under threads `worker/thread.py` sees to that.
         """
         if self.entry is not None:
             parent.timer.cancel(self.entry)
