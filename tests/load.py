@@ -12,6 +12,7 @@ import selectors
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -32,11 +33,21 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
-        self.process = subprocess.Popen(
-            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, **self.popen
-        )
-        wait_until(lambda: self.ready(self.port), f"{self.command[0]} answers")
+        """Start it and wait until it answers; if it does not, fail with what it printed."""
+        with tempfile.TemporaryFile() as output:
+            self.process = process = subprocess.Popen(
+                self.command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **self.popen
+            )
+
+            def printed() -> str:
+                output.seek(0)
+                return output.read().decode(errors="replace")
+
+            def answers() -> bool:
+                assert process.poll() is None, f"{self.command[0]} ended with {process.returncode}:\n{printed()}"
+                return self.ready(self.port)
+
+            wait_until(answers, f"{self.command[0]} answers", explain=printed)
 
     def control(self, *arguments: str) -> None:
         """Run `rabbitmqctl`."""

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -66,6 +67,10 @@ PACKAGES = {
 #: the server for which it was chosen has started.
 PORTS = range(15000, 32768)
 
+#: Tests of other processes look for ports too, before a server listens on this one. The UDP port of
+#: the same number shows that it is taken; the last ones are kept.
+_claims: deque[socket.socket] = deque()
+
 
 def wait_until(
     condition: Callable[[], object], what: str, timeout: float = PATIENCE, explain: Callable[[], str] = str
@@ -112,11 +117,18 @@ def needed(program: str, root: str = "") -> str:
 
 
 def free_port() -> int:
-    """Return a port of this machine on which nothing listens, and which no connection is given."""
+    """Return a port of this machine that nothing uses, and that no connection and no other test is given."""
     while True:
         port = random.choice(PORTS)  # noqa: S311
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        with suppress(OSError):
+            claim.bind(("127.0.0.1", port))
+            with socket.create_server(("127.0.0.1", port)):
+                _claims.append(claim)
+                if len(_claims) > 100:
+                    _claims.popleft().close()
+                return port
+        claim.close()
 
 
 def accepts(port: int) -> bool:

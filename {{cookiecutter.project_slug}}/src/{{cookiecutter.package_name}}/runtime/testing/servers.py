@@ -20,6 +20,10 @@ from kombu import Queue
 #: the server for which it was chosen has started.
 PORTS = range(15000, 32768)
 
+#: Tests of other processes look for ports too, before a server listens on this one. The UDP port of
+#: the same number shows that it is taken.
+_claims: list[socket.socket] = []
+
 
 class Server(ABC):
     """A kind of server."""
@@ -69,11 +73,16 @@ def needed(program: str) -> str:
 
 
 def free_port() -> int:
-    """Return a port of this machine on which nothing listens, and which no connection is given."""
+    """Return a port of this machine that nothing uses, and that nothing else is given."""
     while True:
         port = random.choice(PORTS)  # noqa: S311
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
+        claim = socket.socket(type=socket.SOCK_DGRAM)
+        with suppress(OSError):
+            claim.bind(("127.0.0.1", port))
+            with socket.create_server(("127.0.0.1", port)):
+                _claims.append(claim)
+                return port
+        claim.close()
 
 
 def accepts(port: int) -> bool:
