@@ -81,7 +81,7 @@ def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
     modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
-    files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "django"))
+    files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "pages", "django", "first_look"))
     pytest(session, *files, workers=MANY_WORKERS)
 
 
@@ -95,9 +95,12 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def deploy(session: nox.Session) -> None:
-    """Deploy generated projects with Docker, systemd and supervisor, and check the files for Kubernetes and CI."""
+    """Deploy generated projects with Docker, systemd and supervisor, check other files, and be a new user.
+
+    What needs the root of another machine is here.
+    """
     install(session)
-    modules = ("docker", "hosts", "liveness", "drift", "kubernetes", "ci")
+    modules = ("docker", "hosts", "newcomer", "liveness", "drift", "kubernetes", "ci")
     pytest(session, *(f"tests/test_{module}.py" for module in modules))
 
 

@@ -68,7 +68,7 @@ def test_a_letter_is_replayed_once_and_succeeds(failing: Fleet, tmp_path: Path) 
     (task_id,) = fail(failing, path)
     path.touch()
     celery(failing, "replay", task_id)
-    replay_id = json.loads(celery(failing, "show", task_id))["history"][0]["as_id"]
+    replay_id = json.loads(celery(failing, "show", task_id, "--json"))["history"][0]["as_id"]
     wait_until(lambda: f"[{replay_id}] succeeded" in failing.log())
     assert replay_id in celery(failing, "replay", task_id, code=1)
 

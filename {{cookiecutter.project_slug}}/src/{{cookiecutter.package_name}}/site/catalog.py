@@ -14,10 +14,10 @@ from pydantic import Field, PositiveInt
 
 from ..mailings import tasks as mailings
 {% endif %}
-from ..runtime.web.catalogue import {{ "Arguments, " if cookiecutter.__examples }}Catalogue, NoArguments
 {% if cookiecutter.__gallery %}
-from ..shop import tasks as shop
+from ..payments import tasks as payments
 {% endif %}
+from ..runtime.web.catalogue import {{ "Arguments, " if cookiecutter.__examples }}Catalogue, NoArguments
 from ..tasks import heartbeat{{ ", reports" if cookiecutter.__examples }}
 {% if cookiecutter.__examples %}
 
@@ -54,7 +54,7 @@ ALLOWED = Catalogue(
         mailings.send.name: Mailing,
 {% endif %}
 {% if cookiecutter.__gallery %}
-        shop.report.name: PaymentReport,
+        payments.report.name: PaymentReport,
 {% endif %}
     }
 )
@@ -67,6 +67,6 @@ JOBS = {
     "mailing": mailings.send.name,
 {% endif %}
 {% if cookiecutter.__gallery %}
-    "payment-report": shop.report.name,
+    "payment-report": payments.report.name,
 {% endif %}
 }

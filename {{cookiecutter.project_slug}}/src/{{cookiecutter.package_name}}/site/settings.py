@@ -45,7 +45,7 @@ INSTALLED_APPS = [
     f"{PACKAGE}.mailings",
 {% endif %}
 {% if cookiecutter.__gallery %}
-    f"{PACKAGE}.shop",
+    f"{PACKAGE}.payments",
 {% endif %}
 ]
 

@@ -6,13 +6,14 @@ from django.urls import path
 
 from ..celery import app
 from ..queues import Priority
-from ..runtime.django import {{ "followed, " if cookiecutter.__results }}jobs, urls
+from ..runtime.django import {{ "followed, " if cookiecutter.__results }}home, jobs, urls
 from ..runtime.django.{{ "followed" if cookiecutter.__results else "service" }} import {{ service }}
 from .catalog import ALLOWED, JOBS
 
 service = {{ service }}(app, ALLOWED, Priority)
 
 urlpatterns = [
+    path("", home.home),
     *urls.routes(service),
 {% if cookiecutter.__results %}
     *followed.routes(service),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -14,21 +15,26 @@ from ..tasks import followed
 from ..tasks.followed import NotCancelledError, Report, UnknownTaskError
 from ..tasks.progress import PROGRESS, ProgressTask
 from ..web import problems, servers
-from ..web.bodies import TaskId, plain
+from ..web.bodies import Result, Status, TaskId, plain
 from ..web.problems import Problem
-from ..web.results import FollowedService, Result, Status, explained, status_of
+from ..web.results import FollowedService, explained, status_of
 from .models import Job
 from .responses import CLIENT, respond, route
-from .service import JobService
+from .service import EXPIRED, JobService, Seen
 
 #: The state of a waiting task, whose message is in a queue, or held by a worker until it is due.
 WAITING = {followed.SENT, states.RETRY}
+
+#: States of a task that has failed, for good or until its retry.
+FAILED = {states.FAILURE, states.RETRY}
 
 ID = TypeAdapter(TaskId)
 
 
 class FollowedJobService(JobService, FollowedService):
     """A service that shows the state and result of jobs; the row completes the result store."""
+
+    follows = True
 
     def look(self, job: Job) -> Report:
         """Return what is known about a job."""
@@ -112,12 +118,32 @@ class FollowedJobService(JobService, FollowedService):
         Raises:
             NotCancelledError: Its pool cannot, or no worker answers for it.
         """
-        if str(self.app.conf.broker_url).startswith("filesystem:"):
-            raise NotCancelledError(
-                "the task is running, and a worker whose queues are files cannot end it safely"
-            )
         with servers.broker(self.app) as connection:
             followed.end(self.app, str(job.pk), connection)
+
+    def seen(self, job: Job) -> Seen:
+        """Return what is known about a job."""
+        meta = self.app.backend.get_task_meta(str(job.pk), cache=False)
+        state, value = meta["status"], meta["result"]
+        if job.cancelled_at and not job.started_at and state not in states.READY_STATES:
+            # A worker that takes its message records a start before it looks at the row, but not
+            # in the row.
+            return Seen(states.REVOKED)
+        if state == states.PENDING and job.started_at:
+            return Seen(EXPIRED)
+        return Seen(
+            state,
+            progress=value if state == PROGRESS and isinstance(value, dict) else None,
+            result=value if state == states.SUCCESS else None,
+            error=f"{type(value).__name__}: {value}" if state in FAILED else "",
+            ended_at=moment(meta.get("date_done")) if state in states.READY_STATES else None,
+        )
+
+    def after_stop(self, job: Job) -> str:
+        """Return what has become of a job that `stop` did not end; nothing if it is cancelled."""
+        if self.seen(job).state == states.REVOKED:
+            return ""
+        return "it is running, and ends at its next report of progress"
 
     def told(self, job: Job) -> dict[str, Any]:
         """Return what is known about a job, besides its name; `PENDING` means that it waits."""
@@ -130,6 +156,12 @@ class FollowedJobService(JobService, FollowedService):
         elif state == states.FAILURE:
             told["error"] = f"{type(value).__name__}: {value}"
         return told
+
+
+def moment(date: str | datetime | None) -> datetime | None:
+    """Return the time at which a task ended, which most result backends store as UTC text."""
+    found = datetime.fromisoformat(date) if isinstance(date, str) else date
+    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def checked(task_id: str) -> str:

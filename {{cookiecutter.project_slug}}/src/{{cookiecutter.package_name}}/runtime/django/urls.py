@@ -21,6 +21,7 @@ from ..app import App
 from ..web import admin, bodies, servers
 from ..web.service import Service
 from .responses import ADMINISTRATOR, CLIENT, body_of, query_of, respond, route
+from .service import JobService
 
 if TYPE_CHECKING:
     from ..app import App
@@ -37,8 +38,9 @@ VIEWED: dict[str, Callable[[App], BaseModel]] = {
 }
 
 
-def routes(service: Service) -> list[URLPattern]:
-    """Return the URLs for clients, for administrators and for health checks."""
+def routes(service: JobService) -> list[URLPattern]:
+    """Return the URLs for clients, administrators and health checks; the admin uses the service."""
+    JobService.in_use = service
     return [*of_tasks(service), *of_administrators(service), *of_health(service)]
 
 

@@ -35,16 +35,6 @@ class ProblemBody(BaseModel):
     accepted: list[str] | None = None
 
 
-#: Errors in the documentation of every route.
-DOCUMENTED: dict[Any, Any] = {
-    status: {
-        "description": "Problem",
-        "content": {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}},
-    }
-    for status in ("422", "4XX", "5XX")
-}
-
-
 class Problem(Exception):  # noqa: N818
     """An error that is answered to the client.
 

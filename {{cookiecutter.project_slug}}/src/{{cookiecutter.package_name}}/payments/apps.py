@@ -3,11 +3,11 @@
 from django.apps import AppConfig
 
 
-class ShopConfig(AppConfig):
+class PaymentsConfig(AppConfig):
     """Accounts and payments."""
 
     name = __package__
-    label = "shop"
+    label = "payments"
 
     def ready(self) -> None:
         """Connect the signals."""

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from {{ cookiecutter.package_name }}.artifacts import artifacts
-from {{ cookiecutter.package_name }}.shop import models, tasks
+from {{ cookiecutter.package_name }}.payments import models, tasks
 from {{ cookiecutter.package_name }}.site import catalog
 from {{ cookiecutter.package_name }}.tasks import notifications
 

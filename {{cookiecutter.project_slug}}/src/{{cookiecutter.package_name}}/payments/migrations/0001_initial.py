@@ -56,7 +56,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="payments",
-                        to="shop.account",
+                        to="payments.account",
                     ),
                 ),
             ],
