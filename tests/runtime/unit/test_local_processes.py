@@ -24,6 +24,7 @@ from my_celery_project.runtime.local import (
     processes,
     procfile,
 )
+from my_celery_project.runtime.testing.servers import wait_until
 
 #: A process with a child. It says what reaches it, and is ready when it has said ` ready.`
 PROGRAM = """
@@ -53,6 +54,10 @@ print("child", child, "ready.", flush=True)
 while True:
     time.sleep(300)
 """
+
+
+#: What a program that runs processes imports.
+USED = ((processes, "Runner"), (output, "Output"))
 
 
 class Shown(output.Output):
@@ -93,14 +98,16 @@ def program(tmp_path: Path) -> str:
     return f"{sys.executable} {file}"
 
 
+def runs(pid: int) -> bool:
+    """Whether a process runs."""
+    state = ["/bin/ps", "-o", "stat=", "-p", str(pid)]
+    done = subprocess.run(state, capture_output=True, text=True, check=False)
+    return done.stdout.strip()[:1] not in {"", "Z"}
+
+
 @pytest.fixture
 def is_gone() -> Callable[[Shown], bool]:
     """Return a function that tells whether no child of the processes is left."""
-
-    def runs(child: int) -> bool:
-        state = ["/bin/ps", "-o", "stat=", "-p", str(child)]
-        done = subprocess.run(state, capture_output=True, text=True, check=False)
-        return done.stdout.strip()[:1] not in {"", "Z"}
 
     def check(shown: Shown) -> bool:
         found = [re.search(r"child (\d+) (?:again )?ready", line) for line in shown.lines]
@@ -177,6 +184,23 @@ def test_a_process_that_ends_by_itself_ends_the_others(
 
 def test_a_signal_that_ends_a_process_is_named() -> None:
     assert processes.ending(-9) == "was ended by SIGKILL"
+
+
+@pytest.mark.skipif(not processes.leash(), reason="only setpriv of Linux makes children end")
+def test_a_runner_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    command = f"sh -c 'echo $$ > {started}.new && mv {started}.new {started} && exec sleep 600'"
+    run_it = f"Runner({{'one': {command!r}}}, Output(['one']), '').run()"
+    imports = "; ".join(f"from {module.__name__} import {name}" for module, name in USED)
+    with subprocess.Popen([sys.executable, "-c", f"{imports}; {run_it}"]) as runner:
+        wait_until(started.exists)
+        runner.kill()
+    pid = int(started.read_text())
+    try:
+        wait_until(lambda: not runs(pid))
+    finally:
+        if runs(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_debugging_hides_nothing(program: str) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -64,7 +64,7 @@ class Process:
         self.is_ready, self.restarts, self.held = False, False, []
         quiet = re.sub(r"^celery ", "celery --quiet ", self.command)  # without banners
         self.popen = popen = subprocess.Popen(  # noqa: S603
-            ["/bin/sh", "-c", f"exec {quiet}"],
+            ["/bin/sh", "-c", f"exec {leash()}{quiet}"],
             env={**os.environ, **environment()},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -96,6 +96,20 @@ class Process:
         if self.popen:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.popen.pid, signal.SIGKILL)
+
+
+@cache
+def leash() -> str:
+    """Return what stands before a command so that it ends with this program, however that ends.
+
+    Nobody can catch a `kill -9`, but Linux can tell the children: setpriv, of util-linux 2.33 and
+    later, asks it to. Without one, processes go on until somebody ends them.
+    """
+    words = ["setpriv", "--pdeathsig", "TERM"]
+    with suppress(OSError):
+        done = subprocess.run([*words, "true"], capture_output=True, check=False)  # noqa: S603
+        return f"{' '.join(words)} " if done.returncode == 0 else ""
+    return ""
 
 
 def environment() -> dict[str, str]:
