@@ -77,7 +77,7 @@ def test_listing_changes_nothing(failing: Fleet, tmp_path: Path) -> None:
     sent = fail(failing, tmp_path / "file", times=20)
     first = listed(failing)
     assert {letter["id"] for letter in first} == set(sent)
-    assert [listed(failing) for _ in range(10)] == [first] * 10
+    assert [listed(failing) for _ in range(2)] == [first] * 2
 
 
 def test_a_thousand_are_replayed_at_a_rate(failing: Fleet, tmp_path: Path) -> None:
