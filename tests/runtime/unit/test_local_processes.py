@@ -20,6 +20,7 @@ from my_celery_project.celery import app
 from my_celery_project.runtime.cli import dev as command
 from my_celery_project.runtime.local import (
     changes,
+    claims,
     output,
     processes,
     procfile,
@@ -186,6 +187,20 @@ def test_a_signal_that_ends_a_process_is_named() -> None:
     assert processes.ending(-9) == "was ended by SIGKILL"
 
 
+def test_a_signal_that_is_ignored_stays_so(program: str) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    shown = Shown("one")
+
+    def hang_up() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        interrupt()
+
+    shown.actions = [("all ready", hang_up)]
+    assert run(shown, {"one": program}) == ""
+    assert sum("stopping" in line for line in shown.lines) == 1
+    assert not shown.has("putting")
+
+
 @pytest.mark.skipif(not processes.leash(), reason="only setpriv of Linux makes children end")
 def test_a_runner_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
     started = tmp_path / "started"
@@ -227,8 +242,11 @@ def test_a_change_restarts_and_a_mistake_waits_for_the_next_change(
     shown.actions = [
         ("all ready", lambda: save(PROGRAM.replace("ready.", "again ready."))),
         ("again ready", lambda: save("def f(:\n")),
-        ("program.py:1: invalid syntax: waiting", lambda: save("raise SystemExit(3)\n")),
-        ("exit code 3: waiting for the next change", lambda: save(PROGRAM)),
+        (
+            "program.py:1: invalid syntax: the old code runs on",
+            lambda: save("raise SystemExit(3)\n"),
+        ),
+        ("exit code 3: waiting until the next change", lambda: save(PROGRAM)),
         ("all ready", interrupt),
     ]
     assert runner.run() == ""
@@ -236,6 +254,45 @@ def test_a_change_restarts_and_a_mistake_waits_for_the_next_change(
     assert shown.has(r"program.py changed: restarting")
     assert sum("got SIGTERM" in line for line in shown.lines) == 3
     assert is_gone(shown)
+
+
+#: What a process writes that cannot import its tasks.
+FAILING = """
+print("INFO reading", flush=True)
+print("Traceback (most recent call last):", "  File x", "ModuleNotFoundError: no y", sep="\\n")
+"""
+
+
+def test_an_error_that_all_have_is_shown_once(tmp_path: Path, program: str) -> None:
+    file = tmp_path / "program.py"
+    shown = Shown("one", "two")
+    runner = processes.Runner({"one": program, "two": program}, shown, "all ready")
+
+    def save(text: str) -> None:
+        file.write_text(text)
+        change(runner, file)
+
+    shown.actions = [
+        ("all ready", lambda: save(FAILING)),
+        ("waiting until", lambda: None),
+        ("waiting until", lambda: save(PROGRAM)),
+        ("all ready", interrupt),
+    ]
+    assert runner.run() == ""
+    assert sum("Traceback" in line for line in shown.lines) == 1
+    assert sum("ModuleNotFoundError: no y" in line for line in shown.lines) == 2
+
+
+def test_an_error_that_ends_nothing_is_shown_when_the_next_line_comes(program: str) -> None:
+    slow = PROGRAM.replace(
+        "WARNING look", "Traceback (most recent call last):\\n  x\\nError: y\\nINFO"
+    )
+    Path(program.split()[1]).write_text(slow)
+    shown = Shown("one")
+    shown.actions = [("all ready", interrupt)]
+    assert run(shown, {"one": program}) == ""
+    assert shown.has("Traceback")
+    assert shown.has("Error: y")
 
 
 def test_everything_is_ready_when_all_have_restarted(tmp_path: Path, program: str) -> None:
@@ -346,6 +403,13 @@ def test_what_cannot_run_is_one_line() -> None:
     assert call("nobody") == (1, "Error: Procfile has no process nobody: use general, beat\n")
 
 
+def test_what_runs_already_is_one_line() -> None:
+    Path("Procfile").write_text("one: touch it\n")
+    with claims.claimed(["one"]):
+        assert call() == (1, "Error: one runs already: end the make dev that has started it\n")
+    assert not Path("it").exists()
+
+
 def test_windows_is_told_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(socket, "AF_UNIX")
     code, text = call()
@@ -359,5 +423,7 @@ def test_a_busy_port_is_one_line_before_anything_starts() -> None:
         code, text = call()
     assert (code, text.count("\n")) == (1, 1)
     assert f"port {port} of 127.0.0.1 cannot be used" in text
-    assert f"WEB_PORT={port + 1}" in text
+    (other,) = re.findall(r"WEB_PORT=(\d+)", text)
+    assert int(other) > port
+    assert "(Address already in use)" in text
     assert not Path("it").exists()

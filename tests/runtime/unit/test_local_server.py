@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kombu.exceptions import OperationalError
@@ -167,6 +168,21 @@ def test_what_it_holds_is_there_the_next_time() -> None:
     with server.running():
         assert server.ask(b"GET name") == b"$5\r\nvalue\r\n"
         assert server.ask(b"CONFIG GET maxmemory-policy").endswith(b"noeviction\r\n")
+
+
+def test_what_a_killed_worker_held_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APP_ENV", "development")
+    app = create_app(config.load())
+    (queue, *_) = app.conf.task_queues
+    with server.running(), app.connection_for_write() as killed:
+        app.send_task("heartbeat.beat", queue=queue.name)
+        channel: Any = killed.default_channel
+        assert channel.basic_get(queue.name)
+        assert app.broker.look(killed, queue.name)[0] == 0
+        server.give_back(app)
+        assert app.broker.look(killed, queue.name)[0] == 1
+        channel.qos._delivered.clear()
+    app.close()
 
 
 def test_a_socket_that_a_dead_server_has_left_does_no_harm() -> None:

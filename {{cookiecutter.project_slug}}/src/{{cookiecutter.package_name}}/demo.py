@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-{% if cookiecutter.__api and keeps_results %}
-import os
-{% endif %}
 import sys
 import threading
 {% if keeps_results %}
@@ -32,6 +29,9 @@ from rich.table import Column
 
 from .artifacts import artifacts
 from .celery import app
+{% if cookiecutter.__api and keeps_results %}
+from .runtime.local.claims import address
+{% endif %}
 from .settings import settings
 
 ROWS = 400_000
@@ -39,6 +39,11 @@ ROWS = 400_000
 #: Seconds to wait for an answer of a worker, and for the tasks.
 ANSWER = 1.5
 PATIENCE = 60
+{% if cookiecutter.__api and keeps_results %}
+
+#: Where the API is, unless `make dev` says otherwise.
+WEB = "http://127.0.0.1:8000/"
+{% endif %}
 
 
 class Call(NamedTuple):
@@ -203,13 +208,13 @@ def main() -> bool:
             send(url, sent)
             succeeded = follow(sent, console, received)
         except KeyboardInterrupt:
-            console.print("Stopped. Tasks that still wait will not run.")
+            console.print("Stopped. Waiting tasks are cancelled; those that run go on.")
     if not succeeded:
         with suppress(OperationalError, OSError):
             app.control.revoke([result.id for _, result in sent.values()])
 {% if cookiecutter.__api and keeps_results %}
-    port = os.environ.get("WEB_PORT", "8000")
-    console.print(f"The same in a browser: open http://127.0.0.1:{port}/live")
+    else:
+        console.print(f"The same in a browser: open {address('web', WEB)}live")
 {% endif %}
     return succeeded
 

@@ -375,6 +375,7 @@ def discard(context: click.Context, letter_ids: tuple[str, ...]) -> None:
     """Delete the dead letters with these IDs."""
     with opened(context) as letters:
         missing = [letter_id for letter_id in letter_ids if not letters.discard(letter_id)]
+    click.echo(f"{len(letter_ids) - len(missing)} deleted")
     if missing:
         raise click.ClickException(f"there is no dead letter {one_line(', '.join(missing))}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ def dev(context: click.Context, names: tuple[str, ...]) -> None:
     Without CELERY_BROKER_URL, a server of this project's own holds the queues.
     """
     from ..config import machine
-    from ..local import changes, procfile, server
+    from ..local import changes, claims, procfile, server
     from ..local.output import Output
 
     if not machine.has_sockets():
@@ -37,19 +37,29 @@ def dev(context: click.Context, names: tuple[str, ...]) -> None:
 
     app = context.obj.app
     commands = chosen(names)
-    listening = [place for place in map(procfile.address, commands.values()) if place]
-    for place in listening:
-        check_free(place)
-    output = Output(commands)
-    hide = os.environ.get("CELERY_WORKER_LOGLEVEL", "").upper() != "DEBUG"
-    runner = Runner(commands, output, greeting(app, names, listening), hide=hide)
+    places = {name: procfile.address(command) for name, command in commands.items()}
+    listening = {name: place for name, place in places.items() if place}
+    others = procfile.read(PROCFILE).keys() - commands.keys()
     with ExitStack() as stack:
+        try:
+            files = stack.enter_context(claims.claimed(commands))
+        except claims.RunsError as error:
+            raise click.ClickException(str(error)) from None
+        for name, place in listening.items():
+            check_free(place)
+            claims.tell(files[name], place.url)
+        output = Output(commands)
+        hide = os.environ.get("CELERY_WORKER_LOGLEVEL", "").upper() != "DEBUG"
+        hello = greeting(app, names, [*listening.values()])
+        runner = Runner(commands, output, hello, hide=hide, files=files)
         if given := on_own_server(app):
             try:
                 program, process = stack.enter_context(server.running())
             except server.ServerError as error:
-                raise click.ClickException(f"no server holds the {given}: {error}") from None
-            output.line(f"a {program.name} of this project holds the {given}")
+                raise click.ClickException(f"no server holds {given}: {error}") from None
+            output.line(f"a {program.name} of this project holds {given}")
+            if machine.is_own(app.conf.broker_url) and not any(map(claims.is_running, others)):
+                server.give_back(app)
             if process:
                 runner.watch(process, program.name)
         else:
@@ -65,10 +75,8 @@ def on_own_server(app: App) -> str:
     """Return what is on the project's own server because no URL is set, or ""."""
     from ..config import machine
 
-    kind = app.broker.name
-    queues = "queues" if kind == "Redis" else f"queues instead of {kind}"
-    places = {queues: app.conf.broker_url, "results": app.conf.result_backend}
-    return " and ".join(what for what, url in reversed(places.items()) if machine.is_own(url))
+    places = {"queues": app.conf.broker_url, "results": app.conf.result_backend}
+    return " and ".join(what for what, url in places.items() if machine.is_own(url))
 
 
 def chosen(names: tuple[str, ...]) -> dict[str, str]:
@@ -102,10 +110,19 @@ def check_free(place: Address) -> None:
     try:
         socket.create_server(place).close()
     except OSError as error:
+        why = os.strerror(error.errno or 0)
         raise click.ClickException(
-            f"port {place.port} of {place.host} cannot be used ({error.strerror}):"
-            f" choose another one, such as WEB_PORT={place.port + 1}"
+            f"port {place.port} of {place.host} cannot be used ({why}): choose another one, such as"
+            f" WEB_PORT={free(place)}"
         ) from None
+
+
+def free(place: Address) -> int:
+    """Return the next port that can be used instead of that of an address."""
+    for port in range(place.port + 1, place.port + 100):
+        with suppress(OSError), socket.create_server((place.host, port)):
+            return port
+    return 0  # with which the system chooses one
 
 
 def greeting(app: App, names: tuple[str, ...], listening: list[Address]) -> str:

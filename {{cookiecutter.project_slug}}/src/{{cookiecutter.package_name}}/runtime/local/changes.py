@@ -24,7 +24,8 @@ def fault(path: Path) -> str | None:
 
 
 def report(paths: list[Path], on_change: Callable[[list[str], str | None], None]) -> None:
-    """Report changes, with the first fault in them."""
+    """Report changes, with the first fault in them; editors also write files that soon vanish."""
+    paths = [path for path in paths if path.exists()] or paths
     faults = (fault(path) for path in paths if path.suffix == ".py")
     on_change([str(path) for path in paths], next(filter(None, faults), None))
 

@@ -18,6 +18,7 @@ from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
+from types import MappingProxyType
 from typing import IO, Any
 
 from . import procfile
@@ -25,6 +26,12 @@ from .output import Output
 
 #: Lines that are hidden until a process is ready, unless it ends before.
 DULL = re.compile(r"\bINFO\b")
+
+#: The first line of an error that ends a process.
+TRACEBACK = "Traceback (most recent call last):"
+
+#: A line of a log, which is no part of such an error.
+LOGGED = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 
 #: What Celery says about signals, which do not come from the terminal here.
 SHUTDOWN = re.compile(r"worker: (Warm shutdown|Cold shutdown|Hitting Ctrl)")
@@ -34,8 +41,8 @@ AS_ROOT = "ignore:You're running the worker with superuser privileges"
 
 #: What Ctrl-C does the first and the second time.
 STOPPING = {
-    1: "stopping: waiting for running tasks; press Ctrl-C again to put them back",
-    2: "putting running tasks back into their queues; Ctrl-C kills everything",
+    1: "stopping after the running tasks; Ctrl-C again puts them back",
+    2: "putting the running tasks back, for the next start; Ctrl-C kills all",
 }
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -51,17 +58,25 @@ class Process:
         name: Its name.
         command: Its command, for a shell.
         post: Called from other threads with a function that the main thread then calls.
+        file: An open file that it inherits.
     """
 
-    def __init__(self, name: str, command: str, post: Callable[[Callable[[], Any]], None]) -> None:
-        self.name, self.command, self.post = name, command, post
+    def __init__(
+        self,
+        name: str,
+        command: str,
+        post: Callable[[Callable[[], Any]], None],
+        file: IO[bytes] | None = None,
+    ) -> None:
+        self.name, self.command, self.post, self.file = name, command, post, file
         self.popen: subprocess.Popen[bytes] | None = None
-        self.is_ready = self.restarts = self.was_reloaded = False
+        self.is_ready = self.restarts = self.was_reloaded = self.has_failed = False
         self.held: list[str] = []
 
     def start(self, on_line: Callable[..., None], on_end: Callable[..., None]) -> None:
         """Start it; call `on_line` with each line, and `on_end` with its exit code."""
-        self.is_ready, self.restarts, self.held = False, False, []
+        self.is_ready = self.restarts = self.has_failed = False
+        self.held = []
         quiet = re.sub(r"^celery ", "celery --quiet ", self.command)  # without banners
         self.popen = popen = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", f"exec {leash()}{quiet}"],
@@ -70,6 +85,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=[self.file.fileno()] if self.file else [],
         )
 
         def read(pipe: IO[bytes]) -> None:
@@ -137,16 +153,25 @@ class Runner:
         output: Where lines go.
         greeting: The line to write when all are ready.
         hide: Whether uninteresting lines are hidden while a process starts.
+        files: Open files that processes inherit, by their names.
     """
 
     def __init__(
-        self, commands: Mapping[str, str], output: Output, greeting: str, *, hide: bool = True
+        self,
+        commands: Mapping[str, str],
+        output: Output,
+        greeting: str,
+        *,
+        hide: bool = True,
+        files: Mapping[str, IO[bytes]] = MappingProxyType({}),
     ) -> None:
         self.events: SimpleQueue[Callable[[], Any]] = SimpleQueue()
         self.output, self.greeting, self.hide = output, greeting, hide
-        self.processes = [Process(*row, self.events.put) for row in commands.items()]
+        self.processes = [
+            Process(*row, self.events.put, files.get(row[0])) for row in commands.items()
+        ]
         self.stops = 0
-        self.failure = ""
+        self.failure = self.shown = ""
 
     def run(self) -> str:
         """Run until everything has ended; return why, or "" if a signal came.
@@ -154,7 +179,8 @@ class Runner:
         The signals that stop it are ignored from then on.
         """
         for sign in SIGNALS:
-            signal.signal(sign, self.on_signal)
+            if signal.getsignal(sign) != signal.SIG_IGN:  # as nohup does with SIGHUP
+                signal.signal(sign, self.on_signal)
         try:
             for process in self.processes:
                 self.start(process)
@@ -185,7 +211,11 @@ class Runner:
         stops = self.stops or process.restarts
         if not line or (self.hide and stops and SHUTDOWN.match(line)):
             return
-        if not process.is_ready and self.hide and DULL.search(line):
+        if process.has_failed and LOGGED.search(line):  # it goes on
+            self.show(process)
+        elif line == TRACEBACK:
+            process.has_failed = not process.is_ready
+        if self.hide and not process.is_ready and (process.has_failed or DULL.search(line)):
             process.held.append(line)
         else:
             self.output.line(line, process.name)
@@ -205,12 +235,22 @@ class Runner:
         if process.restarts:
             self.start(process)
             return
-        for line in process.held:
-            self.output.line(line, process.name)
+        self.show(process)
         if process.was_reloaded and not process.is_ready:
-            self.output.line(f"{ending(code)}: waiting for the next change", process.name)
+            self.output.line(f"{ending(code)}: waiting until the next change", process.name)
             return
         self.fail(f"{process.name} {ending(code)}")
+
+    def show(self, process: Process) -> None:
+        """Show the lines that were held, or the last if another process has failed alike."""
+        lines = process.held
+        if process.has_failed and lines[-1] == self.shown:
+            lines = lines[-1:]
+        elif process.has_failed:
+            self.shown = lines[-1]
+        for line in lines:
+            self.output.line(line, process.name)
+        process.has_failed, process.held = False, []
 
     def on_change(self, paths: list[str], fault: str | None) -> None:
         """Restart all processes because files have changed.
@@ -223,8 +263,11 @@ class Runner:
             return
         more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         if fault:
-            self.output.line(f"{fault}: waiting for the next change")
+            runs = any(process.popen for process in self.processes)
+            then = "the old code runs on" if runs else "waiting"
+            self.output.line(f"{fault}: {then} until the next change")
             return
+        self.shown = ""
         self.output.line(f"{paths[0]}{more} changed: restarting")
         for process in self.processes:
             process.was_reloaded = True

@@ -18,9 +18,13 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import IO, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..config import machine
+from .locks import locked, unlock
+
+if TYPE_CHECKING:
+    from ..app import App
 
 #: The oldest version that Celery supports. Valkey began with 7.2.
 OLDEST = (6, 2)
@@ -120,18 +124,6 @@ def ask(command: bytes) -> bytes:
         return b""
 
 
-def locked(file: IO[bytes], *, exclusive: bool, wait: bool) -> bool:
-    """Lock a file, and return whether that was possible."""
-    import fcntl  # which Windows does not have
-
-    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-    try:
-        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def make_folders(data: Path) -> None:
     """Create the folders of the data and of the socket.
 
@@ -197,6 +189,18 @@ def stop() -> None:
             place.rmdir()
 
 
+def give_back(app: App) -> None:
+    """Give back the messages that workers held which have been killed.
+
+    Nobody else may hold messages: this does not wait until a lease has run out.
+    """
+    with app.connection_for_write() as connection:
+        channel: Any = connection.default_channel
+        qos = channel.qos
+        qos.visibility_timeout = 0
+        qos.restore_visible(num=None, interval=1)
+
+
 @contextmanager
 def running() -> Iterator[tuple[Program, subprocess.Popen[bytes] | None]]:
     """Run the server as long as the block, or another one in another process, lasts.
@@ -222,10 +226,3 @@ def running() -> Iterator[tuple[Program, subprocess.Popen[bytes] | None]]:
                 stop()
                 if started:
                     started.wait()
-
-
-def unlock(file: IO[bytes]) -> None:
-    """Give up a lock."""
-    import fcntl
-
-    fcntl.flock(file, fcntl.LOCK_UN)
