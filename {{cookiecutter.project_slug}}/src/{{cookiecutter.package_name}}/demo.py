@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-{% if cookiecutter.__api and keeps_results %}
+{% if cookiecutter.framework != "none" and keeps_results %}
 import os
 {% endif %}
 import sys
@@ -207,7 +207,7 @@ def main() -> bool:
     if not succeeded:
         with suppress(OperationalError, OSError):
             app.control.revoke([result.id for _, result in sent.values()])
-{% if cookiecutter.__api and keeps_results %}
+{% if cookiecutter.framework != "none" and keeps_results %}
     port = os.environ.get("WEB_PORT", "8000")
     console.print(f"The same in a browser: open http://127.0.0.1:{port}/live")
 {% endif %}
