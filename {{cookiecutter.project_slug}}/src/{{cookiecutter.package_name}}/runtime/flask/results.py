@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from flask import Response, request
 from flask_openapi import APIBlueprint
 from pydantic import BaseModel
@@ -58,8 +56,7 @@ def routes(service: FollowedService) -> APIBlueprint:
         last_id = request.headers.get("Last-Event-ID")
         if events.knows_the_end(first, last_id):
             return Response(status=204)
-        look = partial(call, service.status, path.task_id)
-        content = events.stream(streams, look, first, last_id)
+        content = events.stream(streams, lambda: call(service.status, path.task_id), first, last_id)
         return Response(content, headers=events.HEADERS, content_type=events.MEDIA_TYPE)
 
     return api
