@@ -97,6 +97,7 @@ class TestEvents(api.Api):
             status, body, headers = self.call("HEAD", self.place)
             assert (status, body) == (200, {})
             assert headers["Content-Type"] == events.MEDIA_TYPE
+        assert self.call("GET", self.place.rpartition("/")[0])[1]["ended"] is False
 
     def test_a_database_that_is_away_ends_a_stream(self) -> None:
         with self.opened(self.place) as answer:
