@@ -96,7 +96,8 @@ def test_the_document_word_by_word(checkout: Checkout) -> None:
     tasks, django = (document.partition(f"## {title}\n")[2] for title in ("Tasks over HTTP", "Django"))
     submit = block(tasks, "sh")
     look, read, cancel = block(tasks, "sh", 1).splitlines()
-    queues, dead_letters = block(tasks, "sh", 2).splitlines()
+    follow, download = block(tasks, "sh", 2).splitlines()
+    queues, dead_letters = block(tasks, "sh", 3).splitlines()
     authorisation = submit.splitlines()[0]
 
     def ask(lines: str) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def test_the_document_word_by_word(checkout: Checkout) -> None:
     checkout.variables["WEB_PORT"] = str(port)
     checkout.start("make", "dev")
     checkout.wait(lambda: "ready: " in checkout.log(), "everything is ready")
-    checkout.run("make", "demo")
+    assert f"open http://127.0.0.1:{port}/live" in checkout.run("make", "demo")
 
     # A request is accepted, its progress is seen, its result is read.
     limit = project.folder / "limit"
@@ -127,7 +128,9 @@ def test_the_document_word_by_word(checkout: Checkout) -> None:
     assert percents == sorted(percents)
     assert any(0 < percent < 100 for percent in percents), seen
     pointer = ask(read.replace("ID", job["id"]))["result"]
-    assert (project.folder / ".celery" / "artifacts" / pointer).is_file()
+    report = project.folder / ".celery" / "artifacts" / pointer
+    for command, expected in ((follow, "event: end"), (download, report.read_text())):
+        assert expected in checkout.run("bash", "-c", f"{authorisation}\n{command.replace('ID', job['id'])}")
 
     # One that runs is cancelled, and ends.
     limit.write_text("0")

@@ -11,6 +11,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from conftest import Edit, Running
 from servers import PATIENCE, Fleet, free_port, needed
+from test_django import DJANGO, manage
 from test_web import ADMIN, FRAMEWORKS, lives
 from variants import Answers, each
 
@@ -88,6 +89,8 @@ def served(fleet: Fleet, **more: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Start the web server, and yield its port and its variables."""
     port = free_port()
     variables = {"WEB_PORT": str(port), "APP_ADMIN_TOKEN": ADMIN, **more}
+    if (fleet.project.folder / "manage.py").is_file():
+        manage(fleet, "migrate")
     fleet.start("web", **variables)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         fleet.wait(lambda: lives(client), "the web server answers")
@@ -158,7 +161,7 @@ def test_a_task_is_followed_to_its_end(answers: Answers, running: Running) -> No
         assert page.title() == title
 
 
-@each_framework
+@each([*FRAMEWORKS, DJANGO])
 def test_a_report_is_downloaded_and_a_mistake_is_explained(answers: Answers, running: Running) -> None:
     with running(answers) as fleet, served(fleet) as (port, _), browser(port, "422") as page:
         fleet.start("cpu")

@@ -29,7 +29,7 @@ from rich.table import Column
 
 from .artifacts import artifacts
 from .celery import app
-{% if cookiecutter.__api and keeps_results %}
+{% if cookiecutter.framework != "none" and keeps_results %}
 from .runtime.local.claims import address
 {% endif %}
 from .settings import settings
@@ -39,7 +39,7 @@ ROWS = 400_000
 #: Seconds to wait for an answer of a worker, and for the tasks.
 ANSWER = 1.5
 PATIENCE = 60
-{% if cookiecutter.__api and keeps_results %}
+{% if cookiecutter.framework != "none" and keeps_results %}
 
 #: Where the API is, unless `make dev` says otherwise.
 WEB = "http://127.0.0.1:8000/"
@@ -212,7 +212,7 @@ def main() -> bool:
     if not succeeded:
         with suppress(OperationalError, OSError):
             app.control.revoke([result.id for _, result in sent.values()])
-{% if cookiecutter.__api and keeps_results %}
+{% if cookiecutter.framework != "none" and keeps_results %}
     else:
         console.print(f"The same in a browser: open {address('web', WEB)}live")
 {% endif %}

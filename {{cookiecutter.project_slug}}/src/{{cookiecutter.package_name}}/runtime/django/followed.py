@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from asgiref.sync import sync_to_async
 from celery import states
-from django.http import HttpRequest, HttpResponse
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from pydantic import TypeAdapter, ValidationError
 
+from ..config.environment import Variables, read
+from ..config.values import Count
 from ..tasks import followed
 from ..tasks.followed import NotCancelledError, Report, UnknownTaskError
 from ..tasks.progress import PROGRESS, ProgressTask
-from ..web import problems, servers
+from ..web import events, problems, servers
 from ..web.bodies import Result, Status, TaskId, plain
+from ..web.events import Streams
 from ..web.problems import Problem
 from ..web.results import FollowedService, explained, status_of
 from .models import Job
-from .responses import CLIENT, respond, route
+from .pages import live
+from .responses import CLIENT, problem_of, respond, route
 from .service import EXPIRED, JobService, Seen
 
 #: The state of a waiting task, whose message is in a queue, or held by a worker until it is due.
@@ -30,11 +38,19 @@ FAILED = {states.FAILURE, states.RETRY}
 
 ID = TypeAdapter(TaskId)
 
+T = TypeVar("T")
+
+
+class Settings(Variables):
+    """The limit on event streams."""
+
+    # How many event streams one process may hold open: each occupies one of the 4 threads that
+    # gunicorn has (`WEB_THREADS`).
+    app_web_streams: Count = 2
+
 
 class FollowedJobService(JobService, FollowedService):
     """A service that shows the state and result of jobs; the row completes the result store."""
-
-    follows = True
 
     def look(self, job: Job) -> Report:
         """Return what is known about a job."""
@@ -62,6 +78,10 @@ class FollowedJobService(JobService, FollowedService):
             more = "it will never have one" if state in states.READY_STATES else "ask again later"
             raise Problem(409, f"the task has no result, because its state is {state}: {more}")
         return Result(id=task_id, result=plain(value))
+
+    def name_of(self, task_id: str) -> str:
+        """Return the name of a task."""
+        return self.job(task_id).task
 
     def cancel(self, task_id: str) -> Status:
         """Cancel a task: a waiting one will never start, a running one is ended.
@@ -179,7 +199,8 @@ def checked(task_id: str) -> str:
 
 
 def routes(service: FollowedJobService) -> list[URLPattern]:
-    """Return the URLs by which clients follow the tasks of a service."""
+    """Return the URLs by which clients follow the tasks of a service, and of the live page."""
+    streams = Streams(read(Settings).app_web_streams)
 
     def status(request: HttpRequest, task_id: str) -> HttpResponse:
         """Show the state and progress of a task."""
@@ -189,6 +210,27 @@ def routes(service: FollowedJobService) -> list[URLPattern]:
         """Show the return value of a task; 409 if there is none (yet)."""
         return respond(service.result(checked(task_id)))
 
+    def artifact(request: HttpRequest, task_id: str) -> HttpResponseBase:
+        """Download the file that a task has made; 404 if its result is not one."""
+        found = service.artifact(checked(task_id))
+        return streamed(request, found.pieces(), found.headers, found.media_type)
+
+    def follow(request: HttpRequest, task_id: str) -> HttpResponseBase:
+        """Stream the changes of a task as server-sent events."""
+        first = service.status(checked(task_id))
+        last_id = request.headers.get("Last-Event-ID")
+        if events.knows_the_end(first, last_id):
+            return HttpResponse(status=204)
+
+        def look() -> Status:
+            try:
+                return service.status(task_id)
+            except Exception as error:
+                raise problem_of(error) from error
+
+        content = events.stream(streams, look, first, last_id)
+        return streamed(request, content, events.HEADERS, events.MEDIA_TYPE)
+
     def cancel(request: HttpRequest, task_id: str) -> HttpResponse:
         """Cancel a waiting or running task; 409 if its worker's pool cannot end it."""
         return respond(service.cancel(checked(task_id)))
@@ -197,4 +239,26 @@ def routes(service: FollowedJobService) -> list[URLPattern]:
     return [
         path("tasks/<str:task_id>", one(GET=status, DELETE=cancel)),
         path("tasks/<str:task_id>/result", one(GET=result)),
+        path("tasks/<str:task_id>/artifact", one(GET=artifact)),
+        path("tasks/<str:task_id>/events", one(GET=follow)),
+        path("live", live),
     ]
+
+
+def streamed(
+    request: HttpRequest, content: Iterator[Any], headers: dict[str, str], media_type: str
+) -> StreamingHttpResponse:
+    """Return a response that is sent piece by piece, by a WSGI server or an ASGI server."""
+    pieces = in_threads(content) if isinstance(request, ASGIRequest) else content
+    return StreamingHttpResponse(pieces, content_type=media_type, headers=headers)
+
+
+async def in_threads(content: Iterator[T]) -> AsyncIterator[T]:
+    """Yield the pieces of an iterator that waits; Django would collect them before it sends any."""
+    while (piece := await sync_to_async(one_of)(content)) is not None:
+        yield piece
+
+
+def one_of(content: Iterator[T]) -> T | None:
+    """Return the next piece of an iterator, or nothing at its end."""
+    return next(content, None)

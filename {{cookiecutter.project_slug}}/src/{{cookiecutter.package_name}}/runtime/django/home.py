@@ -22,7 +22,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "title": service.app.main,
         "is_nav_sidebar_enabled": False,
         "tasks": service.allowed().tasks,
-        "follows": service.follows,
+        "follows": service.has_live_page,
         "address": request.build_absolute_uri("/").rstrip("/"),
         "token": INSECURE if settings.API_TOKEN == INSECURE else "$APP_API_TOKEN",
     }

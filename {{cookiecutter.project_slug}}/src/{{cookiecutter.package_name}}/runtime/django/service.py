@@ -75,8 +75,6 @@ class JobService(Service):
 
     #: See `service_in_use`.
     in_use: ClassVar[JobService]
-    #: Whether clients can follow tasks.
-    follows: ClassVar[bool] = False
 
     def needed(self) -> dict[str, Check]:
         """Return the checks of the servers that a web process needs."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
 from flask import Response, request
 from flask_openapi import APIBlueprint
 from pydantic import BaseModel
 
 from ..web import events, operations
-from ..web.bodies import Status, TaskId
-from ..web.events import Events, Streams
-from ..web.problems import Problem
+from ..web.bodies import TaskId
+from ..web.events import Streams
 from ..web.results import FollowedService
 from ..web.settings import settings
 from ..web.threads import call
@@ -60,26 +56,7 @@ def routes(service: FollowedService) -> APIBlueprint:
         last_id = request.headers.get("Last-Event-ID")
         if events.knows_the_end(first, last_id):
             return Response(status=204)
-        streams.enter()
-        content = changes(service, path.task_id, first, Events(last_id))
-        answer = Response(content, headers=events.HEADERS, content_type=events.MEDIA_TYPE)
-        answer.call_on_close(streams.leave)  # the server calls it, however the stream ends
-        return answer
+        content = events.stream(streams, lambda: call(service.status, path.task_id), first, last_id)
+        return Response(content, headers=events.HEADERS, content_type=events.MEDIA_TYPE)
 
     return api
-
-
-def changes(service: FollowedService, task_id: str, status: Status, told: Events) -> Iterator[str]:
-    """Yield the events of a task."""
-    yield told.begin()
-    while True:
-        if text := told.of_status(status):
-            yield text
-        if told.is_over:
-            return
-        time.sleep(events.LOOK)
-        try:
-            status = call(service.status, task_id)
-        except Problem as problem:
-            yield told.of_problem(problem)
-            return

@@ -9,7 +9,7 @@ and if the client knows the end already, the answer is 204, after which browsers
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from threading import Lock
@@ -90,8 +90,9 @@ class Streams:
         self.open = 0
         self._lock = Lock()
 
-    def enter(self) -> None:
-        """Count one more.
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Count a stream for as long as this block runs.
 
         Raises:
             Problem: There are too many.
@@ -100,21 +101,52 @@ class Streams:
             if self.open >= self.most:
                 raise away(f"{self.most} event streams are open, and no more are allowed")
             self.open += 1
-
-    def leave(self) -> None:
-        """Count one less."""
-        with self._lock:
-            self.open -= 1
-
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Count a stream for as long as this block runs.
-
-        Raises:
-            Problem: There are too many.
-        """
-        self.enter()
         try:
             yield
         finally:
-            self.leave()
+            with self._lock:
+                self.open -= 1
+
+
+def stream(
+    streams: Streams, look: Callable[[], Status], first: Status, last_id: str | None
+) -> Iterator[str]:
+    """Return the events of a task, for a thread that may wait.
+
+    The stream counts as open from now on, until it has ended, or is closed or forgotten.
+
+    Args:
+        streams: The open streams of this process.
+        look: Returns the status of the task, or raises a problem.
+        first: Its status now.
+        last_id: The id of the last event that the client has received, on another stream.
+
+    Raises:
+        Problem: There are too many.
+    """
+    content = counted(streams, changes(look, first, Events(last_id)))
+    next(content)  # to close a generator that has not begun would not end its `with`
+    return content
+
+
+def counted(streams: Streams, content: Iterator[str]) -> Generator[str]:
+    """Yield nothing, and then the content, while this counts as an open stream."""
+    with streams.entered():
+        yield ""
+        yield from content
+
+
+def changes(look: Callable[[], Status], status: Status, told: Events) -> Iterator[str]:
+    """Yield the events of a task."""
+    yield told.begin()
+    while True:
+        if text := told.of_status(status):
+            yield text
+        if told.is_over:
+            return
+        time.sleep(LOOK)
+        try:
+            status = look()
+        except Problem as problem:
+            yield told.of_problem(problem)
+            return

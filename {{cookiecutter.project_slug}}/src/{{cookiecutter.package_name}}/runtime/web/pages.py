@@ -1,4 +1,4 @@
-"""The pages for people: the documentation at `/docs`, and at `/live` a page that follows tasks.
+"""The pages for people: `/docs`, except in Django, and at `/live` a page that follows tasks.
 
 All that they load is served by this process, so they work without the Internet, and a strict
 content security policy keeps everything else out. Their links are relative, so they also work
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from html import escape
 from pathlib import Path
+from string import Template
 
 from .answers import Answer
 
@@ -17,6 +18,10 @@ FOLDER = Path(__file__).parent / "static"
 
 #: Where the path `/` leads: what a person wants to see first, and the page needs no upkeep.
 START = "docs"
+
+#: What the pages contain, unless a framework says otherwise: where their files are, the link in the
+#: corner, and what Django asks of a page that sends something.
+WORDS = {"files": "pages", "corner": START, "corner_name": "API documentation", "csrf_token": ""}
 
 POLICY = "; ".join(
     (
@@ -38,12 +43,15 @@ HEADERS = {
 }
 
 
-def page(name: str, title: str) -> Answer:
+def page(name: str, title: str, **words: str) -> Answer:
     """Return a page.
 
     Args:
         name: The name of its file.
         title: The title of the API.
+        words: What replaces some of `WORDS`.
     """
-    text = (FOLDER / f"{name}.html").read_text("utf-8").replace("TITLE", escape(title))
+    template = Template((FOLDER / f"{name}.html").read_text("utf-8"))
+    said = {**WORDS, "title": title, **words}
+    text = template.substitute({word: escape(value) for word, value in said.items()})
     return Answer(text, 200, HEADERS, "text/html; charset=utf-8")

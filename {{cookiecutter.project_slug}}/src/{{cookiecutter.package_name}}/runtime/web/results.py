@@ -120,10 +120,14 @@ class FollowedService(Service):
             Problem: No such task was sent, or it has no result (yet), or this is not a file.
         """
         pointer = self.result(task_id).result
-        is_one = followed.name_of(self.app, task_id) in self.catalogue.artifacts
+        is_one = self.name_of(task_id) in self.catalogue.artifacts
         if not (self.artifacts and is_one and isinstance(pointer, str)):
             raise artifacts.absent("the result of this task is not a file to download")
         return artifacts.download(self.artifacts, pointer)
+
+    def name_of(self, task_id: str) -> str | None:
+        """Return the name of a task, which is known of those of `catalogue.artifacts` at least."""
+        return followed.name_of(self.app, task_id)
 
     def cancel(self, task_id: str) -> Status:
         """Cancel a task: a waiting one will never start, a running one is ended.

@@ -9,6 +9,10 @@ const AGAIN = 2000;
 const MOST_STREAMS = 2;
 let streams = 0;
 
+/** What Django wants to see in a request that changes something. */
+const { csrfToken } = document.documentElement.dataset;
+const CSRF = csrfToken ? { "X-CSRFToken": csrfToken } : {};
+
 /** What a state means, in words. */
 const WORDS = {
   SENT: "waits for a worker",
@@ -32,10 +36,10 @@ function say(element, text) {
 }
 
 /** Call the API; throw an error with the words of its problem. */
-async function call(path, options) {
+async function call(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, options);
+    answer = await fetch(path, { ...options, headers: { ...options.headers, ...CSRF } });
   } catch {
     throw new Error("the web server does not answer: is it running?");
   }

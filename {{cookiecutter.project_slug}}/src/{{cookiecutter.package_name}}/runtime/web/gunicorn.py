@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..web.stopping import Stopping
+from .stopping import Stopping
 
 
 class Worker(Protocol):
