@@ -173,6 +173,22 @@ def test_every_round_of_start_demo_cancel_and_stop_ends_well(checkout: Checkout,
     assert stopped[-1] < STOP + SLOW
 
 
+@in_checkouts(ON_RABBITMQ[0])
+def test_the_task_of_a_killed_worker_runs_at_the_next_start(checkout: Checkout) -> None:
+    package = checkout.project.package
+    (checkout.project.folder / "src" / package / "tasks" / "slow.py").write_text(SLEEP, "utf-8")
+    start(checkout)
+    task = ("-A", package, "call", "slow.sleep", "--args", f"[{LONG}]")
+    task_id = checkout.run(".venv/bin/celery", *task).split()[-1]
+    checkout.wait(lambda: f"slow.sleep[{task_id}] received" in checkout.log(), "a task runs")
+    os.kill(min(int(line.split()[0]) for line in checkout.left() if " general@" in line), signal.SIGKILL)
+    checkout.wait(lambda: checkout.process and checkout.process.poll() is not None, "make dev ends")
+    assert "general was ended by SIGKILL: stopping the others" in checkout.log()
+    start(checkout)
+    checkout.wait(lambda: f"slow.sleep[{task_id}] succeeded" in checkout.log(), "the task has run")
+    checkout.stop()
+
+
 @in_checkouts(DEFAULT)
 def test_a_signal_to_every_process_at_once_ends_everything(checkout: Checkout) -> None:
     checkout.variables |= {f"{name}_CONCURRENCY": "8" for name in ("GENERAL", "IO", "CPU")}
