@@ -206,7 +206,7 @@ def test_a_start_is_short_and_a_busy_port_is_one_line(checkout: Checkout) -> Non
     lines = [line for line in checkout.log().splitlines() if "|" in line]
     started = next(number for number, line in enumerate(lines) if "ready: " in line)
     assert started <= 10, lines
-    assert f"ready: open http://127.0.0.1:{port}/, or run make demo in another terminal" in lines[started]
+    assert f"ready: open http://127.0.0.1:{port}/ or run make demo in a new terminal" in lines[started]
     assert "superuser" not in checkout.log()
     checkout.stop()
     busy = f"Error: port {port} of 127.0.0.1 cannot be used .*WEB_PORT={port + 1}"

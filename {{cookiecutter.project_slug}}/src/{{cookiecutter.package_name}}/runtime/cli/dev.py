@@ -129,5 +129,5 @@ def greeting(app: App, names: tuple[str, ...], listening: list[Address]) -> str:
     """Return the line that says that all processes are ready, and what to do next."""
     places = [f"open {place.url}" for place in listening]
     demo = not names and find_spec(f"{app.main}.demo")
-    todo = [*places, *(["run make demo in another terminal"] if demo else [])]
-    return f"ready: {', or '.join(todo)}" if todo else "ready: press Ctrl-C to stop"
+    todo = [*places, *(["run make demo in a new terminal"] if demo else [])]
+    return f"ready: {' or '.join(todo)}" if todo else "ready: press Ctrl-C to stop"

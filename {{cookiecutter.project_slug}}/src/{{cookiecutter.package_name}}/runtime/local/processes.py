@@ -36,6 +36,9 @@ LOGGED = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 #: What Celery says about signals, which do not come from the terminal here.
 SHUTDOWN = re.compile(r"worker: (Warm shutdown|Cold shutdown|Hitting Ctrl)")
 
+#: What gunicorn goes on to say when it listens.
+BOOTING = re.compile(r"\[INFO\] (Using|Booting) worker")
+
 #: What Celery warns of when a worker runs as root, which is nothing new to a developer.
 AS_ROOT = "ignore:You're running the worker with superuser privileges"
 
@@ -209,7 +212,7 @@ class Runner:
     def on_line(self, process: Process, line: str) -> None:
         """Show a line of a process, unless it is empty or says nothing new."""
         stops = self.stops or process.restarts
-        if not line or (self.hide and stops and SHUTDOWN.match(line)):
+        if not line or (self.hide and ((stops and SHUTDOWN.match(line)) or BOOTING.search(line))):
             return
         if process.has_failed and LOGGED.search(line):  # it goes on
             self.show(process)
