@@ -3,6 +3,8 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -110,6 +112,16 @@ def test_a_publisher_is_told_what_to_run(monkeypatch: pytest.MonkeyPatch) -> Non
         app.send_task("heartbeat.beat", ignore_result=True)
     assert time.monotonic() - begun < 30
     app.close()
+
+
+@pytest.mark.parametrize("words", [["call", "heartbeat.beat"], ["dead-letters", "list"]])
+def test_a_command_ends_with_one_line_that_says_what_to_run(words: list[str]) -> None:
+    celery = str(Path(sys.executable).with_name("celery"))
+    environment = {**os.environ, "APP_ENV": "development"}
+    command = [celery, "-A", "my_celery_project", *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"Error: {machine.NOT_RUNNING}\n"
 
 
 def test_each_kind_and_version_has_data_of_its_own() -> None:

@@ -49,8 +49,10 @@ class Prompt:
             try:
                 return ensured(*args, **kwargs)
             except OperationalError as error:
-                if machine.socket_path().as_posix() in str(error):
-                    raise OperationalError(machine.NOT_RUNNING) from error
+                if machine.is_meant(error):
+                    from .config.not_running import NotRunningError  # which imports click
+
+                    raise NotRunningError from error
                 raise
 
         return explained

@@ -57,6 +57,11 @@ def url(database: int) -> str:
     return f"redis+socket://{socket_path().as_posix()}?virtual_host={database}"
 
 
+def is_meant(error: Exception) -> bool:
+    """Whether an error is about the server of this machine, and not about another one."""
+    return socket_path().as_posix() in str(error)
+
+
 def is_own(value: object) -> bool:
     """Whether a URL is one of this server."""
     return value in {url(QUEUES), url(RESULTS)}
