@@ -17,6 +17,8 @@ CODE = ("benchmarks", "docs", "hooks", "noxfile.py", "tests")
 WORKERS = "4"
 #: The same for tests that start servers and kill them, and wait even more.
 MANY_WORKERS = "6"
+#: The same for those that wait for leases, schedules and outages most of the time.
+MOST_WORKERS = "8"
 
 #: The records that the tests of this run leave, from which the last session makes a table.
 RECORDS: list[str] = []
@@ -82,7 +84,7 @@ def servers(session: nox.Session) -> None:
     install(session)
     modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
     files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "pages", "django", "first_look"))
-    pytest(session, *files, workers=MANY_WORKERS)
+    pytest(session, *files, workers=MOST_WORKERS)
 
 
 @nox.session
