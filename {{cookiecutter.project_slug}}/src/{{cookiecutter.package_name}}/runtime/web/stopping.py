@@ -15,7 +15,7 @@ class Stopping:
     """Whether this process is told to stop; then streams end, and clients connect to another one.
 
     A server waits for open connections before it tells its app that it stops, so something of the
-    server's has to say it: see `fastapi/stopping.py` and `web/gunicorn.py`.
+    server's has to say it.
     """
 
     is_told: ClassVar[Callable[[], bool]] = staticmethod(never)
