@@ -143,6 +143,60 @@ def test_a_signal_ends_a_beat_that_is_starting() -> None:
     assert len(made) == 1
 
 
+class Swallowing:
+    """Something that ends with a signal whose handler raises, which Python ignores there."""
+
+    def __del__(self) -> None:
+        terminate()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("handlers")
+def test_a_beat_that_is_starting_ends_although_its_exit_was_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ticks, "GRACE", 1)
+    ignored = []
+
+    class Slow(Scheduler):
+        def setup_schedule(self) -> None:
+            Swallowing()
+            ignored.append(self)
+            time.sleep(60)
+
+    service = ticks.Service(app, scheduler_cls=Slow)
+    ticks.Beat(app=app).install_sync_handler(service)
+    with pytest.raises(SystemExit):
+        service.start()
+    assert len(ignored) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("handlers")
+def test_a_beat_that_sleeps_ends_although_its_exit_was_ignored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ticks, "GRACE", 1)
+    monkeypatch.setitem(app.conf, "beat_enable_remote_control", False)
+    ticked = []
+
+    class Quick(Scheduler):
+        def setup_schedule(self) -> None:
+            """Leave it empty."""
+
+        def tick(self, *_: object, **__: object) -> float:
+            ticked.append(self)
+            return 0.001
+
+        def should_sync(self) -> bool:
+            Swallowing()
+            return False
+
+    ticks.Service(app, scheduler_cls=Quick).start()
+    before_task_publish.disconnect(ticks.mark)
+    assert len(ticked) == 1
+
+
 def test_each_tick_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     heartbeat = tmp_path / "heartbeat"
     service = ticks.Service(app, max_interval=60, scheduler_cls=Scheduler)

@@ -77,10 +77,11 @@ class Stoppable(Base):  # type: ignore[misc]
             SystemExit: Nothing is being sent, or it is not the first signal.
         """
         is_first, self.is_stopping = not self.is_stopping, True
+        if is_first:
+            service.stop()
+        platforms.signals.arm_alarm(GRACE)  # Python ignores an exit that is raised in a `__del__`
         if not (is_first and self.is_busy):
             raise SystemExit
-        service.stop()
-        platforms.signals.arm_alarm(GRACE)
 
 
 def stoppable(scheduler: Any) -> Any:
@@ -116,15 +117,16 @@ class Beat(command.Beat):
         second one in the middle of the first, and beat ends with a traceback: so did 12 of 12 that
         were stopped as soon as they had written "beat: Starting..." (Celery 5.7).
         """
-        platforms.signals.update(SIGTERM=leave, SIGINT=leave)
+        platforms.signals.update(SIGTERM=leave, SIGINT=leave, SIGALRM=leave)
 
 
 def leave(*_: object) -> None:
-    """Handle a signal before there is a scheduler.
+    """Handle a signal before there is a scheduler, and again if that has not ended the process.
 
     Raises:
         SystemExit: Always.
     """
+    platforms.signals.arm_alarm(GRACE)
     raise SystemExit
 
 

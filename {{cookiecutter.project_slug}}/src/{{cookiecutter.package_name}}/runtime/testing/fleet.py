@@ -127,9 +127,16 @@ class Fleet:
         return str(self.app.send_task(task, args, ignore_result=True, **options).id)
 
     def stop(self, name: str) -> int:
-        """Ask a process to end, and return its exit code."""
+        """Ask a process to end, and return its exit code.
+
+        Raises:
+            RuntimeError: It does not end.
+        """
         self.processes[name].terminate()
-        return self.processes[name].wait(STOP_TIME)
+        try:
+            return self.processes[name].wait(STOP_TIME)
+        except subprocess.TimeoutExpired:
+            raise RuntimeError(f"{name} does not end:\n{self.log(name)}") from None
 
     def kill(self, name: str) -> None:
         """Kill a process and its children."""
