@@ -385,6 +385,18 @@ def test_a_task_that_runs_when_its_connection_is_cut_runs_once(pool: str, world:
     assert set(here.load.runs().values()) == {1}
 
 
+@pytest.mark.parametrize("pool", ["gevent", "eventlet"] if FULL else ["gevent"])
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_full_worker_of_greenlets_goes_on_after_a_cut(broker: str, pool: str, world: Callable[..., World]) -> None:
+    here = world(broker, pool, cut=True, GENERAL_CONCURRENCY="2")
+    here.fleet.start_general("one")
+    here.load.send(0, 8, seconds=2)
+    here.fleet.wait(lambda: here.load.runs(), "tasks run")
+    here.proxy.cut()  # the worker reads nothing, because it waits until it can start a task that it has
+    here.load.finish()
+    assert here.load.missing() == set(), here.explained()
+
+
 @pytest.mark.parametrize("broker", BROKERS)
 def test_a_worker_that_stood_still_loses_nothing_and_goes_on(broker: str, world: Callable[..., World]) -> None:
     here = world(broker)
