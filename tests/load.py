@@ -49,9 +49,11 @@ class Server:
 
             wait_until(answers, f"{self.command[0]} answers", explain=printed)
 
-    def control(self, *arguments: str) -> None:
-        """Run `rabbitmqctl`."""
-        subprocess.run(["/usr/lib/rabbitmq/bin/rabbitmqctl", *arguments], check=True, capture_output=True, **self.popen)
+    def control(self, *arguments: str) -> str:
+        """Run `rabbitmqctl`, and return what it writes."""
+        command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", *arguments]
+        written: str = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", **self.popen).stdout
+        return written
 
     def freeze(self, seconds: float) -> None:
         """Freeze it for a time."""

@@ -578,7 +578,7 @@ class Fleet:
         """Return the state of each process, and the end of its log."""
         codes = {name: process.poll() for name, process in self.processes.items()}
         return "\n".join(
-            f"--- {name}, {'running' if code is None else f'ended with {code}'}:\n{self.log(name)[-3000:]}"
+            f"--- {name}, {'running' if code is None else f'ended with {code}'}:\n{self.log(name)[-10_000:]}"
             for name, code in codes.items()
         )
 

@@ -102,17 +102,25 @@ def test_a_change_of_a_library_is_found(prelude: str, line: str, compared: Compa
 
 
 def test_an_override_without_a_row_is_found(compared: Compared) -> None:
-    more = "class More(Connection):\n    def drain_events(self, **options: Any) -> Any:\n        return None\n"
+    more = "class More(Connection):\n    def heartbeat_check(self, rate: int = 2) -> Any:\n        return None\n"
     (found,) = compared(connection=more)
-    assert found.startswith("More in runtime/connection.py overrides kombu.connection:Connection.drain_events: enter")
+    assert found.startswith(
+        "More in runtime/connection.py overrides kombu.connection:Connection.heartbeat_check: enter"
+    )
 
 
 #: A use of a private or an internal name, and what the line about it says.
 USES = {
-    "an attribute": ("def f(channel):\n    return channel._closed\n", "uses _closed of another library"),
+    "an attribute": (
+        "def f(channel):\n    return channel._default_channel\n",
+        "uses _default_channel of another library",
+    ),
     "an inherited one": ("class A(Connection):\n    def f(self):\n        return self._debug\n", "uses _debug"),
-    "one that is set": ("def f(channel):\n    channel._closed = True\n", "uses _closed"),
-    "one by its name": ("def f(channel):\n    return getattr(channel, '_closed', None)\n", "uses _closed"),
+    "one that is set": ("def f(channel):\n    channel._default_channel = True\n", "uses _default_channel"),
+    "one by its name": (
+        "def f(channel):\n    return getattr(channel, '_default_channel', None)\n",
+        "uses _default_channel",
+    ),
     "one that is replaced": ("connection.Connection.clone = None\n", "replaces clone"),
     "a private module": ("from celery._state import get_current_app\n", "uses get_current_app"),
     "an internal module": ("from kombu.utils.functional import lazy\n", "imports kombu.utils.functional:lazy"),

@@ -61,6 +61,15 @@ class World:
     fleet: Fleet
     load: Load
 
+    def explained(self) -> str:
+        """Return what may tell why tasks do not run: the queues, and where workers are."""
+        columns = ("name", "messages_ready", "messages_unacknowledged", "consumers")
+        queues = self.server.control("list_queues", *columns) if self.broker == "rabbitmq" else ""
+        for process in self.fleet.processes.values():
+            process.send_signal(signal.SIGUSR2)
+        time.sleep(2)
+        return f"{queues}\n{self.fleet.tails()}"
+
 
 @pytest.fixture
 def world(installed: Installed, tmp_path: Path) -> Iterator[Callable[..., World]]:
@@ -94,7 +103,7 @@ def world(installed: Installed, tmp_path: Path) -> Iterator[Callable[..., World]
             port = proxy.port if cut else server.port
             given = {
                 "CELERY_BROKER_URL": f"{scheme}://127.0.0.1:{port}/{path}",
-                "CELERY_WORKER_INCLUDE": "effects",
+                "CELERY_WORKER_INCLUDE": "effects,stacks",
                 "EFFECTS": str(tmp_path / "effects"),
                 **(LEASE[broker] if short_lease else {}),
             }
@@ -208,7 +217,8 @@ def test_nothing_is_lost(
     for row in rows:
         record_property("fault", list(row))
     at_least_once, at_most_once = rows
-    explanation = "\n".join(table_row(*row) for row in (COLUMNS, *rows)) + f"\n{here.fleet.tails()}"
+    table = "\n".join(table_row(*row) for row in (COLUMNS, *rows))
+    explanation = f"{table}\n{here.explained() if here.load.missing() else ''}"
     assert (at_least_once.lost, at_most_once.lost) == (0, 0), explanation
     assert at_most_once.twice == 0, explanation
     assert at_least_once.letters == 0, explanation
@@ -373,6 +383,18 @@ def test_a_task_that_runs_when_its_connection_is_cut_runs_once(pool: str, world:
     with Redis(port=here.server.port) as redis:
         fleet.wait(lambda: redis.hlen("unacked") == 0, "all tasks are acknowledged", 20)
     assert set(here.load.runs().values()) == {1}
+
+
+@pytest.mark.parametrize("pool", ["gevent", "eventlet"] if FULL else ["gevent"])
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_full_worker_of_greenlets_goes_on_after_a_cut(broker: str, pool: str, world: Callable[..., World]) -> None:
+    here = world(broker, pool, cut=True, GENERAL_CONCURRENCY="2")
+    here.fleet.start_general("one")
+    here.load.send(0, 8, seconds=2)
+    here.fleet.wait(lambda: here.load.runs(), "tasks run")
+    here.proxy.cut()  # the worker reads nothing, because it waits until it can start a task that it has
+    here.load.finish()
+    assert here.load.missing() == set(), here.explained()
 
 
 @pytest.mark.parametrize("broker", BROKERS)

@@ -78,6 +78,20 @@ class Connection(Prompt, connection.Connection):
         super().ensure_connection(*args, **{"interval_max": LONGEST_WAIT, **kwargs})
         return self
 
+    def drain_events(self: Any, **kwargs: Any) -> Any:
+        """Wait for an event.
+
+        Raises:
+            ConnectionResetError: The connection was lost before. kombu would connect anew without a
+                word (kombu/connection.py, `connection`), and nothing consumes on that connection.
+                So a greenlet worker that was cut off while it was full waited for ever: the first
+                that learned of it was the greenlet of a task, which could not acknowledge.
+        """
+        is_open = self._connection is not None and not self._closed
+        if is_open and not self.connected:
+            raise ConnectionResetError("the connection was lost")
+        return super().drain_events(**kwargs)
+
     def Pool(self, limit: int | None = None, **kwargs: Any) -> ConnectionPool:  # noqa: N802
         """Return a pool of connections like this one."""
         return ConnectionPool(self, limit, **kwargs)
