@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.apps import beat as beat_command
 from celery.beat import PersistentScheduler, Scheduler
 from celery.schedules import schedule
 from celery.signals import before_task_publish
@@ -195,6 +196,14 @@ def test_a_beat_that_sleeps_ends_although_its_exit_was_ignored(
     ticks.Service(app, scheduler_cls=Quick).start()
     before_task_publish.disconnect(ticks.mark)
     assert len(ticked) == 1
+
+
+@pytest.mark.usefixtures("handlers")
+def test_no_alarm_kills_a_beat_that_is_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beat_command.Beat, "start_scheduler", lambda _: ticks.leave())
+    with pytest.raises(SystemExit):
+        ticks.Beat(app=app).start_scheduler()
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_IGN
 
 
 def test_each_tick_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -110,6 +110,16 @@ class Beat(command.Beat):
 
     Service = Service
 
+    def start_scheduler(self) -> Any:
+        """Run until the end, and let no alarm kill the process while it ends, which takes longer.
+
+        Python restores the default of every signal that it handles, which for this one is death.
+        """
+        try:
+            return super().start_scheduler()
+        finally:
+            platforms.signals.ignore("SIGALRM")  # type: ignore[arg-type]  # takes names
+
     def install_sync_handler(self, service: beat.Service) -> None:
         """Let a signal end beat at once until `prepare` takes over: nothing has been sent yet.
 
