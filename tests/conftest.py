@@ -30,6 +30,7 @@ from filelock import FileLock
 from load import COLUMNS, table_row
 from servers import (
     NEWER_ROOT,
+    Checkout,
     Fleet,
     Place,
     PostgreSQL,
@@ -290,6 +291,15 @@ def installed(copied: Copied, shared: Path) -> Installed:
         return Project(folder, environment)
 
     return install
+
+
+@pytest.fixture
+def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
+    """Yield a new project, in which `make` installs everything; end what was started in it."""
+    needed("make")
+    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
+    yield checkout
+    checkout.close()
 
 
 @pytest.fixture(scope="session")

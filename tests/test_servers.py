@@ -20,7 +20,7 @@ from pytest_httpserver import HTTPServer
 from redis import Redis
 from werkzeug import Request, Response
 
-from conftest import Copied, Installed, Running
+from conftest import Installed, Running
 from load import durable_redis, sentinel
 from servers import (
     PATIENCE,
@@ -319,15 +319,6 @@ BEHAVIOURS = (
 
 
 # A checkout, as the developers of a project have it
-
-
-@pytest.fixture
-def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
-    """Yield a new project, in which `make` installs everything; end what was started in it."""
-    needed("make")
-    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
-    yield checkout
-    checkout.close()
 
 
 def in_checkouts(*variants: Answers) -> pytest.MarkDecorator:

@@ -15,8 +15,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from conftest import Copied, Running
-from servers import Checkout, Fleet, PostgreSQL, Project, free_port, needed, wait_until
+from conftest import Running
+from servers import Checkout, Fleet, PostgreSQL, free_port, needed, wait_until
 from variants import Answers, all_variants, each, variant_id
 
 ADMIN = "administrator-" * 3
@@ -157,15 +157,6 @@ def test_a_thousand_generated_requests_find_no_server_error(
         assert generated, result.stdout[-3000:]
         assert int(generated[1]) >= REQUESTS
         summary(f"{variant_id(answers)}: {generated[1]} generated requests, {requests} in the log, no server error")
-
-
-@pytest.fixture
-def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
-    """Yield a new project, in which `make` installs everything; end what was started in it."""
-    needed("make")
-    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
-    yield checkout
-    checkout.close()
 
 
 @pytest.mark.parametrize("checkout", FRAMEWORKS, ids=variant_id, indirect=True)
