@@ -218,7 +218,7 @@ def test_nothing_is_lost(
         record_property("fault", list(row))
     at_least_once, at_most_once = rows
     table = "\n".join(table_row(*row) for row in (COLUMNS, *rows))
-    explanation = f"{table}\n{here.explained() if here.load.missing() else ''}"
+    explanation = f"{table}\n{here.explained() if here.load.missing() else here.fleet.tails()}"
     assert (at_least_once.lost, at_most_once.lost) == (0, 0), explanation
     assert at_most_once.twice == 0, explanation
     assert at_least_once.letters == 0, explanation

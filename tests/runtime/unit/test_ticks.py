@@ -34,12 +34,13 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.fixture
-def beat(
-    monkeypatch: pytest.MonkeyPatch, handlers: None
-) -> Iterator[Callable[[Callable[[], float]], list[str]]]:
-    """Return a function that runs a beat with such a tick, and tells what its scheduler did."""
+def beat(monkeypatch: pytest.MonkeyPatch, handlers: None) -> Iterator[Callable[..., list[str]]]:
+    """Return a function that runs a beat with such a tick, and tells what its scheduler did.
 
-    def run(tick: Callable[[], float]) -> list[str]:
+    It also takes what to call when beat has slept.
+    """
+
+    def run(tick: Callable[[], float], wake: Callable[[], object] = object) -> list[str]:
         events: list[str] = []
 
         class Recorder(Scheduler):
@@ -51,6 +52,10 @@ def beat(
 
             def setup_schedule(self) -> None:
                 """Leave it empty."""
+
+            def should_sync(self) -> bool:
+                wake()
+                return False
 
             def close(self) -> None:
                 events.append("close")
@@ -173,29 +178,10 @@ def test_a_beat_that_is_starting_ends_although_its_exit_was_ignored(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.usefixtures("handlers")
 def test_a_beat_that_sleeps_ends_although_its_exit_was_ignored(
-    monkeypatch: pytest.MonkeyPatch,
+    beat: Callable[..., list[str]],
 ) -> None:
-    monkeypatch.setattr(ticks, "GRACE", 1)
-    monkeypatch.setitem(app.conf, "beat_enable_remote_control", False)
-    ticked = []
-
-    class Quick(Scheduler):
-        def setup_schedule(self) -> None:
-            """Leave it empty."""
-
-        def tick(self, *_: object, **__: object) -> float:
-            ticked.append(self)
-            return 0.001
-
-        def should_sync(self) -> bool:
-            Swallowing()
-            return False
-
-    ticks.Service(app, scheduler_cls=Quick).start()
-    before_task_publish.disconnect(ticks.mark)
-    assert len(ticked) == 1
+    assert beat(lambda: 0.001, Swallowing) == ["tick", "ticked", "close"]
 
 
 @pytest.mark.usefixtures("handlers")
