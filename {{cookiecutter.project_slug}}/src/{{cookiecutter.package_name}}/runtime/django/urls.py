@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -22,9 +21,6 @@ from ..web import admin, bodies, servers
 from ..web.service import Service
 from .responses import ADMINISTRATOR, CLIENT, body_of, query_of, respond, route
 from .service import JobService
-
-if TYPE_CHECKING:
-    from ..app import App
 
 FINE = bodies.Health(status="ok")
 
