@@ -276,7 +276,11 @@ class AtomicDelivery:
         return [*{*self.qos._delivered, *self.qos.late, *running(), *asked_for}]
 
     def is_about_to_take(self: Any) -> bool:
-        """Whether the event loop, which handles acknowledgements first, will now take a message."""
+        """Whether the event loop is going to take a message in this turn.
+
+        A turn begins with acknowledgements (kombu/asynchronous/hub.py, `create_loop`), and then
+        asks for a message if there is room for it (kombu/transport/redis.py, `on_poll_start`).
+        """
         ready = self.connection.has_event_loop and not self._in_poll and self.active_queues
         return bool(ready and self.qos.can_consume())
 
