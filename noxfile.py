@@ -17,6 +17,8 @@ CODE = ("benchmarks", "docs", "hooks", "noxfile.py", "tests")
 WORKERS = "4"
 #: The same for tests that start servers and kill them, and wait even more.
 MANY_WORKERS = "6"
+#: The same for those that wait for leases, schedules and outages most of the time.
+MOST_WORKERS = "8"
 
 #: The records that the tests of this run leave, from which the last session makes a table.
 RECORDS: list[str] = []
@@ -81,8 +83,8 @@ def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
     modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
-    files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "django"))
-    pytest(session, *files, workers=MANY_WORKERS)
+    files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "pages", "django", "first_look"))
+    pytest(session, *files, workers=MOST_WORKERS)
 
 
 @nox.session
@@ -95,9 +97,12 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def deploy(session: nox.Session) -> None:
-    """Deploy generated projects with Docker, systemd and supervisor, and check the files for Kubernetes and CI."""
+    """Deploy generated projects with Docker, systemd and supervisor, check other files, and be a new user.
+
+    What needs the root of another machine is here.
+    """
     install(session)
-    modules = ("docker", "hosts", "liveness", "drift", "kubernetes", "ci")
+    modules = ("docker", "hosts", "newcomer", "liveness", "drift", "kubernetes", "ci")
     pytest(session, *(f"tests/test_{module}.py" for module in modules))
 
 

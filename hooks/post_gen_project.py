@@ -7,6 +7,7 @@ that existed before, and they are put back at the end.
 import io
 import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -36,9 +37,10 @@ def put_back() -> list[str]:
     return kept
 
 
-def tell(name: str) -> None:
+def tell(project: Path) -> None:
     """Print what to do next, and which answers were changed because others need that."""
-    print(f"\n{name} is ready. Next:\n\n  cd {name}\n  make dev\n")
+    demo = "  make demo  # in a second terminal\n" if ANSWERS["examples"] != "none" else ""
+    print(f"\n{project.name} is ready. Next:\n\n  cd {shlex.quote(str(project))}\n  make dev\n{demo}")
     if added := ANSWERS["__added"]:
         print(f"Some answers require others, so these were changed:\n\n{added}")
 
@@ -55,7 +57,7 @@ def main() -> None:
                     remove(path)
     if kept := put_back():
         print("\nThese existed before and are unchanged, although your answers leave them out:", *kept, sep="\n")
-    tell(Path.cwd().name)
+    tell(Path.cwd())
 
 
 if __name__ == "__main__":

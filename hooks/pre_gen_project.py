@@ -82,6 +82,13 @@ def refused_name(option: str, name: str, pattern: re.Pattern[str], allowed: str)
         yield f"{option} {name!r} would hide a dependency or is a reserved name: choose another name"
 
 
+def refused_app() -> Iterator[str]:
+    """Yield why a package of a Django project cannot have the name of an app in it."""
+    package = ANSWERS["package_name"]
+    if ANSWERS["framework"] == "django" and package in ANSWERS["_django_apps"]:
+        yield f"package_name {package!r} is the name of an app of every Django project: choose another name"
+
+
 def rows(table: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a table whose conditions all hold."""
     for row in ANSWERS[table].values():
@@ -105,6 +112,7 @@ def refusals() -> Iterator[str]:
     letters = "lower-case ASCII letters, digits and single "
     yield from refused_name("project_slug", slug, SLUG, letters + "dashes or underscores")
     yield from refused_name("package_name", package, PACKAGE, letters + "underscores")
+    yield from refused_app()
     yield from refused_combination()
     if os.path.exists(ASIDE) and holds_something():
         yield (

@@ -42,7 +42,7 @@ from servers import (
     redis_server,
 )
 from support import UV, python_of, run
-from variants import PROJECT, TEMPLATE, Answers, Choice, all_variants, allowed, variant_id
+from variants import PROJECT, TEMPLATE, Answers, Choice, all_variants, allowed, cover, variant_id
 
 #: A change to a file of a project: its path in the project, the old text, the new text.
 Edit = tuple[str, str, str]
@@ -293,15 +293,6 @@ def installed(copied: Copied, shared: Path) -> Installed:
     return install
 
 
-@pytest.fixture
-def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
-    """Yield a new project, in which `make` installs everything; end what was started in it."""
-    needed("make")
-    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
-    yield checkout
-    checkout.close()
-
-
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """Run a PostgreSQL."""
@@ -423,6 +414,20 @@ def unparsable(project: Path) -> list[str]:
         except (ValueError, SyntaxError, yaml.YAMLError) as error:
             broken.append(f"{path.relative_to(project)}: {error}")
     return broken
+
+
+@pytest.fixture
+def checkout(request: pytest.FixtureRequest, copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
+    """Yield a new project, in which `make` installs everything; end what was started in it."""
+    needed("make")
+    checkout = Checkout(Project(copied(request.param, tmp_path)), tmp_path / "bin")
+    yield checkout
+    checkout.close()
+
+
+def in_checkouts(*variants: Answers) -> pytest.MarkDecorator:
+    """Run a test in a checkout of each variant, or of few by default."""
+    return pytest.mark.parametrize("checkout", cover(variants), ids=variant_id, indirect=True)
 
 
 @pytest.fixture

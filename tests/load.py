@@ -119,7 +119,6 @@ def durable_rabbitmq(config: Path) -> Iterator[Server]:
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_PID_FILE": str(folder / "pid"),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
         }
         epmd = Server(epmd_port, [needed("epmd"), "-port", str(epmd_port), "-address", "127.0.0.1"], accepts)
         epmd.popen["env"] = environment

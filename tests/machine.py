@@ -1,4 +1,4 @@
-"""A booted Debian 12 with systemd, in a container without a network that keeps no data."""
+"""A Debian 12 in a container that keeps no data: one with systemd that is booted, or one that a new user enters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,9 @@ from pathlib import Path
 from servers import MADE, PROBE, missing, needed, wait_until
 from support import UV, run
 
-#: Root of a Debian 12 with systemd, Redis and Python: `.ci/run` makes one.
-ROOT = os.environ.get("SYSTEMD_ROOT", "")
+#: The variables that name roots of a Debian 12, with systemd, Redis and Python, or with what a new user has:
+#: `.ci/run` makes both.
+SYSTEMD, NEWCOMER = "SYSTEMD_ROOT", "NEWCOMER_ROOT"
 
 #: The Python of that Debian.
 PYTHON = "3.11"
@@ -29,7 +30,7 @@ PROBE_INSIDE = "/srv/probe"
 
 
 class Machine:
-    """A booted machine.
+    """A machine that runs.
 
     Args:
         first: Number of its first process, as seen from here.
@@ -71,29 +72,43 @@ class Machine:
         return self.run("systemctl", "is-system-running", code=None).strip() in ("running", "degraded")
 
 
-def needed_root() -> str:
-    """Return the root; without it, or without the right to boot it, skip the test, or fail it in CI."""
-    if not ROOT:
-        missing("the Debian 12 with systemd that SYSTEMD_ROOT names", MADE)
+def needed_root(variable: str = SYSTEMD) -> str:
+    """Return the root of a variable; without it, or without the right to use it, skip the test, or fail it in CI."""
+    if not (root := os.environ.get(variable)):
+        missing(f"the Debian 12 that {variable} names", MADE)
     if os.geteuid():
-        missing("the right to boot a machine", "run the tests as root")
-    return ROOT
+        missing("the right to start a machine", "run the tests as root")
+    return root
 
 
 @contextmanager
 def machine(log: Path, folders: Mapping[str, Path]) -> Iterator[Machine]:
-    """Boot a machine; everything that it writes is in memory and lost at its end.
+    """Boot a machine that has no network.
 
     Args:
         log: Where its console is kept.
         folders: Folders of this machine that it can read, by their path in it.
     """
     binds = [f"--bind-ro={outside}:{inside}" for inside, outside in {PROBE_INSIDE: PROBE, **folders}.items()]
-    options = ["--quiet", "--boot", "--register=no", "--keep-unit", "--private-network", "--console=pipe"]
-    place = [f"--directory={needed_root()}", "--volatile=overlay", f"--machine=test-{os.getpid()}"]
+    with container(needed_root(), log, Machine.is_up, "--boot", "--private-network", *binds) as booted:
+        yield booted
+
+
+@contextmanager
+def container(root: str, log: Path, is_up: Callable[[Machine], bool], *words: str) -> Iterator[Machine]:
+    """Start a machine from a root; everything that it writes is in memory and lost at its end.
+
+    Args:
+        root: The root, which stays as it is.
+        log: Where the console is kept.
+        is_up: Whether the machine has started.
+        words: Options of `systemd-nspawn`, and the command that runs in it.
+    """
+    options = ["--quiet", "--register=no", "--keep-unit", "--console=pipe"]
+    place = [f"--directory={root}", "--volatile=overlay", f"--machine=test-{os.getpid()}"]
     with log.open("wb") as output:
         nspawn = subprocess.Popen(
-            [needed("systemd-nspawn"), *options, *place, *binds],
+            [needed("systemd-nspawn"), *options, *place, *words],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -103,11 +118,10 @@ def machine(log: Path, folders: Mapping[str, Path]) -> Iterator[Machine]:
     try:
         # Its first child is a temporary one, which starts the one that stays.
         wait_until(
-            lambda: any(Machine(first).is_up() for first in children(nspawn)), "the machine is up", explain=explain
+            lambda: any(is_up(Machine(first)) for first in children(nspawn)), "the machine is up", explain=explain
         )
         (first,) = children(nspawn)
-        booted = Machine(first)
-        yield booted
+        yield Machine(first)
     finally:
         nspawn.terminate()  # which lets it shut down
         try:

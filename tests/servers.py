@@ -235,8 +235,6 @@ def rabbitmq_server(folder: Path, config: Path, place: Place | None = None) -> I
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_PID_FILE": f"{inside}/pid",
-        # Idle schedulers spin for a while by default, which takes time from the tests.
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
     }
     # Start the daemon that names Erlang's nodes first, so that the test can end it.
     epmd = place.command(folder, "epmd", "-port", epmd_port, "-address", "127.0.0.1")

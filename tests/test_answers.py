@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from pytest_cookies.plugin import Cookies  # type: ignore[import-untyped]
 
 from conftest import Bakery, tree
 from support import repository
-from test_docs import README, block
+from test_docs import GENERATE, block
 from variants import (
     TEMPLATE,
     Answers,
@@ -209,7 +208,7 @@ def test_the_defaults_need_nothing(bakery: Bakery, tmp_path: Path, capfd: pytest
 
 # Presets
 
-PRESETS = README.partition("## Presets\n")[2].partition("\n## ")[0]
+PRESETS = GENERATE.partition("<!-- preset -->")[2]
 
 
 @pytest.mark.parametrize("name", presets())
@@ -237,11 +236,3 @@ def test_a_preset_leaves_only_names_to_give(name: str, bakery: Bakery, baked: Ba
     assert "instead of" not in baking.stdout
     names: Answers = {"project_name": "My Shop", "author_name": "Ann Lee", "author_email": "ann@example.com"}
     assert tree(tmp_path / "my-shop") == tree(baked({**preset, **names}))
-
-
-def test_the_readme_has_a_line_for_each_preset() -> None:
-    rows = re.findall(r"(?m)^\| `presets/(\w+)\.yaml` \| (.+) \|$", PRESETS)
-    assert [name for name, _ in rows] == list(presets())
-    for name, text in rows:
-        first, *_ = (TEMPLATE / "presets" / f"{name}.yaml").read_text("utf-8").splitlines()
-        assert first == f"# {text}"

@@ -25,8 +25,8 @@ Compared = Callable[..., list[str]]
 #: The newest version that was tried of what is older on the oldest Python.
 TRIED = {"django": "6.0"}
 
-#: A requirement of a generated project: name, extras, floor and cap.
-REQUIREMENT = re.compile(r"([\w-]+)(?:\[[\w,-]+\])?>=([\d.]+),<([\d.]+)")
+#: A requirement of a generated project: name, extras, floor and cap, and on what machines.
+REQUIREMENT = re.compile(r"([\w-]+)(?:\[[\w,-]+\])?>=([\d.]+),<([\d.]+)(?:; .+)?")
 
 
 @pytest.fixture

@@ -250,7 +250,7 @@ def test_what_rabbitmq_gives_up_is_a_letter(answers: Answers, lettered: Any) -> 
         assert fleet.ask("take", "default", "lose") == 21
         found = {letter["id"]: letter["reason"] for letter in letters.wait(3)}
         assert found == {late: "expired", rejected: "rejected", lost: "delivery limit"}
-        assert json.loads(letters("show", rejected))["args"] == [7]
+        assert json.loads(letters("show", rejected, "--json"))["args"] == [7]
         fleet.start("general")
         assert "3 replayed" in letters("replay", "--all")
         fleet.wait(lambda: len(fleet.seen(event="end", state="SUCCESS")) == 3, "the replays succeed")
@@ -321,7 +321,7 @@ def test_a_letter_is_replayed_once(answers: Answers, lettered: Any) -> None:
         )
         (letter,) = letters.wait(1)
         assert (letter["id"], letter["error"], letter["reason"]) == (task_id, "LookupError", "failed")
-        full = json.loads(letters("show", task_id))
+        full = json.loads(letters("show", task_id, "--json"))
         assert (full["args"], full["kwargs"], full["queue"]) == ([str(path), "é"], {"due": 1}, "default")
         assert (full["headers"]["x-correlation-id"], full["headers"]["x-tenant"]) == ("request-7", "acme")
         assert "there is no" in full["traceback"]

@@ -1,20 +1,24 @@
-"""Django projects on real servers: the README word by word, transactions, connections, schedules."""
+"""Django projects on real servers: the document word by word, transactions, connections, schedules."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, Response, sync_playwright
 
-from conftest import Copied, Running
-from servers import PATIENCE, Checkout, Fleet, PostgreSQL, Project, free_port, needed, settled, wait_until
+from conftest import Copied, Installed, Running
+from servers import PATIENCE, Checkout, Fleet, PostgreSQL, Project, accepts, free_port, needed, settled, wait_until
 from test_docs import block
 from test_servers import TELLING
 from variants import Answers
@@ -24,6 +28,9 @@ IN_DATABASE: Answers = {**DJANGO, "beat": "database", "result_backend": "databas
 
 #: Seconds.
 SLACK = 5
+
+#: Of a browser's window, in pixels.
+WIDTH = 1280
 
 
 @pytest.fixture
@@ -64,7 +71,7 @@ with connection.cursor() as cursor:
     return dict(shell(fleet, code))
 
 
-# The README
+# The document
 
 
 @pytest.fixture
@@ -82,14 +89,15 @@ def checkout(copied: Copied, tmp_path: Path) -> Iterator[Checkout]:
     checkout.close()
 
 
-def test_the_readme_word_by_word(checkout: Checkout) -> None:
+def test_the_document_word_by_word(checkout: Checkout) -> None:
     needed("curl")
     project, port = checkout.project, free_port()
-    readme = (project.folder / "README.md").read_text("utf-8").replace(":8000", f":{port}")
-    tasks, django = (readme.partition(f"## {title}\n")[2] for title in ("Tasks over HTTP", "Django"))
+    document = (project.folder / "docs" / "web.md").read_text("utf-8").replace(":8000", f":{port}")
+    tasks, django = (document.partition(f"## {title}\n")[2] for title in ("Tasks over HTTP", "Django"))
     submit = block(tasks, "sh")
     look, read, cancel = block(tasks, "sh", 1).splitlines()
-    queues, dead_letters = block(tasks, "sh", 2).splitlines()
+    follow, download = block(tasks, "sh", 2).splitlines()
+    queues, dead_letters = block(tasks, "sh", 3).splitlines()
     authorisation = submit.splitlines()[0]
 
     def ask(lines: str) -> dict[str, Any]:
@@ -101,15 +109,18 @@ def test_the_readme_word_by_word(checkout: Checkout) -> None:
 
     checkout.variables["WEB_PORT"] = str(port)
     checkout.start("make", "dev")
-    checkout.wait(lambda: checkout.log().count(" ready.") == len(project.workers), "the workers are ready")
-    checkout.wait(lambda: "Listening at" in checkout.log(), "the web server is ready")
-    checkout.run("make", "demo")
+    checkout.wait(lambda: "ready: " in checkout.log(), "everything is ready")
+    assert f"open http://127.0.0.1:{port}/live" in checkout.run("make", "demo")
 
     # A request is accepted, its progress is seen, its result is read.
+    limit = project.folder / "limit"
+    limit.write_text("0")
     job, seen = ask(submit), list[dict[str, Any]]()
 
     def succeeded() -> bool:
         seen.append(about(job))
+        if seen[-1]["state"] == "PROGRESS" and seen[-1]["progress"]["percent"] > 0:
+            limit.write_text("100")
         return bool(seen[-1]["state"] == "SUCCESS")
 
     checkout.wait(succeeded, "it succeeds")
@@ -117,12 +128,16 @@ def test_the_readme_word_by_word(checkout: Checkout) -> None:
     assert percents == sorted(percents)
     assert any(0 < percent < 100 for percent in percents), seen
     pointer = ask(read.replace("ID", job["id"]))["result"]
-    assert (project.folder / ".celery" / "artifacts" / pointer).is_file()
+    report = project.folder / ".celery" / "artifacts" / pointer
+    for command, expected in ((follow, "event: end"), (download, report.read_text())):
+        assert expected in checkout.run("bash", "-c", f"{authorisation}\n{command.replace('ID', job['id'])}")
 
     # One that runs is cancelled, and ends.
+    limit.write_text("0")
     job = ask(submit)
     checkout.wait(lambda: about(job)["state"] == "PROGRESS", "it runs")
     assert ask(cancel.replace("ID", job["id"]))["id"] == job["id"]
+    limit.unlink()
     checkout.wait(lambda: about(job)["state"] == "REVOKED", "it is cancelled")
     assert ask(cancel.replace("ID", job["id"]))["ended"] is True
 
@@ -160,12 +175,157 @@ def test_the_tests_of_a_project_pass_on_a_postgresql(copied: Copied, database: s
     assert "Required test coverage" in output
 
 
+def in_project(folder: Path, environment: Path, *words: str) -> str:
+    """Run a command in a folder with a project, without any variable or server."""
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env={"PATH": f"{environment / 'bin'}:{os.defpath}", "PYTHONPATH": str(folder / "src"), "HOME": str(folder)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=5 * PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_an_app_with_tasks_is_added_as_the_document_says(copied: Copied, installed: Installed, tmp_path: Path) -> None:
+    environment, folder = installed(DJANGO).environment, copied(DJANGO, tmp_path)
+    package = Project(folder).package
+    part = (folder / "docs" / "web.md").read_text("utf-8").partition("**Add an app with tasks.**")[2]
+    create, use = (block(part, "sh", number).replace(".venv/bin/", "") for number in (0, 1))
+    in_project(folder, environment, "bash", "-ec", create)
+    app, settings = folder / "src" / package / "library", folder / "src" / package / "site" / "settings.py"
+    (name, listed) = re.findall(r"`(name = .+?|f\".+?\")`", part)[:2]
+    config = (app / "apps.py").read_text("utf-8")
+    (app / "apps.py").write_text(re.sub("name = .+", name, config), "utf-8")
+    settings.write_text(
+        settings.read_text("utf-8").replace("INSTALLED_APPS = [", f"INSTALLED_APPS = [\n{listed},"), "utf-8"
+    )
+    (app / "tasks.py").write_text(block(part, "python"), "utf-8")
+    (app / "models.py").write_text(
+        "from django.db import models\n\nclass Book(models.Model):\n    title = models.CharField(max_length=9)\n",
+        "utf-8",
+    )
+    output = in_project(folder, environment, "bash", "-ec", use)
+    assert "Create model Book" in output
+    task_id = output.split()[-1]
+    worker = f"timeout {PATIENCE} celery -A {package} worker --pool solo --queues default --max-tasks-per-child 1"
+    with subprocess.Popen(
+        ["bash", "-c", f"{worker} --without-heartbeat"],
+        cwd=folder,
+        env={"PATH": f"{environment / 'bin'}:{os.defpath}", "PYTHONPATH": str(folder / "src"), "HOME": str(folder)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        lines: list[str] = []
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if f"library.lend[{task_id}] succeeded" in line:
+                    break
+            assert "'book 7 is lent'" in lines[-1], "".join(lines)
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+    in_project(folder, environment, "python", "manage.py", "makemigrations", "--check")
+
+
+def test_runserver_shows_pages_without_a_server_or_a_worker(installed: Installed, tmp_path: Path) -> None:
+    project, port = installed(DJANGO), free_port()
+    environment = {**project.variables(tmp_path), "PYTHONPATH": ""}
+    manage_py = [str(project.environment / "bin" / "python"), str(project.folder / "manage.py")]
+    subprocess.run([*manage_py, "migrate"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+
+    def get(path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=PATIENCE) as answer:
+            return str(answer.read().decode())
+
+    log = tmp_path / "runserver.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [*manage_py, "runserver", str(port)],
+            cwd=tmp_path,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            wait_until(lambda: accepts(port), "it listens", explain=lambda: log.read_text("utf-8"))
+            assert "is running" in get("/")
+            assert "csrfmiddlewaretoken" in get("/admin/login/")
+            assert "--primary" in get("/static/admin/css/base.css")
+            for name in ("live", "ready"):
+                assert json.loads(get(f"/health/{name}")) == {"status": "ok"}
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+    told = log.read_text("utf-8")
+    assert "unapplied" not in told
+    assert "Traceback" not in told
+    assert "Warning" not in told.replace("WARNING: This is a development server", "")
+
+
+#: Print the routes of a Flask and of a Django project: path and method. Nothing is sent by PATCH, so its answer is
+#: what a path allows.
+ROUTES = {
+    "flask": """
+from {package}.web.app import create_app
+for rule in create_app().url_map.iter_rules():
+    print(*(f"{{rule.rule}} {{method}}" for method in rule.methods - {{"HEAD", "OPTIONS"}}), sep="\\n")
+""",
+    "django": """
+import os, re, uuid
+os.environ["DJANGO_SETTINGS_MODULE"] = "{package}.site.settings"
+import django
+django.setup()
+from django.conf import settings
+from django.test import Client
+from {package}.site.urls import urlpatterns
+for pattern in urlpatterns:
+    route = str(pattern.pattern)
+    path = "/" + re.sub("<.+?>", str(uuid.uuid4()), route)
+    token = f"Bearer {{settings.API_TOKEN}}"
+    allowed = Client(headers={{"Authorization": token, "Host": "localhost"}}).patch(path).headers.get("Allow", "")
+    print(*(f"/{{route}} {{method}}" for method in allowed.split(", ")), sep="\\n")
+""",
+}
+
+#: Routes of Flask that hold a thread for as long as a task runs, or that only serve pages.
+OTHERS = ("/events", "/artifact")
+
+
+def test_django_offers_the_routes_of_flask(installed: Installed, tmp_path: Path) -> None:
+    found: dict[str, set[str]] = {}
+    for framework, code in ROUTES.items():
+        project = installed({**DJANGO, "framework": framework} if framework == "django" else {"framework": framework})
+        done = subprocess.run(
+            [project.environment / "bin" / "python", "-c", code.format(package=project.package)],
+            cwd=tmp_path,
+            env=project.variables(tmp_path),
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        lines = {re.sub("<.+?>", "ID", line) for line in done.stdout.splitlines()}
+        found[framework] = {line for line in lines if re.match("/(tasks|admin|health)", line)}
+    offered = {line for line in found["flask"] if not line.split()[0].endswith(OTHERS)}
+    assert len(offered) > 15
+    assert offered - found["django"] == set()
+
+
 # Transactions
 
 
 PAY = """
 from django.db import transaction
-from {package}.shop.models import Account, Payment
+from {package}.payments.models import Account, Payment
 account, _ = Account.objects.get_or_create(email="ada@example.com", defaults=dict(balance=1000))
 with transaction.atomic():
     payment = Payment.objects.create(account=account, amount=100)
@@ -190,7 +350,7 @@ def test_what_is_rolled_back_never_runs(running: Running, database: str) -> None
         time.sleep(SLACK)
         assert {entry["args"][0] for entry in fleet.seen(event="start", task="payments.settle")} == set(done)
         assert not set(undone) & set(done)
-        code = f"from {fleet.project.package}.shop.models import Account\nprint(Account.objects.get().balance)"
+        code = f"from {fleet.project.package}.payments.models import Account\nprint(Account.objects.get().balance)"
         assert shell(fleet, code) == 700
 
 
@@ -261,37 +421,243 @@ print(row.pk)
         fleet.wait(lambda: len(fleet.seen(event="end", task="heartbeat.beat", state="SUCCESS")) >= 4, "it runs")
 
 
-def test_the_admin_shows_and_edits_schedules_in_a_browser(running: Running, database: str) -> None:
+# Pages in a real browser
+
+
+class Pages:
+    """A browser in which somebody is logged in to the admin; no page may have an error.
+
+    Args:
+        page: A tab of it.
+        address: Where the site is.
+        pictures: A folder for pictures of the pages.
+    """
+
+    def __init__(self, page: Page, address: str, pictures: Path) -> None:
+        self.page, self.address, self.pictures = page, address, pictures
+        self.errors: list[str] = []
+        self.seen: set[str] = set()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("response", self.check)
+        page.on("load", self.look)
+
+    def check(self, response: Response) -> None:
+        """Note an answer that is an error; browsers ask for an icon that nobody has promised."""
+        if response.status >= 400 and not response.url.endswith("/favicon.ico"):
+            self.errors.append(f"{response.status} {response.url}")
+
+    def look(self, _: object = None) -> None:
+        """Note the title of a page."""
+        self.seen.add(self.page.title())
+
+    def open(self, path: str) -> None:
+        """Open a page."""
+        self.page.goto(self.address + path)
+        self.picture()
+
+    def click(self, selector: str) -> None:
+        """Click on something that leads to another page."""
+        with self.page.expect_navigation():
+            self.page.click(selector)
+        self.picture()
+
+    def picture(self) -> None:
+        """Take a picture, and fail if the page has an error, or is wider than a window of a laptop."""
+        self.page.screenshot(path=self.pictures / f"{len(list(self.pictures.iterdir())):02}.png", full_page=True)
+        assert self.errors == [], self.page.url
+        beside = self.page.locator("#changelist-filter")
+        if beside.count():  # the template of a list is laid out by the installed version of Django
+            box = beside.bounding_box()
+            assert box, self.page.url
+            assert box["x"] > WIDTH * 3 / 5, self.page.url
+        width = self.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= WIDTH, f"{self.page.url} is {width} pixels wide"
+
+    def text(self, selector: str = "#content") -> str:
+        """Return the text of a part of the page."""
+        return self.page.inner_text(selector)
+
+    def said(self) -> str:
+        """Return what the page tells the user about the last action."""
+        return self.page.inner_text(".messagelist")
+
+    def act(self, action: str, *rows: str) -> None:
+        """Do something to rows of a list, each given by a text in it, or to all rows of the page."""
+        for row in rows:
+            self.page.check(f"#result_list tr:has-text('{row}') input.action-select")
+        if not rows:
+            self.page.check("#action-toggle")
+        total = self.page.locator("#result_list input.action-select").count()
+        assert self.text(".action-counter") == f"{len(rows) or total} of {total} selected"
+        self.page.select_option("select[name=action]", label=action)
+        self.click("button[name=index]")
+
+
+@pytest.fixture
+def pages(running: Running, database: str, tmp_path: Path) -> Callable[..., Any]:
+    """Return a function that runs a site, and yields its fleet and a browser in which somebody is logged in."""
     who = {"DJANGO_SUPERUSER_USERNAME": "ada", "DJANGO_SUPERUSER_PASSWORD": "x9-long-enough"}
-    port = free_port()
-    with (
-        running(IN_DATABASE, DATABASE_URL=database, WEB_PORT=str(port), **who) as fleet,
-        sync_playwright() as playwright,
-    ):
-        manage(fleet, "migrate")
+
+    @contextmanager
+    def run_site(answers: Answers, **variables: str) -> Iterator[tuple[Fleet, Pages]]:
+        binary, port, pictures = needed("chromium"), free_port(), tmp_path / "pictures"
+        pictures.mkdir()
+        with (
+            running(answers, DATABASE_URL=database, WEB_PORT=str(port), **who, **variables) as fleet,
+            sync_playwright() as playwright,
+        ):
+            manage(fleet, "migrate")
+            manage(fleet, "createsuperuser", "--noinput", "--email", "ada@example.com")
+            fleet.start("web")
+            browser = playwright.chromium.launch(executable_path=binary, args=["--no-sandbox"])
+            tab = Pages(
+                browser.new_page(viewport={"width": WIDTH, "height": 800}), f"http://127.0.0.1:{port}", pictures
+            )
+            tab.open("/admin/")
+            tab.page.fill("#id_username", who["DJANGO_SUPERUSER_USERNAME"])
+            tab.page.fill("#id_password", who["DJANGO_SUPERUSER_PASSWORD"])
+            tab.click("input[type=submit]")
+            yield fleet, tab
+            browser.close()
+
+    return run_site
+
+
+SUBMIT = """
+from {package}.celery import app
+from {package}.runtime.django.models import Job
+app.loader.import_default_modules()
+print(json.dumps(str(Job.objects.submit({name!r}, app.tasks[{task!r}], {arguments!r}).pk)))
+"""
+
+
+def submit(fleet: Fleet, name: str, task: str, **arguments: Any) -> str:
+    """Send a task as a job, and return its id."""
+    code = SUBMIT.format(package=fleet.project.package, name=name, task=task, arguments=arguments)
+    return str(shell(fleet, code))
+
+
+def test_jobs_and_dead_letters_in_a_browser(pages: Callable[..., Any]) -> None:
+    with pages(DJANGO) as (fleet, tab):
+        tab.open("/")
+        assert "is running" in tab.text()
+        assert "reports.totals" in tab.text()
+        tab.click("#content a:text-is('The admin')")
+        tab.click("#content a:text-is('Dead letters')")
+        assert "No task has failed for good." in tab.text()
+
+        # A job that waits is cancelled on its page, and the other one by an action in the list.
+        first, second = (submit(fleet, name, "heartbeat.beat") for name in ("first", "second"))
+        tab.open("/admin/jobs/job/")
+        tab.click("#result_list a:text-is('first')")
+        assert "waiting" in tab.text(".field-state")
+        tab.click("input[name=_cancel]")
+        assert tab.said() == f"Job first {first} was cancelled."
+        assert "cancelled" in tab.text(".field-state")
+        tab.open("/admin/jobs/job/")
+        tab.act("Cancel selected jobs", "first", "second")
+        assert f"Job second {second} was cancelled." in tab.said()
+
+        # One runs again, and a running one shows how far it is.
+        fleet.start("general", "cpu")
+        tab.act("Run selected jobs again", "first")
+        assert "it was sent again as" in tab.said()
+        rows = "".join(f"north,{number}.50\n" for number in range(400_000))
+        source = fleet.cwd / ".celery" / "artifacts" / "sales.csv"
+        source.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(f"region,amount\n{rows}", "utf-8")
+        totals = {"group_by": "region", "amount": "amount"}
+        good = submit(fleet, "good", "reports.totals", source="sales.csv", **totals)
+        bad = submit(fleet, "bad", "reports.totals", source="<b>no</b>.csv", **totals)
+
+        def found(job: str, *words: str) -> Callable[[], bool]:
+            def look() -> bool:
+                tab.page.goto(f"{tab.address}/admin/jobs/job/{job}/change/")
+                return any(word in tab.text(".field-state") for word in words)
+
+            return look
+
+        fleet.wait(found(good, "adding up", "succeeded"), "it shows its progress")
+        fleet.wait(found(good, "succeeded"), "it succeeds")
+        assert f"reports/{good}.csv" in tab.text(".field-outcome")
+        assert re.search(r"\d (ms|s)", tab.text(".field-duration"))
+        fleet.wait(found(bad, "failed"), "it fails")
+        assert "no artifact '<b>no</b>.csv'" in tab.text(".field-outcome")
+        tab.open("/admin/jobs/job/?q=good")
+        assert "1 job" in tab.text(".paginator")
+
+        # The dead letter of the failed one is replayed, fails again, and is discarded.
+        tab.open(f"/admin/jobs/job/{bad}/change/")
+        tab.click("a:text-is('Dead letter')")
+        assert "in totals" in tab.text()
+        tab.click("input[name=_replay]")
+        assert f"Dead letter {bad}: its task was sent again as" in tab.said()
+        again = tab.page.get_attribute("#content a[title]", "href")
+        fleet.wait(lambda: shell(fleet, LETTERS.format(package=fleet.project.package)) == 2, "it fails again")
+        tab.open("/admin/jobs/deadletter/?task=totals")
+        assert "2 dead letters on this page" in tab.text()
+        tab.click("#changelist-filter details:has-text('replayed') a:text-is('No')")
+        assert "1 dead letter on this page" in tab.text()
+        tab.click("#result_list a:text-is('reports.totals')")
+        assert tab.page.url.endswith(str(again))
+        tab.click("#content a:text-is('Close')")
+        tab.click("#changelist-filter details:has-text('reason') a:text-is('Failed')")
+        tab.act("Discard selected dead letters")
+        assert "These 2 dead letters will be gone" in tab.text()
+        tab.click("input[name=confirmed]")
+        assert tab.said().count("was discarded.") == 2
+
+        # The log of both says who did what.
+        tab.open("/admin/")
+        assert "Replayed as" not in tab.text("#content-main")
+        assert bad in tab.text("#recent-actions-module")
+        tab.click("#content .model-mailing a:text-is('Add')")
+        tab.page.fill("#id_subject", "Hello")
+        tab.page.fill("#id_text", "A text")
+        tab.page.fill("#id_recipients-0-address", "reader@example.com")
+        tab.click("input[name=_save]")
+        tab.act("Send to recipients who have not received it yet", "Hello")
+        assert "Mailings that are being sent: 1" in tab.said()
+        assert len(tab.seen) >= 10
+
+
+LETTERS = """
+from {package}.celery import app
+from {package}.runtime.letters.store import opened
+with opened(app) as letters:
+    print(len(list(letters)))
+"""
+
+
+def test_schedules_and_results_in_a_browser(pages: Callable[..., Any]) -> None:
+    with pages(IN_DATABASE) as (fleet, tab):
         manage(fleet, "setup_schedules")
-        manage(fleet, "createsuperuser", "--noinput", "--email", "ada@example.com")
         shell(
             fleet,
             "from django_celery_beat.models import IntervalSchedule\n"
             "print(IntervalSchedule.objects.create(every=2, period='seconds').pk)",
         )
-        fleet.start("web", "beat")
-        browser = playwright.chromium.launch(executable_path=needed("chromium"), args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(f"http://127.0.0.1:{port}/admin/")
-        page.fill("#id_username", who["DJANGO_SUPERUSER_USERNAME"])
-        page.fill("#id_password", who["DJANGO_SUPERUSER_PASSWORD"])
-        page.click("input[type=submit]")
-        page.click("#content a:text-is('Periodic tasks')")
-        page.click("#result_list th a:has-text('heartbeat')")
-        page.select_option("#id_interval", label="every 2 seconds")
-        page.click("input[name=_save]")
-        assert "was changed successfully" in page.inner_text(".messagelist")
-        browser.close()
+        fleet.start("beat")
+        tab.click("#content a:text-is('Periodic tasks')")
+        tab.click("#result_list th a:has-text('heartbeat')")
+        tab.page.select_option("#id_interval", label="every 2 seconds")
+        tab.click("input[name=_save]")
+        assert "was changed successfully" in tab.said()
         due = "Sending due task heartbeat "
         before = fleet.log("beat").count(due)
         fleet.wait(lambda: fleet.log("beat").count(due) >= before + 3, "beat has seen the edit")
+        job = submit(fleet, "mine", "heartbeat.beat")
+        fleet.start("general")
+        fleet.wait(lambda: fleet.seen(event="end", id=job), "it runs")
+        tab.open("/admin/jobs/job/")
+        fleet.wait(lambda: tab.page.reload() and "succeeded" in tab.text("#result_list"), "it is shown")
+        tab.open("/admin/django_celery_results/taskresult/")
+        assert job in tab.text("#result_list")
+        tab.click(f"#result_list a:text-is('{job}')")
+        assert tab.text(".field-status .readonly") == "SUCCESS"
+
+
+# Results and a database that is away
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])

@@ -413,6 +413,23 @@ def test_a_package_name_has_no_dash(refuse: Refuse) -> None:
     assert line.endswith("single underscores")
 
 
+def test_no_app_of_a_django_project_has_the_name_of_its_package(
+    refuse: Refuse, bakery: Bakery, baked: Callable[[Answers], Path], tmp_path: Path
+) -> None:
+    source = baked({"framework": "django", "examples": "all"}) / "src"
+    labels = {
+        match for path in source.rglob("apps.py") for match in re.findall('label = "(.+)"', path.read_text("utf-8"))
+    }
+    assert labels == set(load()["_django_apps"])
+    for name in labels:
+        line = refuse({"framework": "django", "package_name": name})
+        assert line == (
+            f"celery-template: package_name {name!r} is the name of an app of every Django project: choose another name"
+        )
+        assert bakery.bake({"framework": "flask", "package_name": name}, tmp_path / name).is_dir()
+    assert bakery.bake({"framework": "django", "package_name": "shop"}, tmp_path / "shop").is_dir()
+
+
 def test_an_absolute_path_writes_nothing_there(refuse: Refuse, tmp_path: Path) -> None:
     name = str(tmp_path / "elsewhere" / "x")
     for option in ("project_slug", "package_name"):

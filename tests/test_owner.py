@@ -15,43 +15,14 @@ import pytest
 from conftest import NEWEST, Edit, Installed
 from servers import PROBE, Fleet, Project, needed, redis_server
 from support import UV, git, python_of, repository, run
-from variants import Answers, load
+from test_docs import block
+from variants import TEMPLATE, Answers, load
 
 PACKAGE = "my_celery_project"
 
-TASK = '''"""Pictures for the web."""
-
-from __future__ import annotations
-
-from PIL import Image
-
-from ..celery import app
-from ..queues import QueueName
-
-
-@app.task(name="images.resize", queue=QueueName.CPU)
-def resize(source: str, target: str, width: int) -> None:
-    """Write a copy of a picture that has this width."""
-    with Image.open(source) as image:
-        image.resize((width, round(image.height * width / image.width))).save(target)
-'''
-
-TEST = f"""from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-from PIL import Image
-
-from {PACKAGE}.tasks import images
-
-
-def test_a_copy_has_the_width(run: Callable[..., Any], tmp_path: Path) -> None:
-    source, target = tmp_path / "large.png", tmp_path / "small.png"
-    Image.new("RGB", (200, 100)).save(source)
-    assert run(images.resize, str(source), str(target), width=50).state == "SUCCESS"
-    with Image.open(target) as image:
-        assert image.size == (50, 25)
-"""
+#: The document that says how to add a task and its test.
+TASKS = (TEMPLATE / "{{cookiecutter.project_slug}}" / "docs" / "tasks.md").read_text("utf-8")
+TASK, TEST = (block(TASKS, "python", number).replace("{{ cookiecutter.package_name }}", PACKAGE) for number in (0, 1))
 
 WORKFLOW = '''"""Which tasks follow which."""
 
@@ -171,6 +142,12 @@ LEFT_OVER: dict[str, tuple[Edit, ...]] = {
     "fastapi": (
         (f"{SOURCE}/web/catalog.py", "from ..tasks import heartbeat, reports", "from ..tasks import heartbeat"),
         (f"{SOURCE}/web/catalog.py", "        reports.totals.name: Totals,\n", ""),
+        (
+            f"{SOURCE}/web/catalog.py",
+            "    # Tasks whose result is a pointer to a file that clients may download.\n"
+            "    artifacts=[reports.totals.name],\n",
+            "",
+        ),
     ),
     "django": (
         (f"{SOURCE}/site/catalog.py", "from ..tasks import heartbeat, reports", "from ..tasks import heartbeat"),
@@ -217,7 +194,7 @@ def check(project: Project, *tests: str) -> None:
 
 
 def delete_examples(folder: Path, framework: str) -> None:
-    """Do what the README says about it."""
+    """Do what docs/update.md says about it."""
     removals = load()["_removals"]
     patterns = [path.replace("src/*/", f"{SOURCE}/") for path in removals["no examples"]["paths"]]
     for path in [path for pattern in patterns if "/runtime/" not in pattern for path in folder.glob(pattern)]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from itertools import cycle
 from pathlib import Path
 
 import pytest
 
-from conftest import Copied
+from conftest import Bakery, Copied
 from support import UV, python_of, pythons, run
-from variants import Answers, cover, pairwise, variant_id
+from test_docs import ADDRESS, block, shell
+from variants import TEMPLATE, Answers, cover, pairwise, variant_id
 
 PYTHONS = pythons()
 #: pip takes several times as long.
@@ -54,3 +56,18 @@ def test_a_failing_test_of_a_project_is_seen(copied: Copied, tmp_path: Path) -> 
     (project / "tests" / "unit" / "test_broken.py").write_text("def test_broken():\n    assert False\n", "utf-8")
     with pytest.raises(AssertionError, match="1 failed"):
         run([*UV, "run", "--python", next(iter(PYTHONS.values())), "pytest"], project)
+
+
+def test_a_platform_team_checks_its_variants_as_the_page_says(bakery: Bakery, tmp_path: Path) -> None:
+    page = (TEMPLATE / "docs" / "variants-in-ci.md").read_text("utf-8")
+    (name,) = re.findall(r"for example `(variants/\S+\.yaml)`", page)
+    answers = tmp_path / name
+    answers.parent.mkdir()
+    answers.write_text(block(page.partition("<!-- variant -->")[2], "yaml"), "utf-8")
+    commands = ADDRESS.sub(str(TEMPLATE), block(page.partition("<!-- check -->")[2], "sh"))
+    shell(commands, tmp_path, bakery, TEMPLATE_COMMIT="HEAD", UV_PYTHON=next(iter(PYTHONS.values())))
+    (project,) = (tmp_path / "build").iterdir()
+    assert project.name == answers.stem
+    (project / "tests" / "unit" / "test_broken.py").write_text("import os\n", "utf-8")
+    with pytest.raises(AssertionError, match="F401"):
+        shell(commands.partition("done\n")[2], tmp_path, bakery, UV_PYTHON=next(iter(PYTHONS.values())))

@@ -19,11 +19,22 @@ VARIANTS: list[Answers] = pairwise()
 #: The longest names that are allowed, so that no line grows beyond what ruff format would break.
 LONGEST: list[Answers] = [{"project_slug": "a" * 64, "framework": framework} for framework in options()["framework"]]
 
-#: Modules of a project that only its tests import, with libraries of the group `dev`.
-ONLY_TESTS = r".*/runtime/(\w+/)?testing"
+#: Modules of a project that only its tests and `make dev` import, with libraries of the group `dev`.
+ONLY_DEV = r".*/runtime/((\w+/)?testing|local)"
 
 #: kombu, Celery, SQLAlchemy and Django import these, or they are commands; a project itself imports none.
-UNUSED = ("redis", "packaging", "ephem", "eventlet", "gevent", "gunicorn", "psycopg", "uvicorn", "whitenoise")
+UNUSED = (
+    "billiard",
+    "redis",
+    "packaging",
+    "ephem",
+    "eventlet",
+    "gevent",
+    "gunicorn",
+    "psycopg",
+    "uvicorn",
+    "whitenoise",
+)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +57,7 @@ def test_a_variant_is_clean(
     # The plugin of django-stubs imports the settings of a project.
     run([str(tool / "mypy"), "--cache-dir", str(cache)], project, PYTHONPATH="src", APP_ENV="testing")
     run([sys.executable, "-m", "yamllint", "--strict", "."], project)
-    options = ["--per-rule-ignores", f"DEP002={'|'.join(UNUSED)}", "--extend-exclude", ONLY_TESTS]
+    options = ["--per-rule-ignores", f"DEP002={'|'.join(UNUSED)}", "--extend-exclude", ONLY_DEV]
     run([str(tool / "deptry"), *options, "src"], project)
     run([str(tool / "lint-imports"), "--no-cache"], project, PYTHONPATH="src")
     tally("seconds to bake and check the variants, of variants", round(time.monotonic() - start), 1)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import Installed
 from servers import PATIENCE, Project, free_port
-from variants import Answers
+from variants import Answers, each, pairwise
 
 HIDDEN = "s3cr3t"
 
@@ -90,3 +94,50 @@ def test_a_beat_without_the_folder_of_its_file_does_not_start(installed: Install
 def test_an_env_file_with_a_line_that_is_none_ends_a_worker(installed: Installed, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"APP_ENV=development\nCELERY_BROKER_URL: redis://:{HIDDEN}@host\n", "utf-8")
     assert "line 2 of .env does not have the form NAME=value" in refusal(installed({}), "general", tmp_path)
+
+
+#: Variables of which .env.example shows an example, or a default of another file, in place of the default in force.
+SHOWN_OTHERWISE = re.compile(
+    "_URL$|_BACKEND$|_KWARGS$|_ANNOTATIONS$|_RETRY_POLICY$|_FILENAME$|_FILE$|^(?!APP_|CELERY_|DJANGO_)"
+)
+
+#: Prints every setting that is in force.
+SETTINGS = """
+import json
+from {package} import config, settings
+
+print(json.dumps([config.load().model_dump(), settings.settings().model_dump()], default=str))
+"""
+
+
+@each(pairwise())
+def test_what_the_example_of_the_environment_calls_defaults_are_those_in_force(
+    answers: Answers, installed: Installed, tmp_path: Path
+) -> None:
+    project = installed(answers)
+    example = (project.folder / ".env.example").read_text("utf-8")
+    shown = dict(re.findall(r"(?m)^# ([A-Z][A-Z0-9_]*)=(.*)$", example))
+    defaults = {name: value for name, value in shown.items() if not SHOWN_OTHERWISE.search(name)}
+    assert len(defaults) > 20
+
+    def in_force(**variables: str) -> dict[str, Any]:
+        code = SETTINGS.format(package=project.package)
+        command = [str(project.environment / "bin" / "python"), "-c", code]
+        given = {**project.variables(tmp_path), **variables}
+        done = subprocess.run(command, cwd=tmp_path, env=given, capture_output=True, encoding="utf-8", check=False)
+        assert done.returncode == 0, done.stderr
+        return dict(flat(json.loads(done.stdout)))
+
+    # A default of None is one that depends on the pool of a worker.
+    known = {name: value for name, value in in_force().items() if value is not None}
+    assert known.items() <= in_force(**defaults).items()
+    assert not known.items() <= in_force(**defaults | {"CELERY_TASK_DEFAULT_PRIORITY": "1"}).items()
+
+
+def flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the parts of nested values, with the path of each."""
+    if isinstance(value, dict | list) and value:
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from flat(part, f"{name}/{key}")
+    else:
+        yield name, str(value) if isinstance(value, dict | list) else value

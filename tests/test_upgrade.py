@@ -683,7 +683,8 @@ def life(both: Sides, fleet: Fleet) -> list[Any]:
     fleet.wait(lambda: both.letters(fleet, "upgrade.fail"), "a task is a dead letter")
     held = keys(both.redis, "my_celery_project:*")
     letters = both.letters(fleet, "upgrade.fail")
-    whole = both.dead_letters(fleet, "show", letters[0]["id"])
+    as_json = () if fleet is both.old else ("--json",)
+    whole = both.dead_letters(fleet, "show", letters[0]["id"], *as_json)
     for name in ("released", "go"):
         (both.flags / name).touch()
     for event in ("released", "finished"):

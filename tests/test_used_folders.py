@@ -106,7 +106,14 @@ def test_an_empty_folder_of_the_user_stays_where_a_part_is_left_out(
     rebake: Rebake, bakery: Bakery, tmp_path: Path
 ) -> None:
     plain = bakery.bake(SMALLEST, tmp_path / "plain")
-    folders = ["data", f"src/{PACKAGE}/web", f"src/{PACKAGE}/shop", "deploy/systemd/workers", "tests/web", ".github"]
+    folders = [
+        "data",
+        f"src/{PACKAGE}/web",
+        f"src/{PACKAGE}/payments",
+        "deploy/systemd/workers",
+        "tests/web",
+        ".github",
+    ]
     for folder in folders:
         (tmp_path / SLUG / folder).mkdir(parents=True)
     project = rebake(SMALLEST)
@@ -162,7 +169,7 @@ def test_links_are_neither_followed_nor_removed(rebake: Rebake, tmp_path: Path) 
         "link-to-empty": elsewhere / "empty",
         "link-to-full": elsewhere / "full",
         "link-to-nothing": elsewhere / "gone",
-        f"src/{PACKAGE}/shop": elsewhere / "full",
+        f"src/{PACKAGE}/payments": elsewhere / "full",
         f"src/{PACKAGE}/jobs": elsewhere / "empty",
         "manage.py": elsewhere / "full/app.py",
         "compose.yaml": elsewhere / "gone",

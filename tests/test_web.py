@@ -1,7 +1,8 @@
-"""The web API of generated projects: on real servers, under hostile requests, and by its README."""
+"""The web API of generated projects: on real servers, under hostile requests, and by its document."""
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -10,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from conftest import Running
-from servers import Checkout, Fleet, PostgreSQL, free_port, needed, wait_until
+from conftest import Installed, Running
+from servers import Checkout, Fleet, PostgreSQL, Project, free_port, needed, wait_until
 from variants import Answers, all_variants, each, variant_id
 
 ADMIN = "administrator-" * 3
@@ -127,6 +129,64 @@ def test_a_database_that_is_away_or_hangs_is_a_503_in_time(
                 assert other.get("/health/live").is_success
 
 
+#: Prints the API's document as JSON.
+DOCUMENT = """
+import json
+from {package}.web.app import create_app
+api = create_app()
+print(json.dumps(api.openapi() if hasattr(api, "openapi") else api.api_doc))
+"""
+
+
+def document(project: Project, cwd: Path) -> dict[str, Any]:
+    """Return the OpenAPI document of a project."""
+    command = [str(project.environment / "bin" / "python"), "-c", DOCUMENT.format(package=project.package)]
+    printed = subprocess.run(command, cwd=cwd, env=project.variables(cwd), stdout=subprocess.PIPE, check=True)
+    found: dict[str, Any] = json.loads(printed.stdout)
+    return found
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the operations of a document by their ids."""
+    methods = [operation for path in document["paths"].values() for operation in path.values()]
+    return {operation["operationId"]: operation for operation in methods}
+
+
+@each([{"result_backend": "redis"}, {"result_backend": "none", "examples": "none"}])
+def test_both_frameworks_serve_the_same_document(answers: Answers, installed: Installed, tmp_path: Path) -> None:
+    one, other = (document(installed({**framework, **answers}), tmp_path) for framework in FRAMEWORKS)
+    other["components"]["schemas"].pop("ProblemBody")  # which flask-openapi adds, and nothing refers to
+    for operation in operations(other).values():
+        assert operation.pop("deprecated") is False
+    assert one == other
+
+
+@each_framework
+def test_every_operation_is_documented_for_people(answers: Answers, installed: Installed, tmp_path: Path) -> None:
+    found = document(installed(answers), tmp_path)
+    schemas = found["components"]["schemas"]
+    assert len(operations(found)) > 15
+    for name, operation in operations(found).items():
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)+", name)
+        assert re.match(r"[A-Z][^.]+\??$", operation["summary"]), name
+        answers_by_status = operation["responses"]
+        for status, answer in answers_by_status.items():
+            if status.startswith(("4", "5")):
+                assert list(answer["content"]) == ["application/problem+json"], (name, status)
+                example = answer["content"]["application/problem+json"]["example"]
+                assert re.fullmatch(status.replace("X", r"\d"), str(example["status"]))
+                assert example["detail"]
+        assert answers_by_status["422"]["content"]["application/problem+json"]["example"]["errors"]
+    for name, schema in schemas.items():
+        if name.startswith(("HTTPValidation", "ValidationError", "Problem", "Submission", "Health")):
+            continue
+        for field, value in schema["properties"].items():
+            told = "examples" in value or "$ref" in value.get("items", {})
+            assert told, f"{name}.{field} has no example"
+    (sent,) = (example for example in schemas["Submission"]["examples"] if example["task"] == "reports.totals")
+    assert sent["arguments"] == {"source": "demo/sales.csv", "group_by": "region", "amount": "amount"}
+
+
 #: Requests that schemathesis makes at least.
 REQUESTS = 1000
 
@@ -159,25 +219,31 @@ def test_a_thousand_generated_requests_find_no_server_error(
         summary(f"{variant_id(answers)}: {generated[1]} generated requests, {requests} in the log, no server error")
 
 
+#: Options of curl that version 7.68, that of Ubuntu 20.04, does not have.
+NEWER_CURL = re.compile(r"--(json|fail-with-body|url-query|variable|expand|rate|remove-on-error|no-clobber)\b")
+
+
 @pytest.mark.parametrize("checkout", FRAMEWORKS, ids=variant_id, indirect=True)
-def test_the_readme_word_by_word(checkout: Checkout) -> None:
+def test_the_document_word_by_word(checkout: Checkout) -> None:
     needed("curl")
     port = str(free_port())
     checkout.variables["WEB_PORT"] = port
     checkout.start("make", "dev")
-    workers = len(checkout.project.workers)
-    checkout.wait(lambda: checkout.log().count(" ready.") == workers, "the workers are ready")
-    checkout.wait(lambda: re.search(r"Uvicorn running|Listening at", checkout.log()), "the web server is ready")
-    checkout.run("make", "demo")
-    readme = (checkout.project.folder / "README.md").read_text("utf-8")
-    section = readme.partition("\n## Call it\n")[2].partition("\n## ")[0]
-    blocks = re.findall(r"```sh\n(.*?)```", section.replace(":8000", f":{port}"), re.DOTALL)
-    send, cancel, follow, repair = (checkout.run("bash", "-euc", block) for block in blocks)
+    checkout.wait(lambda: "ready: " in checkout.log(), "everything is ready")
+    assert f"open http://127.0.0.1:{port}/live" in checkout.run("make", "demo")
+    section = (checkout.project.folder / "docs" / "web.md").read_text("utf-8")
+    commands = {"sh": ("bash", "-euc"), "python": (".venv/bin/python", "-c")}
+    blocks = re.findall(r"```(\w+)\n(.*?)```", section.replace(":8000", f":{port}"), re.DOTALL)
+    for option in re.findall(r"curl (.*)", section):
+        assert not NEWER_CURL.search(option), option
+    send, cancel, follow, program, repair = (checkout.run(*commands[language], block) for language, block in blocks)
     assert re.search(r'"id": "[-0-9a-f]{36}"', send), send
     assert '"SENT"' in cancel, cancel
     assert '"REVOKED"' in cancel, cancel
-    assert '"percent"' in follow, follow
-    assert re.search(r'"result": "reports/[-0-9a-f]{36}\.csv"', follow), follow
+    for output in (follow, program):
+        assert re.findall(r"^event: (?:status|end)$", output, re.MULTILINE)[-1] == "event: end", output
+        assert "region,amount" in output
+        assert "north," in output
     assert '"messages"' in repair, repair
     assert '"PermanentError"' in repair, repair
     replayed = re.findall(r'"id": "([-0-9a-f]{36})"', repair)[-1]

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
@@ -27,6 +29,18 @@ class Api(LiveServerTestCase):
         content = json.loads(answer.read() or "{}")
         connection.close()
         return answer.status, content, answer.headers
+
+    @contextmanager
+    def opened(self, path: str, **headers: str) -> Iterator[http.client.HTTPResponse]:
+        """Yield an answer that is not read yet, and close the connection in the end."""
+        connection = http.client.HTTPConnection(
+            self.server_thread.host, self.server_thread.port, timeout=20
+        )
+        token = {"Authorization": f"Bearer {settings.API_TOKEN}"}
+        connection.request("GET", path, headers={**token, **headers})
+        with connection.getresponse() as answer:
+            yield answer
+        connection.close()
 
     def submit(self) -> str:
         """Submit a heartbeat and return its place."""

@@ -56,5 +56,7 @@ def test_every_page_of_the_admin_opens(admin_client: Client) -> None:
     assert "jobs_job" in names
     for name in names:
         assert admin_client.get(reverse(f"admin:{name}_changelist")).status_code == 200
+        if name == "jobs_deadletter":
+            continue  # there is no page that adds one
         added = admin_client.get(reverse(f"admin:{name}_add")).status_code
         assert added == (403 if name == "jobs_job" else 200)

@@ -23,7 +23,9 @@ class TestJobsWithoutResults(api.Api):
         assert self.call("GET", place)[1]["cancelled_at"]
 
     def test_nobody_knows_how_a_task_is(self) -> None:
-        assert Client().get(f"/tasks/{uuid4()}").status_code == 404
+        for path in ("", "/events", "/artifact"):
+            assert Client().get(f"/tasks/{uuid4()}{path}").status_code == 404
+        assert Client().get("/live").status_code == 404
 
     @pytest.mark.usefixtures("worker")
     def test_a_cancelled_job_does_not_start(self) -> None:

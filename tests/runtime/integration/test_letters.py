@@ -68,7 +68,7 @@ def test_a_letter_is_replayed_once_and_succeeds(failing: Fleet, tmp_path: Path) 
     (task_id,) = fail(failing, path)
     path.touch()
     celery(failing, "replay", task_id)
-    replay_id = json.loads(celery(failing, "show", task_id))["history"][0]["as_id"]
+    replay_id = json.loads(celery(failing, "show", task_id, "--json"))["history"][0]["as_id"]
     wait_until(lambda: f"[{replay_id}] succeeded" in failing.log())
     assert replay_id in celery(failing, "replay", task_id, code=1)
 
@@ -77,15 +77,15 @@ def test_listing_changes_nothing(failing: Fleet, tmp_path: Path) -> None:
     sent = fail(failing, tmp_path / "file", times=20)
     first = listed(failing)
     assert {letter["id"] for letter in first} == set(sent)
-    assert [listed(failing) for _ in range(10)] == [first] * 10
+    assert [listed(failing) for _ in range(2)] == [first] * 2
 
 
-def test_a_thousand_are_replayed_at_a_rate(failing: Fleet, tmp_path: Path) -> None:
+def test_many_are_replayed_at_a_rate(failing: Fleet, tmp_path: Path) -> None:
     path = tmp_path / "file"
-    fail(failing, path, times=1000)
+    fail(failing, path, times=450)  # stores read 200 at once
     path.touch()
     before, start = len(failing.succeeded("tests.needs")), time.monotonic()
-    answer = celery(failing, "replay", "--error", "PermanentError", "--rate", "200/s")
-    assert "1000 replayed" in answer
-    assert 5 <= time.monotonic() - start < 30
-    wait_until(lambda: len(failing.succeeded("tests.needs")) == before + 1000)
+    answer = celery(failing, "replay", "--error", "PermanentError", "--rate", "150/s")
+    assert "450 replayed" in answer
+    assert time.monotonic() - start >= 3
+    wait_until(lambda: len(failing.succeeded("tests.needs")) == before + 450)

@@ -77,6 +77,7 @@ class Receiver:
         self.connection = connection
         self.acknowledge = acknowledge
         self.bodies: list[str] = []
+        self.messages: list[Message] = []
         channel: Any = connection.channel()
         channel.basic_qos(0, 0 if acknowledge else 1, False)
         self.channel = channel
@@ -87,6 +88,7 @@ class Receiver:
     def receive(self, body: dict[str, str], message: Message) -> None:
         """Keep a body."""
         self.bodies.append(body["body"])
+        self.messages.append(message)
         if self.acknowledge:
             message.ack()
 
@@ -107,6 +109,80 @@ def test_a_message_is_held_from_the_moment_it_is_taken(connect: Connect, keys: A
     assert receiver.channel.held() == [receiver.channel.tag]
     assert receiver.take(1) == ["one"]
     assert keys() == {}
+
+
+def test_a_busy_worker_forgets_a_message_as_it_takes_the_next_one(
+    connect: Connect, keys: Any
+) -> None:
+    for body in ("one", "two"):
+        send(connect(), body)
+    connection = connect()
+    opened: Any = connection.transport
+    receiver = Receiver(connection, "first", acknowledge=False)
+    receiver.take(1)
+    opened.has_event_loop = True
+    (first,) = receiver.messages
+    first.ack()
+    finished = receiver.channel.qos.late
+    assert finished == {first.delivery_tag} <= set(receiver.channel.held())  # its lease is renewed
+    assert receiver.take(2) == ["one", "two"]
+    assert finished == set()
+    receiver.messages[1].ack()
+    assert finished
+    with pytest.raises(TimeoutError):  # there is no next message, but there could be one
+        connection.drain_events(timeout=0.5)
+    assert finished == set()
+    assert keys() == {}
+
+
+def test_a_worker_that_asked_for_a_message_forgets_the_last_one_at_once(
+    connect: Connect, keys: Any
+) -> None:
+    send(connect(), "one")
+    connection = connect()
+    opened: Any = connection.transport
+    receiver = Receiver(connection, "first", acknowledge=False)
+    receiver.channel.basic_qos(0, 2, False)
+    receiver.take(1)
+    opened.has_event_loop = True
+    opened.cycle.on_poll_start()
+    receiver.messages[0].ack()
+    assert receiver.channel.qos.late == set()
+    wait_until(lambda: keys() == {})
+
+
+def test_a_worker_that_stops_forgets_a_message_that_it_was_about_to(
+    connect: Connect, keys: Any
+) -> None:
+    send(connect(), "one")
+    connection = connect()
+    opened: Any = connection.transport
+    receiver = Receiver(connection, "first", acknowledge=False)
+    receiver.take(1)
+    opened.has_event_loop = True
+    receiver.messages[0].ack()
+    assert "unacked" in keys()
+    connection.close()
+    assert keys() == {}
+
+
+def test_a_message_whose_end_redis_did_not_confirm_is_forgotten_later(
+    connect: Connect, keys: Any
+) -> None:
+    send(connect(), "one")
+    connection = connect()
+    opened: Any = connection.transport
+    receiver = Receiver(connection, "first", acknowledge=False)
+    receiver.take(1)
+    opened.has_event_loop = True
+    (message,) = receiver.messages
+    message.ack()
+    opened.cycle.on_poll_start()
+    receiver.channel.client.connection.disconnect()  # the answer is lost
+    assert receiver.channel.qos.late == {message.delivery_tag}
+    receiver.channel.qos.renew(receiver.channel.held())
+    assert receiver.channel.qos.late == set()
+    assert "unacked" not in keys()
 
 
 def test_a_message_wakes_one_that_waits(connect: Connect) -> None:

@@ -1,5 +1,6 @@
 """Results and cancellation through the web server of the Procfile, on a real broker."""
 
+import signal
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -57,3 +58,13 @@ def test_what_runs_is_ended_where_its_pool_can(web: httpx.Client, fleet: Fleet) 
     wait_until(lambda: web.get(beat).json()["state"] == "SUCCESS")
     assert ("slow ended" in fleet.log("general")) == (answer.status_code == 409)
     assert web.get("/admin/dead-letters", params={"task": "tests.slow"}).json()["letters"] == []
+
+
+def test_a_server_that_is_told_to_stop_ends_its_streams(web: httpx.Client, fleet: Fleet) -> None:
+    path = web.post("/tasks", json={**BEAT, "countdown": 600}).headers["Location"]
+    with web.stream("GET", f"{path}/events") as response:
+        lines = response.iter_lines()
+        wait_until(lambda: next(lines) == "event: status")
+        assert fleet.stop("web") in {0, -signal.SIGTERM}
+        # If the server had waited for the stream, it would be cut off now, which raises here.
+        assert "event: end" not in list(lines)

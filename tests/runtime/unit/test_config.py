@@ -20,6 +20,7 @@ from my_celery_project.runtime import __version__
 from my_celery_project.runtime.config import (
     InMemory,
     annotations,
+    machine,
     read,
 )
 from my_celery_project.runtime.config.values import (
@@ -131,7 +132,7 @@ def test_a_secret_can_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     [
         ("", "CELERY_BROKER_URL is not set"),
         (BROKER.replace("s3cr3t", "changeme"), "well-known default"),
-        ("filesystem://", "one machine only"),
+        ("memory://", "one process only"),
     ],
 )
 def test_production_refuses_an_unsafe_broker(
@@ -145,11 +146,28 @@ def test_production_refuses_an_unsafe_broker(
     assert "s3cr3t" not in str(error.value)
 
 
-def test_development_needs_no_server(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("empty_folder")
+def test_development_needs_no_server_but_its_own() -> None:
     settings = config.load().for_celery()
-    assert settings["broker_url"].startswith("filesystem://")
-    assert Path(settings["broker_transport_options"]["data_folder_in"]).is_dir()
-    assert "queues are files" in capsys.readouterr().err
+    assert settings["broker_url"] == machine.url(machine.QUEUES)
+    if {"redis", "rpc"} & {*config.Base.result_schemes}:
+        assert settings["result_backend"] == machine.url(machine.RESULTS)
+    assert Path(".celery").is_dir()
+
+
+@pytest.mark.skipif(
+    "rpc" not in config.Base.result_schemes, reason="results are not messages of RabbitMQ"
+)
+@pytest.mark.usefixtures("empty_folder")
+def test_results_are_messages_where_the_queues_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", BROKER)
+    assert config.load().for_celery()["result_backend"] == "rpc://"
+
+
+@pytest.mark.usefixtures("empty_folder")
+def test_where_the_queues_take_the_place_of_rabbitmq_no_priority_turns_around() -> None:
+    options = config.load().for_celery()["broker_transport_options"]
+    assert options.get("priority_steps") == (None if BROKER.startswith("redis") else [0])
 
 
 def test_no_variable_leads_a_test_to_a_real_broker(monkeypatch: pytest.MonkeyPatch) -> None:

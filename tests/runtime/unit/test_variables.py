@@ -422,7 +422,7 @@ def test_every_url_of_a_list_is_judged(
         ("redis://:changeme@host/0", DEFAULT),
         ("rediss://:x9@host/0", "add ?ssl_cert_reqs=required"),
         ("rediss://:x9@host/0?ssl_cert_reqs=required", None),
-        ("memory://", "one machine only"),
+        ("memory://", "one process only"),
     ],
 )
 def test_the_login_that_a_url_means_is_judged(url: str, expected: str | None) -> None:

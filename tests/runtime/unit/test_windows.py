@@ -1,6 +1,7 @@
 """What works on Windows, as far as a machine without Windows can tell."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,6 @@ from pathlib import Path
 import pytest
 
 from my_celery_project import config
-from my_celery_project.runtime import (
-    config as machinery,
-)
 from my_celery_project.runtime.config import read
 
 WITHOUT_POSIX = """
@@ -27,7 +25,6 @@ SIGNALS = (
     "SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGUSR1", "SIGUSR2",
     "alarm", "pthread_kill", "pthread_sigmask", "setitimer",
 )
-sys.modules["kombu.transport.filesystem"] = None  # needs pywin32 there
 real_import = builtins.__import__
 
 
@@ -47,10 +44,8 @@ for name in SIGNALS:
 
 app = import_module(f"{PACKAGE}.celery").app
 app.loader.import_default_modules()
-# What only a migration, a broker of files and a worker of it import.
-MACHINERY = (
-    "runtime.config.local_broker", "runtime.worker.local_pool", "runtime.worker.prefork"
-)
+# What only a migration, a worker and `make dev` import.
+MACHINERY = ("runtime.worker.prefork", "runtime.local.processes")
 skipped = [f"{PACKAGE}.{name}" for name in ("migrations.env", *MACHINERY)]
 package = sys.modules[PACKAGE]
 names = [module.name for module in pkgutil.walk_packages(package.__path__, f"{PACKAGE}.")]
@@ -81,10 +76,8 @@ def test_every_module_is_imported_and_a_task_is_sent_without_what_windows_lacks(
 
 
 @pytest.mark.usefixtures("empty_folder")
-def test_without_locks_for_files_a_broker_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "kombu.transport.filesystem", None)
-    monkeypatch.delitem(sys.modules, f"{machinery.__name__}.local_broker", raising=False)
-    monkeypatch.delattr(machinery, "local_broker", raising=False)
-    with pytest.raises(config.ConfigurationError, match="set CELERY_BROKER_URL") as error:
-        read(config.Development).for_celery()
+def test_without_sockets_a_broker_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(socket, "AF_UNIX")
+    with pytest.raises(config.ConfigurationError, match="CELERY_BROKER_URL is not set") as error:
+        read(config.Development)
     assert "\n" not in str(error.value)

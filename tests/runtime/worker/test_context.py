@@ -1,12 +1,14 @@
 """Correlation id and tenant, as a real worker's tasks see them."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from celery import chain, group
+from celery.utils.log import get_task_logger
 
 from my_celery_project.celery import app
 from my_celery_project.runtime import context, errors
@@ -65,6 +67,14 @@ def for_other_tenant(tenant: str) -> None:
 @app.task(name="tests.log")
 def log() -> None:
     logging.getLogger("some.library").warning("a line")
+
+
+@app.task(name="tests.shown", bind=True, ignore_result=False)
+def shown(self: base.BaseTask) -> list[str]:
+    create: Any = logging.getLogRecordFactory()
+    loggers = ("celery.app.trace", get_task_logger("shop.tasks").name, "some.library")
+    records = [create(name, logging.INFO, "", 0, "a line", (), None) for name in loggers]
+    return [str(self.request.id), *(record.context for record in records)]
 
 
 @pytest.fixture(autouse=True)
@@ -138,10 +148,20 @@ def test_every_log_line_has_the_context(
     first, second, outside = (
         formatter.format(record) for record in caplog.records if record.name == "some.library"
     )
-    assert first.endswith("[request-7 acme] a line")
-    assert second.endswith(" -] a line")
-    assert "[- -]" not in second
-    assert outside.endswith("[- -] outside")
+    assert first.endswith("] [request-7 acme] a line")
+    assert re.search(r"\] \[[-0-9a-f]{36}\] a line$", second)
+    assert outside.endswith("] outside")
+
+
+def test_no_log_line_shows_an_id_twice(run: Callable[..., Any]) -> None:
+    task_id, *contexts = run(shown).value
+    assert contexts == ["", "", f"[{task_id}] "]
+    with context.bind(tenant="acme"):
+        task_id, *contexts = run(shown).value
+    assert contexts == ["[- acme] ", "[- acme] ", f"[{task_id} acme] "]
+    with context.bind(*WEB):
+        _, *contexts = run(shown).value
+    assert contexts == ["[request-7 acme] "] * 3
 
 
 @pytest.mark.parametrize("value", ["", "a b", "a\nb", "a\n", "é", "%s\x1b[0m", "a" * 129])

@@ -145,7 +145,7 @@ def test_a_letter_is_replayed_once(run: Run) -> None:
     refused = celery("replay", letter.id)
     assert (refused.exit_code, len(CALLS)) == (1, 2)
     assert "was replayed at" in refused.output
-    (replay,) = json.loads(celery("show", letter.id).output)["history"]
+    (replay,) = json.loads(celery("show", letter.id, "--json").output)["history"]
     assert replay["as_id"] in sent.output
     assert replay["by"]
 
@@ -255,6 +255,39 @@ def test_a_letter_that_cannot_be_stored_is_logged(
     while "Could not store" not in caplog.text and time.monotonic() < deadline:
         time.sleep(0.05)
     assert '"args": ["precious"]' in caplog.text
+
+
+@app.task(base=BaseTask, name="tests.raises")
+def raises(kind: str, text: str) -> None:
+    raise {"permanent": PermanentError, "unexpected": KeyError}[kind](text)
+
+
+def test_a_permanent_error_is_logged_in_one_line_that_says_how_to_see_more(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    assert run(raises, "permanent", "no such\nfile\x1b[2J").state == "FAILURE"
+    (letter,) = letters()
+    lines = [record for record in caplog.records if "no such" in record.getMessage()]
+    assert [(record.levelname, record.getMessage()) for record in lines] == [
+        (
+            "ERROR",
+            r"Dead letter of tests.raises (failed): PermanentError: no such file\x1b[2J; "
+            f"see `celery -A {app.main} dead-letters show {letter.id}`",
+        )
+    ]
+    assert (lines[0].exc_info, "Traceback" in caplog.text) == (None, False)
+    assert "in raises" in letter.traceback
+
+
+def test_an_error_that_nobody_expects_is_logged_with_its_traceback(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run(raises, "unexpected", "surprise").state == "FAILURE"
+    letters()
+    assert "raised unexpected: KeyError" in caplog.text
+    assert "in raises" in caplog.text
+    assert "dead-letters show" in caplog.text
 
 
 def fails_periodically(run: Run, *args: Any) -> None:

@@ -89,9 +89,18 @@ def test_what_cannot_be_published_is_not_known(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(task, "apply_async", fail)
     with pytest.raises(ConnectionError):
-        followed.send(task, {})
+        followed.send(task, {}, with_name=True)
     with pytest.raises(followed.UnknownTaskError):
         followed.look(app, ids[0])
+    assert followed.name_of(app, ids[0]) is None
+
+
+def test_the_name_of_a_task_is_kept_for_who_asks_for_it(worker: None) -> None:
+    GO_ON.set()
+    named, other = followed.send(task, {}, with_name=True), followed.send(task, {})
+    wait_until(lambda: {state(named), state(other)} == {states.SUCCESS})
+    assert followed.name_of(app, named) == task.name
+    assert followed.name_of(app, other) is None
 
 
 def test_a_task_that_was_sent_before_is_the_one_that_is_followed(

@@ -13,7 +13,7 @@ fail() {
 
 [ "$(id -u)" = 0 ] || fail "user $(id -un) may not install units: run it as root"
 [ "$here" = "$folder/deploy/systemd" ] || fail "this script is in $here, but the units run $folder: move the project to $folder"
-[ -x "$folder/.venv/bin/celery" ] || fail "$folder/.venv/bin/celery is missing: install the project, as the README says"
+[ -x "$folder/.venv/bin/celery" ] || fail "$folder/.venv/bin/celery is missing: install the project, as docs/deploy.md says"
 python=$(readlink -f "$folder/.venv/bin/python")
 case $python in
 /home/* | /root/*) fail "the units cannot reach $python: create $folder/.venv with a Python outside of /home and /root" ;;

@@ -11,8 +11,8 @@
     Count,
     InMemory,
     LogFormat,
-    OnFiles,
     OnServers,
+    OnThisMachine,
     PriorityNumber,
     Seconds,
     TaskLogFormat,
@@ -82,18 +82,18 @@ class Base({{ rows | map("last") | join(", ") }}):
     worker_max_tasks_per_child: Count = 10_000
     worker_max_memory_per_child: Count = 500_000
 
-    # Celery's formats, plus the values that runtime/context.py adds to every record.
+    # Celery's formats, plus what runtime/context.py adds to every record.
     worker_log_format: LogFormat = (
-        "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s] %(message)s"
+        "[%(asctime)s: %(levelname)s/%(processName)s] %(context)s%(message)s"
     )
     worker_task_log_format: TaskLogFormat = (
-        "[%(asctime)s: %(levelname)s/%(processName)s] [%(correlation_id)s %(tenant)s]"
-        " %(task_name)s[%(task_id)s]: %(message)s"
+        "[%(asctime)s: %(levelname)s/%(processName)s] %(context)s"
+        "%(task_name)s[%(task_id)s]: %(message)s"
     )
 
 
-class Development(OnFiles, Base):
-    """A developer's machine, which needs no server."""
+class Development(OnThisMachine, Base):
+    """A developer's machine; `make dev` runs a server for what no URL names."""
 
 
 class Testing(InMemory, Base):

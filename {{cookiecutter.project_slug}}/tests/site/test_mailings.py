@@ -46,6 +46,6 @@ def test_the_admin_sends_a_mailing(admin_client: Client, mailing: models.Mailing
     data = {"action": "send", "_selected_action": [mailing.pk]}
     with patch.object(tasks.send, "delay_on_commit") as sent:
         answer = admin_client.post(reverse("admin:mailings_mailing_changelist"), data, follow=True)
-    assert "1 mailings are being sent." in answer.content.decode()
+    assert "Mailings that are being sent: 1" in answer.content.decode()
     sent.assert_called_once_with(mailing.pk)
     assert str(mailing) in answer.content.decode()

@@ -1,7 +1,9 @@
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,11 +32,9 @@ def test_old_artifacts_are_purged(run: Callable[..., Any]) -> None:
 
 
 def test_a_full_disk_is_an_error(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("APP_MIN_FREE_DISK_PERCENT", "0.001")
-    state, free = run(maintenance.check_disk)
-    assert state == "SUCCESS"
-    assert 0 < free <= 100
-    monkeypatch.setenv("APP_MIN_FREE_DISK_PERCENT", "99.999")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=25, total=200))
+    assert run(maintenance.check_disk) == ("SUCCESS", 12.5)
+    monkeypatch.setenv("APP_MIN_FREE_DISK_PERCENT", "12.6")
     settings.cache_clear()
     assert isinstance(run(maintenance.check_disk).value, errors.PermanentError)
     settings.cache_clear()

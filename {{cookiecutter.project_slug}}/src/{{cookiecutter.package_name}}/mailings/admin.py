@@ -30,4 +30,4 @@ class MailingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django has no
         """Send the selected mailings."""
         for mailing in queryset:
             tasks.send.delay_on_commit(mailing.pk)
-        self.message_user(request, f"{len(queryset)} mailings are being sent.")
+        self.message_user(request, f"Mailings that are being sent: {len(queryset)}")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from .config.urls import LOCAL_BROKERS
-
 if TYPE_CHECKING:
     from celery import Celery
     from kombu import Connection
@@ -15,9 +13,9 @@ if TYPE_CHECKING:
     from .letters.store import Store
 
 
-def is_local(app: Celery) -> bool:
-    """Whether the queues of an app are in files or in memory."""
-    return str(app.conf.broker_url).partition("://")[0] in LOCAL_BROKERS
+def scheme(app: Celery) -> str:
+    """Return the scheme of the URL of an app's broker."""
+    return str(app.conf.broker_url).partition("://")[0]
 
 
 def size(channel: Any, queue: str) -> int:
@@ -62,7 +60,7 @@ class Broker(ABC):
         """
         if connection.transport.driver_type == self.driver:
             return self.look_at_server(connection, queue)
-        return size(connection.default_channel, queue), None  # in memory or in files
+        return size(connection.default_channel, queue), None  # of a test, or of this machine
 
     @abstractmethod
     def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:

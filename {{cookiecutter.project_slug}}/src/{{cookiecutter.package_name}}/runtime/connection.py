@@ -12,6 +12,8 @@ from typing import Any
 from kombu import connection
 from kombu.exceptions import OperationalError
 
+from .config import machine
+
 #: Seconds between two tries of a worker or beat to reach a broker that is down. kombu's wait grows
 #: to 30 (kombu/connection.py, `_ensure_connection`), so work would stop for that long.
 LONGEST_WAIT = 5
@@ -42,7 +44,18 @@ class Prompt:
                 ) from error
 
         ensured: Callable[..., Any] = super().ensure(obj, once, *args, **kwargs)  # type: ignore[misc]
-        return ensured
+
+        def explained(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return ensured(*args, **kwargs)
+            except OperationalError as error:
+                if machine.is_meant(error):
+                    from .config.not_running import NotRunningError  # which imports click
+
+                    raise NotRunningError from error
+                raise
+
+        return explained
 
 
 class PooledConnection(Prompt, connection.PooledConnection):

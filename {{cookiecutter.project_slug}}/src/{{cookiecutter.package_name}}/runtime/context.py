@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from celery._state import get_current_worker_task
 from celery.app import amqp
+from celery.utils.log import task_logger
 
 from .connection import Connection
 from .routes import Router
@@ -71,17 +72,22 @@ def is_valid(value: object) -> bool:
 
 def current() -> Context:
     """Return the bound values, completed by those that the running task was published with."""
+    return current_with_id()[0]
+
+
+def current_with_id() -> tuple[Context, str | None]:
+    """Return the same, and the id of the task that runs or is being handled."""
     bound = _bound.get()
     if task := get_current_worker_task():
         request = task.request
-        published = of_message(request.headers or {}, request.root_id or request.id)
+        own = request.id
+        published = of_message(request.headers or {}, request.root_id or own)
     elif headers := _handling.headers:
-        published = of_message(headers, headers.get("root_id"))
+        own, published = headers.get("id"), of_message(headers, headers.get("root_id"))
     else:
-        return bound
-    return Context(
-        bound.correlation_id or published.correlation_id, bound.tenant or published.tenant
-    )
+        return bound, None
+    correlation_id = bound.correlation_id or published.correlation_id
+    return Context(correlation_id, bound.tenant or published.tenant), own
 
 
 def of_message(headers: Mapping[str, Any], root_id: object) -> Context:
@@ -160,21 +166,32 @@ class AMQP(amqp.AMQP):
         return message
 
 
+def shows_task(name: str) -> bool:
+    """Whether a logger's lines show the id of their task: those of Celery, of ours, of tasks."""
+    if name.startswith(("celery.", f"{__package__}.")):
+        return True
+    return logging.getLogger(name).parent is task_logger
+
+
 @cache
 def extend_log_records() -> None:
     """Add the context to every log record of this process.
 
     Records get the attributes `correlation_id` and `tenant`, or `-` if there is none, so that any
-    format or formatter can use them. This is a record factory, because a filter would miss the
-    loggers of other packages.
+    format or formatter can use them. `context` is both of them for people, in brackets and with a
+    space behind, or "" if there is nothing to say. This is a record factory, because a filter would
+    miss the loggers of other packages.
     """
     create = logging.getLogRecordFactory()
 
-    def with_context(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = create(*args, **kwargs)
-        correlation_id, tenant = current()
+    def with_context(*args: Any, **kwargs: Any) -> Any:
+        record: Any = create(*args, **kwargs)
+        (correlation_id, tenant), task_id = current_with_id()
         record.correlation_id = correlation_id or "-"
         record.tenant = tenant or "-"
+        is_shown = task_id and task_id == correlation_id and shows_task(record.name)
+        known = ("-" if is_shown else record.correlation_id, tenant)
+        record.context = f"[{' '.join(filter(None, known))}] " if known != ("-", None) else ""
         return record
 
     logging.setLogRecordFactory(with_context)

@@ -14,10 +14,10 @@ from pydantic import Field, PositiveInt
 
 from ..mailings import tasks as mailings
 {% endif %}
-from ..runtime.web.catalogue import {{ "Arguments, " if cookiecutter.__examples }}Catalogue, NoArguments
 {% if cookiecutter.__gallery %}
-from ..shop import tasks as shop
+from ..payments import tasks as payments
 {% endif %}
+from ..runtime.web.catalogue import {{ "Arguments, " if cookiecutter.__examples }}Catalogue, NoArguments
 from ..tasks import heartbeat{{ ", reports" if cookiecutter.__examples }}
 {% if cookiecutter.__examples %}
 
@@ -25,9 +25,14 @@ from ..tasks import heartbeat{{ ", reports" if cookiecutter.__examples }}
 class Totals(Arguments):
     """The arguments of `reports.totals`."""
 
-    source: str = Field(max_length=200)
-    group_by: str = Field(max_length=100)
-    amount: str = Field(max_length=100)
+    source: str = Field(
+        pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*\.csv$",
+        max_length=255,
+        description="pointer to a CSV file among the artifacts",
+        examples=["demo/sales.csv"],
+    )
+    group_by: str = Field(max_length=64, description="column to group by", examples=["region"])
+    amount: str = Field(max_length=64, description="column to add up", examples=["amount"])
 
 
 class Mailing(Arguments):
@@ -54,9 +59,13 @@ ALLOWED = Catalogue(
         mailings.send.name: Mailing,
 {% endif %}
 {% if cookiecutter.__gallery %}
-        shop.report.name: PaymentReport,
+        payments.report.name: PaymentReport,
 {% endif %}
-    }
+    },
+{% if cookiecutter.__examples and cookiecutter.__results %}
+    # Tasks whose result is a pointer to a file that clients may download.
+    artifacts=[reports.totals.name],
+{% endif %}
 )
 
 #: Tasks that can also be sent by the older path `/jobs/NAME`, by that name.
@@ -67,6 +76,6 @@ JOBS = {
     "mailing": mailings.send.name,
 {% endif %}
 {% if cookiecutter.__gallery %}
-    "payment-report": shop.report.name,
+    "payment-report": payments.report.name,
 {% endif %}
 }

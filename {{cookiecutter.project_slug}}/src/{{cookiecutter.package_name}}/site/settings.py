@@ -11,6 +11,9 @@ import dj_database_url
 from .. import config
 from ..celery import app
 from ..runtime.django import environment
+{% if cookiecutter.__results %}
+from ..runtime.web import pages
+{% endif %}
 {% if cookiecutter.__examples %}
 from ..settings import settings
 {% endif %}
@@ -45,7 +48,7 @@ INSTALLED_APPS = [
     f"{PACKAGE}.mailings",
 {% endif %}
 {% if cookiecutter.__gallery %}
-    f"{PACKAGE}.shop",
+    f"{PACKAGE}.payments",
 {% endif %}
 ]
 
@@ -113,6 +116,9 @@ TIME_ZONE = app.conf.timezone
 USE_TZ = True
 
 STATIC_URL = "static/"
+{% if cookiecutter.__results %}
+STATICFILES_DIRS = [("pages", pages.FOLDER)]  # what the live page loads
+{% endif %}
 STATIC_ROOT = env.static_root.absolute()
 WHITENOISE_USE_FINDERS = DEBUG
 if DEBUG:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from {{ api | lower }} import {{ api }}
 
+{% if cookiecutter.__results and cookiecutter.__examples %}
+from ..artifacts import artifacts
+{% endif %}
 from ..celery import app
 from ..queues import Priority
 from ..runtime.{{ api | lower }} import create_api{{ ", results" if cookiecutter.__results }}
@@ -20,10 +23,13 @@ TITLE = {{ cookiecutter.__project_name }}
 
 
 def create_app() -> {{ api }}:
-    """Return the app, with its documentation at {{ "`/docs`" if is_fastapi else "`/openapi.json`" }}.
+    """Return the app, with its documentation at `/docs`.
 
     Raises:
         ConfigurationError: A setting is wrong or missing.
     """
-    service = {{ service }}(app, ALLOWED, Priority{{ ', {"database": database.check}' if cookiecutter.__sql }})
+{% if cookiecutter.__sql %}
+    checks = {"database": database.check}
+{% endif %}
+    service = {{ service }}(app, ALLOWED, Priority{{ ", checks" if cookiecutter.__sql }}{{ ", artifacts=artifacts" if cookiecutter.__results and cookiecutter.__examples }})
     return create_api(service, title=TITLE{{ ", routes=[results.routes(service)]" if cookiecutter.__results }})

@@ -36,5 +36,9 @@ ALLOWED = Catalogue(
 {% if cookiecutter.__examples %}
         reports.totals.name: Totals,
 {% endif %}
-    }
+    },
+{% if cookiecutter.__examples and cookiecutter.__results %}
+    # Tasks whose result is a pointer to a file that clients may download.
+    artifacts=[reports.totals.name],
+{% endif %}
 )

@@ -16,6 +16,7 @@ class FileBeat(Settings):
     beat_schedule_filename: str = "celerybeat-schedule"
 
     @classmethod
-    def on_files(cls) -> dict[str, Any]:
-        """Keep the schedule file beside the files of the queues."""
-        return {**super().on_files(), "beat_schedule_filename": str(LOCAL_FOLDER / "beat-schedule")}
+    def on_this_machine(cls) -> dict[str, Any]:
+        """Keep the schedule file with all else that development writes."""
+        file = str(LOCAL_FOLDER / "beat-schedule")
+        return {**super().on_this_machine(), "beat_schedule_filename": file}

@@ -12,16 +12,14 @@ from typing import Any
 from celery.app import utils
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..config.environment import LOCAL_FOLDER
-from ..config.environments import OnFiles
 from ..config.settings import Settings
 from ..config.values import Count, Importable, Seconds
 from ..redis.redis_options import NAMES, SCHEMES, SentinelOptions, nameless
 
 PACKAGE = __package__.partition(".")[0]
 
-#: URL schemes of a Redis, and of what takes its place in development and in tests.
-STORES = (*SCHEMES, "filesystem://", "file://", "memory://", "cache+memory://")
+#: URL schemes of a Redis, and of what takes its place in tests.
+STORES = (*SCHEMES, "memory://", "cache+memory://")
 
 # `celery report` and `inspect conf` hide settings whose names match this pattern. Celery does not
 # know that the value of this setting holds a password, and has no setting for the names.
@@ -110,9 +108,5 @@ class RedBeat(Settings):
         yield from super().refusals()
 
     def for_celery(self) -> dict[str, Any]:
-        """Add where schedules are kept; without a Redis, use a file and Celery's own scheduler."""
-        settings = {**super().for_celery(), "redbeat_redis_url": self.schedules_url}
-        if isinstance(self, OnFiles) and not self.schedules_url.startswith(SCHEMES):
-            settings["beat_scheduler"] = "celery.beat:PersistentScheduler"
-            settings["beat_schedule_filename"] = str(LOCAL_FOLDER / "beat-schedule")
-        return settings
+        """Add where schedules are kept."""
+        return {**super().for_celery(), "redbeat_redis_url": self.schedules_url}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
+import shlex
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,11 +21,16 @@ from kombu.utils.json import dumps
 from rich.console import Console
 from rich.progress import Progress
 
+from ..printable import escaped, lines, one_line, shortened, to_json
+
 if TYPE_CHECKING:
     from ..letters.letter import DeadLetter
-    from ..letters.store import Filter, Letters
+    from ..letters.store import Filter, Group, Letters
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+#: The narrowest terminal for which text is wrapped.
+NARROWEST = 40
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
@@ -88,6 +95,7 @@ def selection(filters: dict[str, Any]) -> Filter:
 @contextmanager
 def opened(context: click.Context) -> Iterator[Letters]:
     """Open the store of dead letters, and turn its errors into one-line errors."""
+    from ..config import machine
     from ..letters import store
 
     app = context.obj.app
@@ -96,7 +104,8 @@ def opened(context: click.Context) -> Iterator[Letters]:
         with store.opened(app) as letters:
             yield letters
     except errors as error:
-        raise click.ClickException(str(error)) from None
+        what = machine.NOT_RUNNING if machine.is_meant(error) else one_line(error)
+        raise click.ClickException(what) from None
 
 
 def brief(letter: DeadLetter) -> dict[str, Any]:
@@ -116,30 +125,89 @@ def brief(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def show_table(rows: list[dict[str, Any]], *names: str) -> None:
-    """Print the named columns, one line per row; on a terminal, long lines are cut off."""
-    if not rows:
-        click.echo("There are no matching dead letters.")
-        return
-    table = [[name.upper() for name in names]]
-    for row in rows:
-        shown = {
-            **row,
-            "time": row["failed_at"][:16],
-            "replayed": "yes" if row.get("replayed_as") else "",
-            "error": f"{row['error']}: {row['text']}" if row["text"] else row["error"],
-        }
-        table.append([printable(shown[name]) for name in names])
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    columns = get_terminal_size().columns if sys.stdout.isatty() else None
-    for cells in table:
-        line = "  ".join(map(str.ljust, cells, widths)).rstrip()
-        click.echo(line[:columns])
+def columns() -> int | None:
+    """Return the width of the terminal, if the output goes to one."""
+    return get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def printable(value: object) -> str:
-    """Return a value as one line, without characters that a terminal would interpret."""
-    return "".join(character if character.isprintable() else " " for character in str(value))
+def echo(text: str, indent: int = 0, hang: int | None = None) -> None:
+    """Print a paragraph; on a terminal, it is wrapped to the width.
+
+    Args:
+        text: The text, whose control characters are shown as escapes.
+        indent: How many spaces are before its first line.
+        hang: How many are before its other lines, if it is another number.
+    """
+    text = " " * indent + escaped(text)
+    if width := columns():
+        text = textwrap.fill(
+            text,
+            max(width, NARROWEST),
+            subsequent_indent=" " * (indent if hang is None else hang),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    click.echo(text)
+
+
+def echo_none(filters: dict[str, Any], offset: int = 0) -> None:
+    """Say that there are no dead letters, or none that match."""
+    if offset or is_given(filters):
+        echo("There are no matching dead letters.")
+    else:
+        echo("No task has failed for good.")
+
+
+def is_given(filters: dict[str, Any]) -> bool:
+    """Return whether a filter was given."""
+    return any(value not in ("*", None) for value in filters.values())
+
+
+def spoken(time: str | None) -> str:
+    """Return a stored time for people, to the minute."""
+    return f"{time[:16].replace('T', ' ')} UTC" if time else "?"
+
+
+def times(letter: DeadLetter) -> str:
+    """Return when, and how often, a task failed."""
+    first = spoken(letter.failed_at)
+    if letter.count == 1:
+        return first
+    return f"{letter.count} times, from {first} to {spoken(letter.last_failed_at)}"
+
+
+def program() -> str:
+    """Return the name by which this program was started, such as `.venv/bin/celery`."""
+    return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "celery" else "celery"
+
+
+def as_json(value: object) -> str:
+    """Return a value as JSON for people."""
+    return str(dumps(value, ensure_ascii=False))
+
+
+def fields(letter: DeadLetter) -> dict[str, list[str]]:
+    """Return what there is to say about a dead letter, as lines with a name."""
+    arguments = [as_json(part) for part in (letter.args, letter.kwargs) if part]
+    priority = "" if letter.priority is None else f", priority {letter.priority}"
+    return {
+        "task": [letter.task],
+        "reason": [letter.reason],
+        "error": lines(letter.problem),
+        "arguments": ["unreadable"] if letter.args is None else arguments or ["none"],
+        "body": [letter.body or ""],
+        "queue": [f"{letter.queue}{priority}"],
+        "failed": [times(letter)],
+        "started": [spoken(letter.started_at) if letter.started_at else ""],
+        "attempts": [str(letter.attempts or "")],
+        "worker": [letter.worker],
+        "headers": [f"{name}: {as_json(value)}" for name, value in letter.added_headers.items()],
+        "then": [f"{name}: {as_json(value)}" for name, value in letter.embed.items() if value],
+        "replayed": [
+            f"{spoken(replay['at'])} by {replay['by']} as {replay['as_id']}"
+            for replay in letter.history
+        ],
+    }
 
 
 @click.group("dead-letters")
@@ -155,44 +223,62 @@ def dead_letters() -> None:
 @click.option(
     "--offset", type=click.IntRange(0), default=0, help="Dead letters to skip (earlier pages)."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def list_letters(
-    context: click.Context, /, limit: int, offset: int, as_json: bool, **filters: Any
+    context: click.Context, /, limit: int, offset: int, json: bool, **filters: Any
 ) -> None:
     """List dead letters, the newest first."""
     wanted = selection(filters)
     with opened(context) as letters:
         matching = (letter for letter in letters if wanted.matches(letter))
         page = list(islice(matching, offset, offset + limit + 1))
-    rows = [brief(letter) for letter in page[:limit]]
-    if as_json:
-        click.echo(json.dumps(rows))
+    if json:
+        click.echo(to_json([brief(letter) for letter in page[:limit]]))
         return
-    show_table(rows, "id", "time", "count", "task", "reason", "replayed", "error")
+    for letter in page[:limit]:
+        echo(f"{one_line(letter.id)}  {one_line(letter.task or '?')}")
+        replayed = ", replayed" if letter.history else ""
+        echo(one_line(f"{times(letter)}, {letter.reason}{replayed}"), 4)
+        if letter.problem:
+            echo(shortened(letter.problem), 4)
+    if not page:
+        echo_none(filters, offset)
     if len(page) > limit:
-        click.echo(f"There are more: add --offset {offset + limit} to see the next page.")
+        echo(f"There are more: add --offset {offset + limit} to see the next page.")
 
 
 @dead_letters.command()
 @click.argument("letter_id", metavar="ID")
+@click.option("--json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def show(context: click.Context, letter_id: str) -> None:
-    """Show everything about one dead letter, as JSON."""
+def show(context: click.Context, letter_id: str, json: bool) -> None:
+    """Show everything about one dead letter."""
     with opened(context) as letters:
         letter = letters.get(letter_id)
     if letter is None:
         raise click.ClickException(
-            f"there is no dead letter {letter_id}: run `dead-letters list` to see them"
+            f"there is no dead letter {one_line(letter_id)}: run `dead-letters list` to see them"
         )
-    click.echo(dumps(asdict(letter), indent=2, ensure_ascii=False))
+    if json:
+        click.echo(to_json(asdict(letter), indent=2))
+        return
+    echo(f"Dead letter {letter.id}")
+    for name, values in fields(letter).items():
+        for number, value in enumerate(filter(None, values)):
+            echo(f"{'' if number else name:12}{value}", 2, 14)
+    if letter.traceback:
+        click.echo("\n".join(["", *lines(letter.traceback)]))
+    if letter.can_be_replayed:
+        command = f"{program()} -A {context.obj.app.main} dead-letters replay"
+        click.echo(f"\nTo send the task again:\n  {command} {one_line(letter.id)}")
 
 
 @dead_letters.command()
 @filtered
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def group(context: click.Context, /, as_json: bool, **filters: Any) -> None:
+def group(context: click.Context, /, json: bool, **filters: Any) -> None:
     """Count dead letters by task, reason and error.
 
     The newest dead letter of each group is shown.
@@ -202,24 +288,32 @@ def group(context: click.Context, /, as_json: bool, **filters: Any) -> None:
     wanted = selection(filters)
     with opened(context) as letters:
         groups = grouped(letter for letter in letters if wanted.matches(letter))
-    rows = [
-        {
-            "letters": group.letters,
-            "task": group.task or "?",
-            "reason": group.reason,
-            "error": group.error,
-            # Of the newest dead letter in the group:
-            "text": group.newest.text,
-            "failed_at": group.newest.failed_at,
-            "id": group.newest.id,
-        }
-        for group in groups
-    ]
-    if as_json:
-        click.echo(json.dumps(rows))
-    else:
-        rows = [{**row, "dead letters": row["letters"]} for row in rows]
-        show_table(rows, "dead letters", "task", "reason", "id", "time", "error")
+    if json:
+        click.echo(to_json([about_group(group) for group in groups]))
+        return
+    for task, reason, error, number, replayed, newest in groups:
+        kind = f"{task or '?'}: {reason}, {error}" if error else f"{task or '?'}: {reason}"
+        echo(one_line(f"{number} dead letter{'s' if number > 1 else ''} of {kind}"))
+        echo(f"{replayed or 'none'} of them replayed", 4)
+        echo(one_line(f"newest: {newest.id}, {times(newest)}"), 4)
+        if newest.text:
+            echo(shortened(newest.text), 4)
+    if not groups:
+        echo_none(filters)
+
+
+def about_group(group: Group) -> dict[str, Any]:
+    """Return a group for JSON, with the fields of its newest dead letter."""
+    return {
+        "letters": group.letters,
+        "replayed": group.replayed,
+        "task": group.task or "?",
+        "reason": group.reason,
+        "error": group.error,
+        "text": group.newest.text,
+        "failed_at": group.newest.failed_at,
+        "id": group.newest.id,
+    }
 
 
 @dead_letters.command()
@@ -245,24 +339,25 @@ def replay(
     check_selection(letter_id, everything, filters)
     with opened(context) as letters:
         if letter_id and not dry_run:
-            click.echo(f"{letter_id} was sent again as {replay(app, letters, letter_id)}")
+            echo(f"{letter_id} was sent again as {replay(app, letters, letter_id)}")
             return
         ids = [letter_id] if letter_id else replayable(letters, selection(filters))
         if dry_run:
-            click.echo("\n".join([*ids, f"{len(ids)} would be replayed"]))
+            for line in (*ids, f"{len(ids)} would be replayed"):
+                echo(line)
             return
         with Progress(console=Console(stderr=True)) as bar:
             row = bar.add_task("replaying", total=len(ids))
             replayed, refused = replay_all(app, letters, ids, rate, lambda: bar.advance(row))
-    click.echo("\n".join([*refused, f"{replayed} replayed, {len(refused)} refused"]))
+    for line in (*refused, f"{replayed} replayed, {len(refused)} refused"):
+        echo(line)
     if refused:
         context.exit(1)
 
 
 def check_selection(letter_id: str | None, everything: bool, filters: dict[str, Any]) -> None:
     """Refuse to change all dead letters only because no filter was given."""
-    given = any(value not in ("*", None) for value in filters.values())
-    if bool(letter_id) + given + everything != 1:
+    if bool(letter_id) + is_given(filters) + everything != 1:
         raise click.UsageError("give either an ID, or filters, or --all")
 
 
@@ -271,7 +366,7 @@ def replayable(letters: Letters, wanted: Filter) -> list[str]:
     return [
         letter.id
         for letter in reversed(list(letters))
-        if wanted.matches(letter) and letter.args is not None and letter.task and not letter.history
+        if wanted.matches(letter) and letter.can_be_replayed
     ]
 
 
@@ -282,8 +377,9 @@ def discard(context: click.Context, letter_ids: tuple[str, ...]) -> None:
     """Delete the dead letters with these IDs."""
     with opened(context) as letters:
         missing = [letter_id for letter_id in letter_ids if not letters.discard(letter_id)]
+    click.echo(f"{len(letter_ids) - len(missing)} deleted")
     if missing:
-        raise click.ClickException(f"there is no dead letter {', '.join(missing)}")
+        raise click.ClickException(f"there is no dead letter {one_line(', '.join(missing))}")
 
 
 @dead_letters.command()

@@ -1,12 +1,12 @@
 """Settings: the classes that a project's `config.py` builds on, how they are read and checked.
 
 A project derives a class `Base` from the classes of its servers and sets its own choices there. It
-has one class for each environment: `Development(OnFiles, Base)`, `Testing(InMemory, Base)` and
-`Production(OnServers, Base)`.
+has one class for each environment: `Development(OnThisMachine, Base)`, `Testing(InMemory, Base)`
+and `Production(OnServers, Base)`.
 """
 
 from .environment import ENV_FILE, ConfigurationError, Variables, read
-from .environments import InMemory, OnFiles, OnServers, load_from
+from .environments import InMemory, OnServers, OnThisMachine, load_from
 from .project import ProjectSettings, reader
 from .settings import Settings
 from .values import Count, LogFormat, PriorityNumber, Seconds, TaskLogFormat, TimeZone
@@ -17,8 +17,8 @@ __all__ = [
     "Count",
     "InMemory",
     "LogFormat",
-    "OnFiles",
     "OnServers",
+    "OnThisMachine",
     "PriorityNumber",
     "ProjectSettings",
     "Seconds",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
-from . import urls, variables
+from . import machine, urls, variables
 from .environment import (
     ENV_FILE,
     LOCAL_FOLDER,
@@ -48,34 +47,28 @@ def defaults(
     return InitSettingsSource(cls, {name: values[name] for name in values.keys() - own})
 
 
-class OnFiles(Mixin):
-    """A machine without servers: queues and results are files until a URL says otherwise.
+class OnThisMachine(Mixin):
+    """A developer's machine: queues and results are on the server of `make dev` (`machine.py`).
 
-    Only for trying things out: the file broker has no priorities and loses a dead worker's tasks.
+    A URL that is set wins.
     """
 
     @classmethod
     def sources(cls, given: PydanticBaseSettingsSource) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use arguments, then the environment, and files for servers that are not named."""
-        return (*super().sources(given), defaults(cls, OnFiles, cls.on_files()))
+        """Use arguments, then the environment, and this machine for servers that are not named."""
+        values = cls.on_this_machine()
+        if not machine.has_sockets():  # then the error about a missing URL says what to do
+            values = {name: value for name, value in values.items() if not machine.is_own(value)}
+        return (*super().sources(given), defaults(cls, OnThisMachine, values))
 
     def for_celery(self) -> dict[str, Any]:
-        """Add the folders of the file broker."""
+        """Adapt a project for another kind of broker to the server of this machine."""
         settings = super().for_celery()
-        for name in ("queues", "control", "results"):
-            make_folder(LOCAL_FOLDER / name)
-        if self.broker_url.startswith("filesystem://"):
-            use_files()
-            print(
-                f"CELERY_BROKER_URL is not set: queues are files under {LOCAL_FOLDER}/",
-                file=sys.stderr,
-            )
-            settings["worker_disable_prefetch"] = False  # only Redis supports it
-            settings["broker_transport_options"] = {
-                "data_folder_in": str(LOCAL_FOLDER.absolute() / "queues"),
-                "data_folder_out": str(LOCAL_FOLDER.absolute() / "queues"),
-                "control_folder": str(LOCAL_FOLDER.absolute() / "control"),
-            }
+        make_folder(LOCAL_FOLDER)
+        if machine.is_own(self.broker_url) and urls.SOCKET not in self.broker_schemes:
+            # Low numbers come first in kombu's transport for Redis, high ones in other brokers, so
+            # all messages get the same.
+            settings["broker_transport_options"] = {"priority_steps": [0]}
         return settings
 
 
@@ -106,22 +99,6 @@ class OnServers(Mixin):
                 if reason := urls.unsafe(url):
                     yield f"CELERY_{name.upper()} is refused: {reason}"
         yield from super().refusals()
-
-
-def use_files() -> None:
-    """Use files as queues.
-
-    Raises:
-        ConfigurationError: Files cannot be locked here; on Windows, kombu needs pywin32 for this.
-    """
-    try:
-        from . import local_broker
-    except ImportError as error:
-        raise ConfigurationError(
-            "CELERY_BROKER_URL is not set, and queues in files need the module"
-            f" {error.name}, which is missing: set CELERY_BROKER_URL, or on Windows install pywin32"
-        ) from None
-    local_broker.use()
 
 
 def load_from(environments: Mapping[str, type[S]], env_file: Path = ENV_FILE) -> S:

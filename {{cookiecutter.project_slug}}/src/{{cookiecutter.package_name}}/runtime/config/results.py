@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from .environment import LOCAL_FOLDER
+from . import machine
 from .settings import Settings
 from .values import Seconds
-
-
-def results_in_files() -> str:
-    """Return the URL of a local folder that takes the place of a result backend."""
-    return f"file://{LOCAL_FOLDER.absolute() / 'results'}"
 
 
 class NoResults(Settings):
@@ -22,7 +17,7 @@ class Results(Settings):
     """Results are sent to a result backend."""
 
     result_backend: str
-    result_schemes: ClassVar[tuple[str, ...]] = ("file", "cache+memory")
+    result_schemes: ClassVar[tuple[str, ...]] = ("cache+memory",)
 
     @classmethod
     def in_memory(cls) -> dict[str, Any]:
@@ -44,7 +39,9 @@ class RPCResults(Results):
     result_backend: str = "rpc://"
     result_schemes: ClassVar[tuple[str, ...]] = ("rpc", *Results.result_schemes)
 
-    @classmethod
-    def on_files(cls) -> dict[str, Any]:
-        """Keep results in files if there is no RabbitMQ."""
-        return {**super().on_files(), "result_backend": results_in_files()}
+    def for_celery(self) -> dict[str, Any]:
+        """Keep results in the server of this machine if that takes the place of RabbitMQ."""
+        settings = super().for_celery()
+        if machine.is_own(self.broker_url):
+            settings["result_backend"] = machine.url(machine.RESULTS)
+        return settings

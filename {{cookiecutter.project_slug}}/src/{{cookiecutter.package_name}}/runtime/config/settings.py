@@ -14,7 +14,7 @@ from pydantic_settings import SettingsConfigDict
 
 from .. import budget as budgets
 from ..broker import Broker
-from . import urls, values
+from . import machine, urls, values
 from .annotations import Annotation, Annotations
 from .environment import Variables
 from .values import Count, Seconds
@@ -88,9 +88,9 @@ class Settings(Variables):
     task_publish_retry_policy: values.RetryPolicy = values.RetryPolicy()
 
     @classmethod
-    def on_files(cls) -> dict[str, Any]:
-        """Return the defaults of a machine without servers."""
-        return {"broker_url": "filesystem://localhost"}
+    def on_this_machine(cls) -> dict[str, Any]:
+        """Return the defaults of a developer's machine, which needs no server but its own."""
+        return {"broker_url": machine.url(machine.QUEUES)}
 
     @classmethod
     def in_memory(cls) -> dict[str, Any]:
@@ -103,6 +103,8 @@ class Settings(Variables):
         """Refuse a URL that cannot be used; the value may be a list of several URLs."""
         name = str(info.field_name)
         if not isinstance(value, str) or not name.endswith(("_url", "_backend")):
+            return value
+        if machine.is_own(value):
             return value
         if name == "result_backend" and "://" not in value and "." in value:
             return values.is_importable(value)
@@ -120,9 +122,9 @@ class Settings(Variables):
     def foreign(cls, url: str) -> str | None:
         """Return why the URL belongs to another kind of broker, or None.
 
-        Queues and priorities are made for one kind; files and memory may take its place.
+        Queues and priorities are made for one kind; in tests, memory takes its place.
         """
-        if url.partition("://")[0] in {*urls.LOCAL_BROKERS, *cls.broker_schemes} and "://" in url:
+        if url.partition("://")[0] in {urls.MEMORY, *cls.broker_schemes} and "://" in url:
             return None
         schemes = values.listed([f"{scheme}://" for scheme in cls.broker_schemes])
         return f"this project is made for {cls.broker.name}: use {schemes}"

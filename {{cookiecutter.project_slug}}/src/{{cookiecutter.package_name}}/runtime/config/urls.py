@@ -18,9 +18,9 @@ DEFAULT_PASSWORDS = {
     "secret",
 }
 
-#: Schemes for use on one machine: in place of a broker, and in place of any server.
-LOCAL_BROKERS = {"filesystem", "memory"}
-LOCAL = {*LOCAL_BROKERS, "file", "cache+memory"}
+#: Schemes of what takes the place of servers in tests: of the broker, and of any.
+MEMORY = "memory"
+LOCAL = {MEMORY, "cache+memory"}
 
 AMQP = {"amqp", "amqps", "pyamqp"}
 REDIS = {"redis", "rediss", "sentinel"}
@@ -103,8 +103,6 @@ def refused_by_redis(url: str) -> str | None:
 
 def refused_by_kombu(url: str) -> str | None:
     """Return why kombu does not accept the options of a broker URL, or None."""
-    if url.partition("://")[0] in LOCAL:  # whose transport may lack what it needs, as on Windows
-        return None
     try:
         Connection(url)
     except (KeyError, TypeError, ValueError):  # whose text may repeat a part of it
@@ -129,5 +127,5 @@ def unsafe(url: str) -> str | None:
     if parts.scheme == "rediss" and requirement not in {"required", "CERT_REQUIRED"}:
         return "its certificate would not be verified: add ?ssl_cert_reqs=required"
     if parts.scheme in LOCAL:
-        return f"{parts.scheme}:// works on one machine only: use the URL of a server"
+        return f"{parts.scheme}:// works in one process only: use the URL of a server"
     return None

@@ -25,7 +25,7 @@ Serializer = Literal["json"]
 PriorityNumber = Annotated[int, Field(ge=0, le=9)]
 
 #: The attributes that context.py and Celery add to a log record.
-RECORD = {"correlation_id": "", "tenant": "", "processName": ""}
+RECORD = {"context": "", "correlation_id": "", "tenant": "", "processName": ""}
 TASK_RECORD = {**RECORD, "task_id": "", "task_name": ""}
 
 

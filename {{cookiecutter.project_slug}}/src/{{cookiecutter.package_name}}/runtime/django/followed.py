@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from asgiref.sync import sync_to_async
 from celery import states
-from django.http import HttpRequest, HttpResponse
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path
 from pydantic import TypeAdapter, ValidationError
 
+from ..config.environment import Variables, read
+from ..config.values import Count
 from ..tasks import followed
 from ..tasks.followed import NotCancelledError, Report, UnknownTaskError
 from ..tasks.progress import PROGRESS, ProgressTask
-from ..web import problems, servers
-from ..web.bodies import TaskId, plain
+from ..web import events, problems, servers
+from ..web.bodies import Result, Status, TaskId, plain
+from ..web.events import Streams
 from ..web.problems import Problem
-from ..web.results import FollowedService, Result, Status, explained, status_of
+from ..web.results import FollowedService, explained, status_of
 from .models import Job
-from .responses import CLIENT, respond, route
-from .service import JobService
+from .pages import live
+from .responses import CLIENT, problem_of, respond, route
+from .service import EXPIRED, JobService, Seen
 
 #: The state of a waiting task, whose message is in a queue, or held by a worker until it is due.
 WAITING = {followed.SENT, states.RETRY}
 
+#: States of a task that has failed, for good or until its retry.
+FAILED = {states.FAILURE, states.RETRY}
+
 ID = TypeAdapter(TaskId)
+
+T = TypeVar("T")
+
+
+class Settings(Variables):
+    """The limit on event streams."""
+
+    # How many event streams one process may hold open: each occupies one of the 4 threads that
+    # gunicorn has (`WEB_THREADS`).
+    app_web_streams: Count = 2
 
 
 class FollowedJobService(JobService, FollowedService):
@@ -56,6 +78,10 @@ class FollowedJobService(JobService, FollowedService):
             more = "it will never have one" if state in states.READY_STATES else "ask again later"
             raise Problem(409, f"the task has no result, because its state is {state}: {more}")
         return Result(id=task_id, result=plain(value))
+
+    def name_of(self, task_id: str) -> str:
+        """Return the name of a task."""
+        return self.job(task_id).task
 
     def cancel(self, task_id: str) -> Status:
         """Cancel a task: a waiting one will never start, a running one is ended.
@@ -112,12 +138,32 @@ class FollowedJobService(JobService, FollowedService):
         Raises:
             NotCancelledError: Its pool cannot, or no worker answers for it.
         """
-        if str(self.app.conf.broker_url).startswith("filesystem:"):
-            raise NotCancelledError(
-                "the task is running, and a worker whose queues are files cannot end it safely"
-            )
         with servers.broker(self.app) as connection:
             followed.end(self.app, str(job.pk), connection)
+
+    def seen(self, job: Job) -> Seen:
+        """Return what is known about a job."""
+        meta = self.app.backend.get_task_meta(str(job.pk), cache=False)
+        state, value = meta["status"], meta["result"]
+        if job.cancelled_at and not job.started_at and state not in states.READY_STATES:
+            # A worker that takes its message records a start before it looks at the row, but not
+            # in the row.
+            return Seen(states.REVOKED)
+        if state == states.PENDING and job.started_at:
+            return Seen(EXPIRED)
+        return Seen(
+            state,
+            progress=value if state == PROGRESS and isinstance(value, dict) else None,
+            result=value if state == states.SUCCESS else None,
+            error=f"{type(value).__name__}: {value}" if state in FAILED else "",
+            ended_at=moment(meta.get("date_done")) if state in states.READY_STATES else None,
+        )
+
+    def after_stop(self, job: Job) -> str:
+        """Return what has become of a job that `stop` did not end; nothing if it is cancelled."""
+        if self.seen(job).state == states.REVOKED:
+            return ""
+        return "it is running, and ends at its next report of progress"
 
     def told(self, job: Job) -> dict[str, Any]:
         """Return what is known about a job, besides its name; `PENDING` means that it waits."""
@@ -130,6 +176,12 @@ class FollowedJobService(JobService, FollowedService):
         elif state == states.FAILURE:
             told["error"] = f"{type(value).__name__}: {value}"
         return told
+
+
+def moment(date: str | datetime | None) -> datetime | None:
+    """Return the time at which a task ended, which most result backends store as UTC text."""
+    found = datetime.fromisoformat(date) if isinstance(date, str) else date
+    return found if found is None or found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def checked(task_id: str) -> str:
@@ -147,7 +199,8 @@ def checked(task_id: str) -> str:
 
 
 def routes(service: FollowedJobService) -> list[URLPattern]:
-    """Return the URLs by which clients follow the tasks of a service."""
+    """Return the URLs by which clients follow the tasks of a service, and of the live page."""
+    streams = Streams(read(Settings).app_web_streams)
 
     def status(request: HttpRequest, task_id: str) -> HttpResponse:
         """Show the state and progress of a task."""
@@ -157,6 +210,27 @@ def routes(service: FollowedJobService) -> list[URLPattern]:
         """Show the return value of a task; 409 if there is none (yet)."""
         return respond(service.result(checked(task_id)))
 
+    def artifact(request: HttpRequest, task_id: str) -> HttpResponseBase:
+        """Download the file that a task has made; 404 if its result is not one."""
+        found = service.artifact(checked(task_id))
+        return streamed(request, found.pieces(), found.headers, found.media_type)
+
+    def follow(request: HttpRequest, task_id: str) -> HttpResponseBase:
+        """Stream the changes of a task as server-sent events."""
+        first = service.status(checked(task_id))
+        last_id = request.headers.get("Last-Event-ID")
+        if events.knows_the_end(first, last_id):
+            return HttpResponse(status=204)
+
+        def look() -> Status:
+            try:
+                return service.status(task_id)
+            except Exception as error:
+                raise problem_of(error) from error
+
+        content = events.stream(streams, look, first, last_id)
+        return streamed(request, content, events.HEADERS, events.MEDIA_TYPE)
+
     def cancel(request: HttpRequest, task_id: str) -> HttpResponse:
         """Cancel a waiting or running task; 409 if its worker's pool cannot end it."""
         return respond(service.cancel(checked(task_id)))
@@ -165,4 +239,26 @@ def routes(service: FollowedJobService) -> list[URLPattern]:
     return [
         path("tasks/<str:task_id>", one(GET=status, DELETE=cancel)),
         path("tasks/<str:task_id>/result", one(GET=result)),
+        path("tasks/<str:task_id>/artifact", one(GET=artifact)),
+        path("tasks/<str:task_id>/events", one(GET=follow)),
+        path("live", live),
     ]
+
+
+def streamed(
+    request: HttpRequest, content: Iterator[Any], headers: dict[str, str], media_type: str
+) -> StreamingHttpResponse:
+    """Return a response that is sent piece by piece, by a WSGI server or an ASGI server."""
+    pieces = in_threads(content) if isinstance(request, ASGIRequest) else content
+    return StreamingHttpResponse(pieces, content_type=media_type, headers=headers)
+
+
+async def in_threads(content: Iterator[T]) -> AsyncIterator[T]:
+    """Yield the pieces of an iterator that waits; Django would collect them before it sends any."""
+    while (piece := await sync_to_async(one_of)(content)) is not None:
+        yield piece
+
+
+def one_of(content: Iterator[T]) -> T | None:
+    """Return the next piece of an iterator, or nothing at its end."""
+    return next(content, None)

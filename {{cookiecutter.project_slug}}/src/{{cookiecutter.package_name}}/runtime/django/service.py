@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
-from celery import Task
+from celery import Task, states
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, connection, transaction
+from kombu.utils.json import dumps
 
 from ..letters.letter import DeadLetter
 from ..letters.replay import replay
@@ -31,8 +34,47 @@ def check_database() -> None:
         raise ConnectionError(str(error)) from error
 
 
+#: States of jobs of which nobody knows more: one whose result has expired, and one that has started
+#: in a project that keeps no results.
+EXPIRED, STARTED_ONCE = "EXPIRED", "STARTED ONCE"
+
+
+def service_in_use() -> JobService:
+    """Return the service that `urls.routes` serves; the admin and the first page use it too.
+
+    Raises:
+        ImproperlyConfigured: There is none.
+    """
+    try:
+        return JobService.in_use
+    except AttributeError:
+        raise ImproperlyConfigured(
+            "the admin of jobs needs a service, and the site has none: add"
+            " runtime.django.urls.routes(service) to its URLs"
+        ) from None
+
+
+class Seen(NamedTuple):
+    """What is known about a job."""
+
+    state: str
+    #: What a running task reports: `percent`, `message` and more.
+    progress: dict[str, Any] | None = None
+    result: Any = None
+    error: str = ""
+    ended_at: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the task has ended, as far as anybody knows."""
+        return self.state in states.READY_STATES | {EXPIRED, STARTED_ONCE}
+
+
 class JobService(Service):
     """A service that sends tasks on commit; a row outlives the message and the result."""
+
+    #: See `service_in_use`.
+    in_use: ClassVar[JobService]
 
     def needed(self) -> dict[str, Check]:
         """Return the checks of the servers that a web process needs."""
@@ -49,7 +91,8 @@ class JobService(Service):
         if JOB_HEADER not in letter.headers:
             return super().replay(letters, letter, by)
         with transaction.atomic():
-            job = Job.objects.create(name=letter.task)
+            arguments = None if letter.args else dumps(letter.kwargs)
+            job = Job.objects.create(name=letter.task, task=letter.task, arguments=arguments)
             return replay(self.app, letters, letter.id, by, str(job.pk))
 
     def job(self, job_id: str | UUID) -> Job:
@@ -71,3 +114,29 @@ class JobService(Service):
     def told(self, job: Job) -> dict[str, Any]:
         """Return what is known about a job besides its name; without results, that is little."""
         return {"cancelled_at": job.cancelled_at}
+
+    def seen(self, job: Job) -> Seen:
+        """Return what is known about a job; without results, only its row tells something."""
+        if job.started_at:
+            return Seen(STARTED_ONCE)
+        return Seen(states.REVOKED if job.cancelled_at else states.PENDING)
+
+    def after_stop(self, job: Job) -> str:
+        """Return what has become of a job that `stop` did not end; nothing if it is cancelled."""
+        job.refresh_from_db()
+        return "it has started already, and goes on" if job.started_at else ""
+
+    def run_again(self, job: Job) -> Job:
+        """Send the task of a job that is over once more, as a new job.
+
+        Raises:
+            Problem: The job is not over, or it cannot be repeated.
+        """
+        arguments, task = job.kwargs, self.app.tasks.get(job.task)
+        if arguments is None:
+            raise Problem(409, "its arguments are not known")
+        if task is None:
+            raise Problem(409, f"there is no task {job.task!r} any more")
+        if not self.seen(job).is_over:
+            raise Problem(409, "it is not over yet")
+        return Job.objects.submit(job.name, task, arguments)

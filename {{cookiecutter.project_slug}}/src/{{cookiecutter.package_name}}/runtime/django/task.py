@@ -16,6 +16,7 @@ from typing import Any
 from celery import Task, states
 from celery.exceptions import Ignore
 from django.db import InterfaceError, OperationalError
+from django.utils import timezone
 
 #: Errors of a database that is unreachable, failing over or locked, and of a deadlock: try again.
 TRANSIENT_ERRORS: tuple[type[Exception], ...] = (InterfaceError, OperationalError)
@@ -43,6 +44,8 @@ def check(task: Task[Any, Any]) -> None:
         meta = {"hostname": request.hostname, "pid": os.getpid()}
         if not request.ignore_result:
             task.backend.store_result(request.id, meta, states.STARTED, request=request)
+        fresh = Job.objects.filter(pk=request.id, started_at=None, cancelled_at=None)
+        fresh.update(started_at=timezone.now())
     # The replay of a dead letter is a job of its own, and also belongs to the first job.
     jobs = [request.headers[JOB_HEADER], request.id]
     if Job.objects.filter(pk__in=jobs, cancelled_at__isnull=False).exists():

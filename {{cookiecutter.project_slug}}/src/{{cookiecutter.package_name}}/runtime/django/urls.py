@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -21,9 +20,7 @@ from ..app import App
 from ..web import admin, bodies, servers
 from ..web.service import Service
 from .responses import ADMINISTRATOR, CLIENT, body_of, query_of, respond, route
-
-if TYPE_CHECKING:
-    from ..app import App
+from .service import JobService
 
 FINE = bodies.Health(status="ok")
 
@@ -37,8 +34,9 @@ VIEWED: dict[str, Callable[[App], BaseModel]] = {
 }
 
 
-def routes(service: Service) -> list[URLPattern]:
-    """Return the URLs for clients, for administrators and for health checks."""
+def routes(service: JobService) -> list[URLPattern]:
+    """Return the URLs for clients, administrators and health checks; the admin uses the service."""
+    JobService.in_use = service
     return [*of_tasks(service), *of_administrators(service), *of_health(service)]
 
 

@@ -7,11 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.security import HTTPBearer
 
-from ..web import admin, bodies, token
-from ..web.problems import DOCUMENTED
+from ..web import admin, bodies, operations, token
 from ..web.service import Service
 from ..web.settings import settings
-from .responses import call, respond
+from .responses import call, documented, respond
 
 DeadLetterId = Annotated[str, Path(min_length=1, max_length=255)]
 
@@ -28,55 +27,48 @@ def routes(service: Service) -> APIRouter:
         prefix="/admin",
         tags=["admin"],
         # The first dependency is there only for the documentation.
-        dependencies=[Depends(HTTPBearer(auto_error=False)), Depends(authorize)],
-        responses=DOCUMENTED,
+        dependencies=[
+            Depends(HTTPBearer(auto_error=False, scheme_name="bearer")),
+            Depends(authorize),
+        ],
     )
 
-    @router.get("/workers", response_model=bodies.Workers)
+    @router.get("/workers", **documented(operations.WORKERS))
     async def workers() -> Response:
-        """List the workers that answer."""
         return respond(await call(admin.workers, app))
 
-    @router.get("/queues", response_model=bodies.Queues)
+    @router.get("/queues", **documented(operations.QUEUES))
     async def queues() -> Response:
-        """Show how many messages wait in each queue, and for how long."""
         return respond(await call(admin.queues, app))
 
-    @router.get("/active", response_model=bodies.HeldTasks)
+    @router.get("/active", **documented(operations.ACTIVE))
     async def active() -> Response:
-        """List the running tasks."""
         return respond(await call(admin.active, app))
 
-    @router.get("/scheduled", response_model=bodies.HeldTasks)
+    @router.get("/scheduled", **documented(operations.SCHEDULED))
     async def scheduled() -> Response:
-        """List the tasks that workers hold until they are due."""
         return respond(await call(admin.scheduled, app))
 
-    @router.get("/registered", response_model=bodies.Registered)
+    @router.get("/registered", **documented(operations.REGISTERED))
     async def registered() -> Response:
-        """List the tasks that each worker knows."""
         return respond(await call(admin.registered, app))
 
-    @router.get("/dead-letters", response_model=bodies.DeadLetterPage)
+    @router.get("/dead-letters", **documented(operations.DEAD_LETTERS))
     async def letters(wanted: Annotated[bodies.DeadLetterFilter, Query()]) -> Response:
-        """List dead letters (tasks that failed for good), the newest first."""
         return respond(await call(admin.letters, app, wanted))
 
     path = "/dead-letters/{dead_letter_id}"
 
-    @router.get(path, response_model=bodies.WholeDeadLetter)
+    @router.get(path, **documented(operations.DEAD_LETTER))
     async def letter(dead_letter_id: DeadLetterId) -> Response:
-        """Show everything about a dead letter."""
         return respond(await call(admin.letter, app, dead_letter_id))
 
-    @router.post(f"{path}/replay", status_code=202, response_model=bodies.Accepted)
+    @router.post(f"{path}/replay", **documented(operations.REPLAY))
     async def replay(dead_letter_id: DeadLetterId) -> Response:
-        """Send the task of a dead letter again, once, as a new task."""
         return respond(await call(admin.replay, service, dead_letter_id), 202)
 
-    @router.delete(path, status_code=204)
+    @router.delete(path, **documented(operations.DISCARD))
     async def discard(dead_letter_id: DeadLetterId) -> Response:
-        """Delete a dead letter."""
         await call(admin.discard, app, dead_letter_id)
         return Response(status_code=204)
 

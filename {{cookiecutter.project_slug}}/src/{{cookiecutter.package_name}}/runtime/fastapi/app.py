@@ -9,12 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from ..web import problems
+from ..web.operations import OPENAPI, TAGS
 from ..web.problems import Problem
 from ..web.service import Service
 from ..web.settings import settings
-from . import admin, health, tasks
+from . import admin, health, pages, tasks
 from .middleware import BodyLimit, Correlation
 from .responses import refuse
+from .stopping import lifespan
 
 
 def create_api(
@@ -34,7 +36,16 @@ def create_api(
     limit = settings().web_max_body_bytes
     settings().token()  # development generates one if it is missing
     service.app.loader.import_default_modules()  # import the tasks that it sends
-    api = FastAPI(title=title, version=version)
+    api = FastAPI(
+        title=title,
+        version=version,
+        description=service.about,
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        docs_url=None,  # its own page loads Swagger UI from the Internet
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    api.openapi_version = OPENAPI
     for router in (
         tasks.routes(service),
         *routes,
@@ -42,6 +53,7 @@ def create_api(
         health.routes(service),
     ):
         api.include_router(router)
+    pages.mount(api, service)
     api.add_exception_handler(Problem, on_error)
     api.add_exception_handler(RequestValidationError, on_invalid)
     api.add_exception_handler(HTTPException, on_http_error)

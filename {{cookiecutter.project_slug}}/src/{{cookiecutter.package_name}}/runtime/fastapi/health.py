@@ -4,33 +4,29 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from ..web import servers
+from ..web import operations, servers
 from ..web.bodies import Health
-from ..web.problems import DOCUMENTED
 from ..web.service import Service
-from .responses import call, respond
+from .responses import call, documented, respond
 
 FINE = Health(status="ok")
 
 
 def routes(service: Service) -> APIRouter:
     """Return the routes that report the health of a service and of the workers."""
-    router = APIRouter(prefix="/health", tags=["health"], responses=DOCUMENTED)
+    router = APIRouter(prefix="/health", tags=["health"])
 
-    @router.get("/live", response_model=Health)
+    @router.get("/live", **documented(operations.LIVE))
     async def live() -> Response:
-        """Report that this process answers; no other server is asked."""
         return respond(FINE)
 
-    @router.get("/ready", response_model=Health)
+    @router.get("/ready", **documented(operations.READY))
     async def ready() -> Response:
-        """Report whether the servers that it needs answer."""
         await call(service.ready)
         return respond(FINE)
 
-    @router.get("/celery", response_model=Health)
+    @router.get("/celery", **documented(operations.CELERY))
     async def celery() -> Response:
-        """Report whether a worker answers; the report may be a few seconds old."""
         await call(servers.workers.check, service.app)
         return respond(FINE)
 

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from http import HTTPStatus
+from typing import Any, TypeVar
 
 from fastapi import Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from ..web import answers, problems, threads
+from ..web.operations import Operation
 from ..web.problems import Problem
 
 T = TypeVar("T")
+
+
+def documented(operation: Operation) -> dict[str, Any]:
+    """Return the arguments of a route that document its operation."""
+    return {
+        "summary": operation.summary,
+        "description": operation.description,
+        "operation_id": operation.id,
+        "status_code": operation.status,
+        "response_description": HTTPStatus(operation.status).phrase,
+        "response_model": operation.answer,
+        "response_class": JSONResponse if operation.answer else Response,
+        "responses": operation.answers(),
+    }
 
 
 async def call(function: Callable[..., T], *args: object, deadline: float = 0) -> T:

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from ..web import bodies
-from ..web.problems import DOCUMENTED
+from ..web import bodies, operations
 from ..web.service import Service
 from ..web.threads import LONG_DEADLINE
-from .responses import call, respond
+from .responses import call, documented, respond
 
 
 def routes(service: Service) -> APIRouter:
     """Return the routes by which clients send tasks."""
-    router = APIRouter(prefix="/tasks", tags=["tasks"], responses=DOCUMENTED)
+    router = APIRouter(prefix="/tasks", tags=["tasks"])
 
-    @router.get("", response_model=bodies.AllowedTasks)
+    @router.get("", **documented(operations.ALLOWED))
     async def allowed() -> Response:
-        """List the tasks that can be sent, with their arguments."""
         return respond(service.allowed())
 
     async def submit(submission: bodies.Submission) -> Response:
-        """Send a task; if tasks can be followed, `Location` is the URL of its status."""
         accepted = await call(service.submit, submission)
         return respond(accepted, 202, service.headers(accepted))
 
     async def submit_all(submissions: bodies.Submissions) -> Response:
-        """Send several tasks, or none if one of them is not valid."""
         accepted = await call(service.submit_all, submissions, deadline=LONG_DEADLINE)
         return respond(accepted, 202)
 
@@ -34,6 +30,6 @@ def routes(service: Service) -> APIRouter:
     one, many = bodies.submissions(service.catalogue)
     submit.__annotations__["submission"] = one
     submit_all.__annotations__["submissions"] = many
-    router.post("", status_code=202, response_model=bodies.Accepted)(submit)
-    router.post("/bulk", status_code=202, response_model=bodies.AcceptedTasks)(submit_all)
+    router.post("", **documented(operations.SUBMIT))(submit)
+    router.post("/bulk", **documented(operations.SUBMIT_ALL))(submit_all)
     return router

@@ -6,12 +6,12 @@ from flask import Response, request
 from flask_openapi import APIBlueprint, Tag
 from pydantic import BaseModel, Field
 
-from ..web import admin, bodies, token
-from ..web.problems import DOCUMENTED
+from ..web import admin, bodies, operations, token
+from ..web.operations import TAGS
 from ..web.service import Service
 from ..web.settings import settings
 from ..web.threads import call
-from .responses import respond
+from .responses import documented, respond
 
 
 class Path(BaseModel):
@@ -32,57 +32,47 @@ def routes(service: Service) -> APIBlueprint:
         "admin",
         __name__,
         url_prefix="/admin",
-        abp_tags=[Tag(name="admin")],
+        abp_tags=[Tag(name="admin", description=TAGS["admin"])],
         abp_security=[{"bearer": []}],
-        abp_responses=DOCUMENTED,
     )
     api.before_request(authorize)
 
-    @api.get("/workers", responses={200: bodies.Workers})
+    @api.get("/workers", **documented(operations.WORKERS))
     def workers() -> Response:
-        """List the workers that answer."""
         return respond(call(admin.workers, app))
 
-    @api.get("/queues", responses={200: bodies.Queues})
+    @api.get("/queues", **documented(operations.QUEUES))
     def queues() -> Response:
-        """Show how many messages wait in each queue, and for how long."""
         return respond(call(admin.queues, app))
 
-    @api.get("/active", responses={200: bodies.HeldTasks})
+    @api.get("/active", **documented(operations.ACTIVE))
     def active() -> Response:
-        """List the running tasks."""
         return respond(call(admin.active, app))
 
-    @api.get("/scheduled", responses={200: bodies.HeldTasks})
+    @api.get("/scheduled", **documented(operations.SCHEDULED))
     def scheduled() -> Response:
-        """List the tasks that workers hold until they are due."""
         return respond(call(admin.scheduled, app))
 
-    @api.get("/registered", responses={200: bodies.Registered})
+    @api.get("/registered", **documented(operations.REGISTERED))
     def registered() -> Response:
-        """List the tasks that each worker knows."""
         return respond(call(admin.registered, app))
 
-    @api.get("/dead-letters", responses={200: bodies.DeadLetterPage})
+    @api.get("/dead-letters", **documented(operations.DEAD_LETTERS))
     def letters(query: bodies.DeadLetterFilter) -> Response:
-        """List dead letters (tasks that failed for good), the newest first."""
         return respond(call(admin.letters, app, query))
 
     path_of_one = "/dead-letters/<string:dead_letter_id>"
 
-    @api.get(path_of_one, responses={200: bodies.WholeDeadLetter})
+    @api.get(path_of_one, **documented(operations.DEAD_LETTER))
     def letter(path: Path) -> Response:
-        """Show everything about a dead letter."""
         return respond(call(admin.letter, app, path.dead_letter_id))
 
-    @api.post(f"{path_of_one}/replay", responses={202: bodies.Accepted})
+    @api.post(f"{path_of_one}/replay", **documented(operations.REPLAY))
     def replay(path: Path) -> Response:
-        """Send the task of a dead letter again, once, as a new task."""
         return respond(call(admin.replay, service, path.dead_letter_id), 202)
 
-    @api.delete(path_of_one, responses={204: None})
+    @api.delete(path_of_one, **documented(operations.DISCARD))
     def discard(path: Path) -> Response:
-        """Delete a dead letter."""
         call(admin.discard, app, path.dead_letter_id)
         return Response(status=204)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,10 +14,11 @@ from werkzeug.exceptions import HTTPException
 from .. import context
 from ..web import problems
 from ..web.correlation import HEADER, request_id
+from ..web.operations import OPENAPI
 from ..web.problems import Problem
 from ..web.service import Service
 from ..web.settings import settings
-from . import admin, health, tasks
+from . import admin, health, pages, tasks
 from .responses import refuse
 
 #: How much of a body that is too large is read: a multiple of the limit; and the bytes per piece.
@@ -27,7 +29,7 @@ CHUNK = 65_536
 def create_api(
     service: Service, *, title: str, version: str = "0.1.0", routes: Iterable[APIBlueprint] = ()
 ) -> OpenAPI:
-    """Return a Flask app with its documentation at `/openapi.json`.
+    """Return a Flask app with its documentation at `/docs`.
 
     Args:
         service: Sends the tasks.
@@ -43,13 +45,20 @@ def create_api(
     service.app.loader.import_default_modules()  # import the tasks that it sends
     api = OpenAPI(
         __name__,
-        info=Info(title=title, version=version),
+        info=Info(title=title, version=version, description=service.about),
         security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer")},
         validation_error_callback=on_invalid,
         validation_error_model=problems.ProblemBody,
-        doc_prefix="",
+        doc_ui=False,  # its own pages are replaced by ours
         static_folder=None,
     )
+    api.openapi_version = OPENAPI
+
+    @api.get("/openapi.json", doc_ui=False)
+    def document() -> Response:
+        # Flask would sort its keys, and those of the examples in it.
+        return Response(json.dumps(api.api_doc), content_type="application/json")
+
     api.config["MAX_CONTENT_LENGTH"] = limit
     for blueprint in (
         tasks.routes(service),
@@ -58,6 +67,8 @@ def create_api(
         health.routes(service),
     ):
         api.register_api(blueprint)
+    for page in pages.routes(service, title):
+        api.register_blueprint(page)
     api.before_request(check_length)
     api.register_error_handler(HTTPException, on_http_error)
     api.register_error_handler(Exception, on_error)

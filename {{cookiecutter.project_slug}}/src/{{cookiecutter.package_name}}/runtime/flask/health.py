@@ -5,12 +5,12 @@ from __future__ import annotations
 from flask import Response
 from flask_openapi import APIBlueprint, Tag
 
-from ..web import servers
+from ..web import operations, servers
 from ..web.bodies import Health
-from ..web.problems import DOCUMENTED
+from ..web.operations import TAGS
 from ..web.service import Service
 from ..web.threads import call
-from .responses import respond
+from .responses import documented, respond
 
 FINE = Health(status="ok")
 
@@ -21,24 +21,20 @@ def routes(service: Service) -> APIBlueprint:
         "health",
         __name__,
         url_prefix="/health",
-        abp_tags=[Tag(name="health")],
-        abp_responses=DOCUMENTED,
+        abp_tags=[Tag(name="health", description=TAGS["health"])],
     )
 
-    @api.get("/live", responses={200: Health})
+    @api.get("/live", **documented(operations.LIVE))
     def live() -> Response:
-        """Report that this process answers; no other server is asked."""
         return respond(FINE)
 
-    @api.get("/ready", responses={200: Health})
+    @api.get("/ready", **documented(operations.READY))
     def ready() -> Response:
-        """Report whether the servers that it needs answer."""
         call(service.ready)
         return respond(FINE)
 
-    @api.get("/celery", responses={200: Health})
+    @api.get("/celery", **documented(operations.CELERY))
     def celery() -> Response:
-        """Report whether a worker answers; the report may be a few seconds old."""
         call(servers.workers.check, service.app)
         return respond(FINE)
 

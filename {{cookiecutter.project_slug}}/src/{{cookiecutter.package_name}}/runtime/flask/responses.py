@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from flask import Response
 from pydantic import BaseModel
 
 from ..web import answers
+from ..web.operations import Operation
 from ..web.problems import Problem
+
+
+def documented(operation: Operation) -> dict[str, Any]:
+    """Return the arguments of a route that document its operation."""
+    responses = operation.answers()
+    responses.setdefault(str(operation.status), operation.answer)
+    return {
+        "summary": operation.summary,
+        "description": operation.description,
+        "operation_id": operation.id,
+        "responses": responses,
+    }
 
 
 def respond(

@@ -1,4 +1,4 @@
-"""Dead letters in files, for development and tests without a server."""
+"""Dead letters in files, for tests, and for RabbitMQ's projects on a machine without RabbitMQ."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FileStore(Store):
 
     @classmethod
     def of(cls, app: Celery) -> FileStore:
-        """Return the store of a project that has no server yet."""
+        """Return the store of a developer's machine."""
         return cls(FOLDER)
 
     def __init__(self, folder: Path) -> None:

@@ -12,6 +12,9 @@ from kombu.utils.json import dumps, loads
 #: Header on every message that beat sends.
 PERIODIC_HEADER = "x-periodic"
 
+#: Headers of Celery that are no attributes of a request, as its other headers are.
+CELERYS = ("argsrepr", "kwargsrepr", "lang", "task")
+
 
 class Reason(StrEnum):
     """Why a message became a dead letter."""
@@ -98,6 +101,27 @@ class DeadLetter:
     def is_periodic(self) -> bool:
         """Whether beat has sent the task."""
         return PERIODIC_HEADER in self.headers
+
+    @property
+    def problem(self) -> str:
+        """The class and the message of the error, if there was one."""
+        return f"{self.error}: {self.text}" if self.text else self.error
+
+    @property
+    def can_be_replayed(self) -> bool:
+        """Whether it can be replayed, and was not yet."""
+        return self.args is not None and bool(self.task) and not self.history
+
+    @property
+    def added_headers(self) -> dict[str, Any]:
+        """The headers that are not Celery's own."""
+        from celery.app.task import Context
+
+        return {
+            name: value
+            for name, value in self.headers.items()
+            if name not in CELERYS and not hasattr(Context, name)
+        }
 
     def again(self, times: int, last: str) -> DeadLetter:
         """Return a copy that counts more failures of the same kind.

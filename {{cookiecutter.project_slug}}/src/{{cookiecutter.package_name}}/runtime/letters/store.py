@@ -1,7 +1,7 @@
 """The interface of all stores of dead letters, and how dead letters are selected and grouped.
 
 `app.dead_letters` is the class of the store in use: one in Redis, in a database, in a queue of
-RabbitMQ, or in files for a first look without a server.
+RabbitMQ, or in files where nothing better is there.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Store(ABC):
     @classmethod
     @abstractmethod
     def of(cls, app: Celery) -> Store:
-        """Return the store of an app: files if its queues are in files or in memory."""
+        """Return the store of an app: files if its queues are in memory."""
 
     @abstractmethod
     def add(self, letter: DeadLetter) -> None:
@@ -122,16 +122,20 @@ class Group(NamedTuple):
     reason: str
     error: str
     letters: int
+    #: How many of them were replayed.
+    replayed: int
     newest: DeadLetter
 
 
 def grouped(letters: Iterable[DeadLetter]) -> list[Group]:
     """Return dead letters grouped by task, reason and error, the largest group first."""
     counts: Counter[tuple[str, str, str]] = Counter()
+    replayed: Counter[tuple[str, str, str]] = Counter()
     newest: dict[tuple[str, str, str], DeadLetter] = {}
     for letter in letters:
         key = (letter.task, letter.reason, letter.error)
         counts[key] += 1
+        replayed[key] += bool(letter.history)
         if key not in newest or newest[key].failed_at < letter.failed_at:
             newest[key] = letter
-    return [Group(*key, count, newest[key]) for key, count in counts.most_common()]
+    return [Group(*key, count, replayed[key], newest[key]) for key, count in counts.most_common()]

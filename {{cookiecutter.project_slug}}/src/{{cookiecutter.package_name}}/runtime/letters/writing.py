@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from celery.utils.log import get_logger
 from kombu.utils.json import dumps
 
+from ..printable import one_line, shortened
 from . import retention
 from .letter import DeadLetter
 from .messages import id_of
@@ -43,13 +44,19 @@ def write(app: Celery, letter: DeadLetter) -> bool:
     except Exception:
         logger.critical("Could not store a dead letter: %s", letter.to_json(), exc_info=True)
         return False
-    told = (letter.id, letter.task or "?", letter.reason, letter.error, letter.text)
+    told = (described(letter), app.main, one_line(letter.id))
     if is_news(letter):
-        logger.error("Dead letter %s of task %s: %s: %s: %.200s", *told)
+        logger.error("Dead letter of %s; see `celery -A %s dead-letters show %s`", *told)
     else:
-        logger.info("Dead letter %s of task %s again: %s: %s: %.200s", *told)
+        logger.info("Dead letter of %s again; see `celery -A %s dead-letters show %s`", *told)
     retention.keep_limits(store)
     return True
+
+
+def described(letter: DeadLetter) -> str:
+    """Return the task, the reason and the error of a dead letter, as one line for a log."""
+    what = f"{letter.task or 'a message'} ({letter.reason})"
+    return shortened(f"{what}: {letter.problem}" if letter.problem else what)
 
 
 def id_of_failure(letter: DeadLetter) -> str:

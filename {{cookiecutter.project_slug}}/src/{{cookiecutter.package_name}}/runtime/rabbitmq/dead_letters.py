@@ -22,7 +22,8 @@ from kombu import Queue
 from kombu.transport.pyamqp import Transport
 from kombu.utils.json import dumps
 
-from ..broker import is_local
+from ..broker import scheme
+from ..config.urls import AMQP
 from ..letters.files import FileStore
 from ..letters.letter import DeadLetter
 from ..letters.store import DeadLetterError, Store
@@ -45,7 +46,7 @@ class DeadLetters(Store):
     @classmethod
     def of(cls, app: Celery) -> Store:
         """Return the store of an app's dead letters."""
-        return FileStore.of(app) if is_local(app) else cls(app)
+        return cls(app) if scheme(app) in AMQP else FileStore.of(app)
 
     def __init__(self, app: Celery) -> None:
         self.app = app

@@ -78,7 +78,7 @@ class RedisBroker(Settings):
 
     @classmethod
     def lease_in(cls, conf: Any) -> Lease:
-        """Return the lease from an app's configuration; queues in memory or files have none."""
+        """Return the lease from an app's configuration; queues in memory have none."""
         seconds = conf.broker_transport_options.get("visibility_timeout", inf)
         return Lease(seconds, cls.lease_name, cls.lease_setting)
 

@@ -12,7 +12,8 @@ from typing import Any
 from celery import Celery
 from redis.exceptions import RedisError
 
-from ..broker import is_local
+from ..broker import scheme
+from ..config.urls import MEMORY
 from ..letters.files import FileStore
 from ..letters.letter import DeadLetter
 from ..letters.store import Store
@@ -39,7 +40,7 @@ class DeadLetters(Store):
         Raises:
             NoStoreError: The queues are on a server, but there is no Redis for dead letters.
         """
-        if not store.url() and is_local(app):
+        if not store.url() and scheme(app) == MEMORY:
             return FileStore.of(app)
         options = app.conf.broker_transport_options
         return cls(store.client(), options.get("global_keyprefix", ""))

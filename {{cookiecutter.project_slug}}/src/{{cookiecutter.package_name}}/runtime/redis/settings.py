@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from ..config import machine
 from ..config.environment import Variables, read, read_env_file
-from ..config.results import KeptResults, results_in_files
+from ..config.results import KeptResults
 from ..config.urls import broken, refused_by_redis, servers, unsafe
 from ..config.values import Count, Seconds
 from .redis_options import NAMES, SOCKET, ResultOptions, SentinelOptions, nameless
@@ -36,9 +37,9 @@ class RedisResults(KeptResults):
     result_backend_transport_options: ResultOptions = ResultOptions()
 
     @classmethod
-    def on_files(cls) -> dict[str, Any]:
-        """Keep results in files if there is no Redis."""
-        return {**super().on_files(), "result_backend": results_in_files()}
+    def on_this_machine(cls) -> dict[str, Any]:
+        """Keep results in the server of this machine if there is no Redis."""
+        return {**super().on_this_machine(), "result_backend": machine.url(machine.RESULTS)}
 
     def refusals(self) -> Iterator[str]:
         """Refuse a Sentinel URL without the name of a master."""

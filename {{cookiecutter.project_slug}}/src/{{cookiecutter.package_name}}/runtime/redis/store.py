@@ -24,7 +24,7 @@ class NoStoreError(Exception):
 
 
 def url() -> str:
-    """Return the URL of the Redis, or "" (the default in development and in tests)."""
+    """Return the URL of the Redis, or "" (the default in tests)."""
     conf = current_app.conf
     places = (settings.load().store_url, conf.broker_url, conf.result_backend)
     return next((place for place in places if place and place.startswith(SCHEMES)), "")

@@ -49,19 +49,25 @@ wake(KEYS[2])
 """
 )
 
-#: Keys: the times and the messages that are held; a wake-up for each queue; the lists of the first
-#: priority, then of the next. Arguments: tag, time, the names of the queues as JSON. RPOP comes
-#: first, because a Redis that is out of memory lets a script go on once it has removed something.
+#: Takes a message, and records that finished ones are no longer held: a busy worker does both at
+#: once. Keys: the times and the messages that are held; a wake-up for each queue; the lists of the
+#: first priority, then of the next. Arguments: tag, time, the number of queues, their names as
+#: JSON, the tags of finished messages. Removing comes first, because a Redis that is out of memory
+#: lets a script go on once it has removed something.
 TAKE = (
     WAKE
     + """
-local queues, taken = #ARGV - 2, false
+local queues, taken = tonumber(ARGV[3]), false
+for tag = 4 + queues, #ARGV do
+    redis.call('ZREM', KEYS[1], ARGV[tag])
+    redis.call('HDEL', KEYS[2], ARGV[tag])
+end
 for list = 3 + queues, #KEYS do
     local message = redis.call('RPOP', KEYS[list])
     if message then
         local queue = (list - 3) % queues + 1
         redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
-        redis.call('HSET', KEYS[2], ARGV[1], '[' .. message .. ', "", ' .. ARGV[queue + 2] .. ']')
+        redis.call('HSET', KEYS[2], ARGV[1], '[' .. message .. ', "", ' .. ARGV[queue + 3] .. ']')
         taken = {queue, message}
         break
     end
@@ -151,17 +157,16 @@ class QoS(redis.QoS):
             super().append(message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Remove a finished message; if Redis does not answer, do so soon.
+        """Remove a finished message, or let the script do so that is about to take the next one.
 
-        In any case it stops taking up a prefetch slot. In kombu it would do so for ever, and after
-        a pause of Redis of some seconds workers took no more messages.
+        If Redis does not answer, it is removed soon. In any case it stops taking up a prefetch
+        slot. In kombu it would do so for ever, and after a pause of Redis of some seconds workers
+        took no more messages.
         """
         virtual.QoS.ack(self, delivery_tag)
-        try:
+        self.late.add(delivery_tag)
+        if not self.channel.is_about_to_take():
             self.forget(delivery_tag)
-        except Exception:
-            self.late.add(delivery_tag)
-            raise
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Remove a message or give it back; if Redis does not answer, let its lease run out."""
@@ -261,12 +266,23 @@ class AtomicDelivery:
     tag = ""
     _waits = False
     _queues: list[str]
+    #: The tags of finished messages that the script is to remove.
+    _finished: tuple[str, ...] = ()
     _kept_client: Any = None
 
     def held(self: Any) -> list[str]:
         """Return the tags of all messages that this worker holds, or is about to."""
         asked_for = [self.tag] if self._in_poll and not self._waits else []
         return [*{*self.qos._delivered, *self.qos.late, *running(), *asked_for}]
+
+    def is_about_to_take(self: Any) -> bool:
+        """Whether the event loop is going to take a message in this turn.
+
+        A turn begins with acknowledgements (kombu/asynchronous/hub.py, `create_loop`), and then
+        asks for a message if there is room for it (kombu/transport/redis.py, `on_poll_start`).
+        """
+        ready = self.connection.has_event_loop and not self._in_poll and self.active_queues
+        return bool(ready and self.qos.can_consume())
 
     def heads(self: Any, queue: str) -> list[bytes]:
         """Return the oldest message of each priority that a queue has."""
@@ -323,11 +339,11 @@ class AtomicDelivery:
             keys = [self.global_keyprefix + key for key in wake_ups]
             connection.send_command("BRPOP", *keys, timeout or self.brpop_timeout)
             return
-        self._queues, self.tag = queues, str(uuid4())
+        self._queues, self.tag, self._finished = queues, str(uuid4()), tuple(self.qos.late)
         steps = self.priority_steps
         lists = [self._q_for_pri(queue, step) for step in steps for queue in queues]
         keys = [self.unacked_index_key, self.unacked_key, *wake_ups, *lists]
-        arguments = [self.tag, time.time(), *map(dumps, queues)]
+        arguments = [self.tag, time.time(), len(queues), *map(dumps, queues), *self._finished]
         connection.send_command(*self.eval_command(TAKE, keys, arguments))
 
     def _brpop_read(self: Any, **options: Any) -> bool:
@@ -336,6 +352,7 @@ class AtomicDelivery:
             answer = self.client.connection.read_response()
             if waited:  # in any case, because clients with kombu's transport leave no wake-up
                 raise Empty
+            self.qos.late.difference_update(self._finished)
             if not answer:
                 self._waits = True
                 raise Empty
@@ -382,18 +399,28 @@ class SentinelChannel(AtomicDelivery, redis.SentinelChannel):  # type: ignore[mi
 TIMEOUTS = (TimeoutError, RedisTimeoutError)
 
 
-class Transport(redis.Transport):
+class OnEventLoop:
+    """Mixin that tells whether a worker's event loop runs the transport."""
+
+    timeouts = TIMEOUTS
+    has_event_loop = False
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Let an event loop take messages."""
+        super().register_with_event_loop(connection, loop)  # type: ignore[misc]
+        self.has_event_loop = True
+
+
+class Transport(OnEventLoop, redis.Transport):
     """The transport for `redis://` and `rediss://`."""
 
     Channel = Channel
-    timeouts = TIMEOUTS
 
 
-class SentinelTransport(redis.SentinelTransport):
+class SentinelTransport(OnEventLoop, redis.SentinelTransport):
     """The transport for `sentinel://`."""
 
     Channel = SentinelChannel
-    timeouts = TIMEOUTS
 
 
 #: The transports by URL scheme.

@@ -13,7 +13,8 @@ from sqlalchemy import CursorResult, delete, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from ..broker import is_local
+from ..broker import scheme
+from ..config.urls import MEMORY
 from ..letters.files import FileStore
 from ..letters.letter import DeadLetter
 from ..letters.store import Store
@@ -44,7 +45,7 @@ class DeadLetters(Store):
     @classmethod
     def of(cls, app: Celery) -> Store:
         """Return the store of an app's dead letters."""
-        return FileStore.of(app) if is_local(app) else cls()
+        return FileStore.of(app) if scheme(app) == MEMORY else cls()
 
     def add(self, letter: DeadLetter) -> None:
         """Store a dead letter; the first one with an id is kept, and periodic ones are counted."""

@@ -10,6 +10,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from ..testing.servers import missing
 from . import settings
 from .database import engine
 
@@ -37,7 +38,7 @@ def tables(
     monkeypatch.setattr(settings, "load", settings.load.__wrapped__)
     if request.param == "postgresql":
         if not (url := os.environ.get("TEST_DATABASE_URL")):
-            pytest.skip("TEST_DATABASE_URL names no PostgreSQL whose tables tests may drop")
+            missing("TEST_DATABASE_URL is not set: name a PostgreSQL whose tables tests may drop")
         monkeypatch.setenv("DATABASE_URL", url)
     command.upgrade(migrations, "heads")
     yield

@@ -57,6 +57,8 @@ class BaseTask(Task[Any, Any]):
 
     autoretry_for = TRANSIENT_ERRORS
     dont_autoretry_for = (PermanentError,)
+    # Log these without a traceback, which the dead letter has.
+    throws = (PermanentError,)
     # Wait a random time of up to 2, 4, 8 ... 600 s, so that retries do not come in waves
     # (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/, "full jitter").
     max_retries = 8

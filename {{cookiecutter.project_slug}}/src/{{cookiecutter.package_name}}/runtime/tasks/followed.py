@@ -7,14 +7,14 @@
 Celery reports `PENDING` both for a waiting task and for an id that never existed. Its revoke
 reaches only workers that run at that moment, and they forget it when they end. So here the result
 store keeps two records: the state `SENT`, written before a task is published, and a mark for each
-cancelled task, which a task looks for before it starts. Records expire like results, after
+cancelled task, which a task looks for before it starts. A caller may also have the name of a task
+recorded, because a result does not hold it. Records expire like results, after
 `CELERY_RESULT_EXPIRES`.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -78,27 +78,39 @@ class Report(NamedTuple):
 
 
 @contextmanager
-def noted(app: Celery, task_id: str) -> Iterator[None]:
-    """Record a task as sent while this block publishes it; undo that if publishing fails."""
+def noted(app: Celery, task_id: str, name: str = "") -> Iterator[None]:
+    """Record a task as sent while this block publishes it; undo that if publishing fails.
+
+    Args:
+        app: The app.
+        task_id: Its id.
+        name: Its name, if `name_of` shall find it.
+    """
     app.backend.store_result(task_id, None, SENT)
     try:
+        if name:
+            app.backend.store_result(label(task_id), name, SENT)
         yield
     except BaseException:
         app.backend.forget(task_id)
+        app.backend.forget(label(task_id))
         raise
 
 
-def send(task: Task[Any, Any], kwargs: Mapping[str, Any], **options: Any) -> str:
+def send(
+    task: Task[Any, Any], kwargs: Mapping[str, Any], *, with_name: bool = False, **options: Any
+) -> str:
     """Send a task that keeps its result, and return its id.
 
     Args:
         task: The task.
         kwargs: Its arguments.
+        with_name: Whether `name_of` shall find its name.
         options: Options of `apply_async`.
     """
     task_id = str(uuid4())
     headers = {**(options.pop("headers", None) or {}), FOLLOWED_HEADER: "yes"}
-    with noted(task.app, task_id):
+    with noted(task.app, task_id, str(task.name) if with_name else ""):
         result = task.apply_async(
             kwargs=dict(kwargs),
             task_id=task_id,
@@ -108,6 +120,7 @@ def send(task: Task[Any, Any], kwargs: Mapping[str, Any], **options: Any) -> str
         )
     if result.id != task_id:  # a unique task that was sent before
         task.app.backend.forget(task_id)
+        task.app.backend.forget(label(task_id))
     return str(result.id)
 
 
@@ -119,13 +132,21 @@ def look(app: Celery, task_id: str) -> Report:
     """
     meta = app.backend.get_task_meta(task_id, cache=False)
     if meta["status"] == states.PENDING:
-        time.sleep(0.05)  # a file that is being written looks empty
-        meta = app.backend.get_task_meta(task_id, cache=False)
-    if meta["status"] == states.PENDING:
         raise UnknownTaskError(
             f"there is no task {task_id}: it was never sent, or its records have expired"
         )
     return Report(meta["status"], meta["result"])
+
+
+def label(task_id: str) -> str:
+    """Return the name of the record with the name of a task."""
+    return f"name-{task_id}"
+
+
+def name_of(app: Celery, task_id: str) -> str | None:
+    """Return the name of a task, if it was recorded when the task was sent."""
+    meta = app.backend.get_task_meta(label(task_id), cache=False)
+    return str(meta["result"]) if meta["status"] == SENT else None
 
 
 def mark(task_id: str) -> str:

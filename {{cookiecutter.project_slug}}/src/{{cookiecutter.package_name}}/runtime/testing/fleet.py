@@ -13,11 +13,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..local import procfile
 from . import Project
 from .servers import wait_until
-
-#: The line that a process writes when it is ready.
-READY = re.compile(r" ready\.|beat: Starting|Uvicorn running|Listening at")
 
 #: Seconds to stop. A signal in the very moment in which a task ends makes the prefork pool wait for
 #: 30 of them (see worker/prefork.py).
@@ -39,8 +37,7 @@ class Fleet:
 
     def __init__(self, project: Project, urls: dict[str, str], folder: Path, modules: Path) -> None:
         self.folder, self.package = folder, project.app.main
-        procfile = (project.root / "Procfile").read_text(encoding="utf-8")
-        self.procfile: dict[str, str] = dict(re.findall(r"(?m)^(\w+): (.+)$", procfile))
+        self.procfile = procfile.read(project.root / "Procfile")
         self.pool = re.findall(r"--pool \$\{\w+:-(\w+)\}", self.procfile["general"])[0]
         server = project.servers["broker_url"]()
         self.lease = SOLO_LEASE if self.pool == "solo" else server.lease
@@ -64,7 +61,7 @@ class Fleet:
     @property
     def workers(self) -> list[str]:
         """Return the names of the workers of the Procfile."""
-        return [name for name, command in self.procfile.items() if " worker " in command]
+        return [name for name, command in self.procfile.items() if procfile.is_worker(command)]
 
     def queues(self, name: str) -> list[str]:
         """Return the names of the queues that a worker consumes."""
@@ -116,7 +113,7 @@ class Fleet:
         """
         if self.processes[name].poll() is not None:
             raise RuntimeError(f"{name} has ended:\n{self.log(name)}")
-        return READY.search(self.log(name)) is not None
+        return procfile.READY.search(self.log(name)) is not None
 
     def log(self, *names: str) -> str:
         """Return what processes wrote, by default all of them."""

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from kombu import Queue
@@ -60,15 +60,22 @@ def wait_until(condition: Callable[[], object], timeout: float = 120) -> None:
         time.sleep(0.05)
 
 
+def missing(what: str) -> NoReturn:
+    """Say what a test needs: fail it where all servers have to be there, else skip it.
+
+    They have to be in CI, and in `make integration`, which sets `CI` too.
+    """
+    if os.environ.get("CI") == "true":
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what)
+
+
 def needed(program: str) -> str:
-    """Return the path of a program; without it, skip the test, or fail it in CI."""
+    """Return the path of a program that a test needs."""
     # Debian keeps a server that any user may start away from the PATH.
     path = shutil.which(program, path=f"/usr/lib/rabbitmq/bin:{os.environ['PATH']}")
     if path is None:
-        reason = f"{program} is not installed, and no variable names a server"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{program} is missing: install it, or name a server in TEST_BROKER_URL")
     return path
 
 

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 from types import GenericAlias
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    create_model,
+)
 
 #: An id of a task.
 TaskId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+#: Examples in the documentation.
+ID = Field(examples=["0b7c9d2e-4f1a-4c3b-9a68-5d2e7f0c1b34"])
+TASK = Field(examples=["reports.totals"])
+QUEUE = Field(examples=["cpu"])
+WORKER = Field(examples=["cpu@host-1"])
+ERROR = Field(examples=["PermanentError"])
+TEXT = Field(examples=["line 7: no value in 'region'"])
+TIME = Field(examples=["2026-01-31T08:15:00+00:00"])
+COUNT = Field(examples=[3])
 
 #: How many tasks one request may send.
 MOST_TASKS = 100
@@ -31,11 +49,18 @@ class Submission(Request):
 
     task: str
     arguments: dict[str, Any] = Field(default={}, examples=[{}])
-    #: The priority inside its queue; by default, that of the task's route. A client cannot ask for
-    #: a higher one.
-    priority: Literal["low", "normal"] | None = None
-    #: Seconds to wait before it starts.
-    countdown: float | None = Field(default=None, ge=0, le=LONGEST_COUNTDOWN, allow_inf_nan=False)
+    # A client cannot ask for a higher one.
+    priority: Literal["low", "normal"] | None = Field(
+        default=None,
+        description="The priority inside its queue; by default, that of the task's route.",
+    )
+    countdown: float | None = Field(
+        default=None,
+        ge=0,
+        le=LONGEST_COUNTDOWN,
+        allow_inf_nan=False,
+        description="Seconds to wait before it starts.",
+    )
 
 
 class Submissions(Request):
@@ -44,29 +69,53 @@ class Submissions(Request):
     tasks: list[Submission] = Field(min_length=1, max_length=MOST_TASKS)
 
 
-def submissions(names: Iterable[str]) -> tuple[type[Submission], type[Submissions]]:
+def submissions(
+    tasks: Mapping[str, type[BaseModel]],
+) -> tuple[type[Submission], type[Submissions]]:
     """Return the two request bodies with the allowed tasks, for the API's documentation.
 
     Args:
-        names: The names of these tasks.
+        tasks: The arguments of each of these tasks.
     """
-    task = (str, Field(json_schema_extra={"enum": list(names)}))
-    one = create_model("Submission", __base__=Submission, __doc__=Submission.__doc__, task=task)
+    examples: list[JsonValue] = [
+        {"task": name, "arguments": example(arguments)} for name, arguments in tasks.items()
+    ]
+    enum = (str, Field(json_schema_extra={"enum": list(tasks)}))
+    one = create_model("Submission", __base__=Submission, __doc__=Submission.__doc__, task=enum)
+    one.model_config["json_schema_extra"] = {"examples": examples}
     list_of_them: Any = GenericAlias(list, one)
-    tasks = (list_of_them, Field(min_length=1, max_length=MOST_TASKS))
+    all_of_them = (
+        list_of_them,
+        Field(min_length=1, max_length=MOST_TASKS, examples=[examples[:2]]),
+    )
     many = create_model(
-        "Submissions", __base__=Submissions, __doc__=Submissions.__doc__, tasks=tasks
+        "Submissions", __base__=Submissions, __doc__=Submissions.__doc__, tasks=all_of_them
     )
     return one, many
+
+
+def example(arguments: type[BaseModel]) -> dict[str, Any]:
+    """Return the first example of each argument that has one."""
+    fields = arguments.model_fields.items()
+    return {name: field.examples[0] for name, field in fields if field.examples}
 
 
 class AllowedTask(BaseModel):
     """A task that clients may send."""
 
-    task: str
-    description: str
-    #: JSON schema of the arguments.
-    arguments: dict[str, Any]
+    task: str = TASK
+    description: str = Field(examples=["Add up a CSV file, and return the pointer to the report."])
+    arguments: dict[str, Any] = Field(
+        description="The JSON schema of its arguments.",
+        examples=[{"properties": {"source": {"type": "string"}}, "required": ["source"]}],
+    )
+    has_artifact: bool = Field(
+        description=(
+            "Whether its result is a pointer to a file, which `GET /tasks/{task_id}/artifact`"
+            " downloads."
+        ),
+        examples=[True],
+    )
 
 
 class AllowedTasks(BaseModel):
@@ -78,13 +127,48 @@ class AllowedTasks(BaseModel):
 class Accepted(BaseModel):
     """A task that was sent."""
 
-    id: str
+    id: str = ID
 
 
 class AcceptedTasks(BaseModel):
     """Tasks that were sent, in the order of the request."""
 
     tasks: list[Accepted]
+
+
+class Failure(BaseModel):
+    """Why a task failed."""
+
+    error: str = ERROR
+    message: str = TEXT
+
+
+class Status(BaseModel):
+    """The state of a task."""
+
+    id: str = ID
+    state: str = Field(
+        description=(
+            "`SENT`, `STARTED`, `PROGRESS` or `RETRY`, and at the end `SUCCESS`, `FAILURE` or"
+            " `REVOKED`."
+        ),
+        examples=["PROGRESS"],
+    )
+    ended: bool = Field(description="Whether it has ended.", examples=[False])
+    progress: dict[str, Any] | None = Field(
+        description="How far it is, in the state `PROGRESS`.",
+        examples=[{"current": 120, "total": 400, "percent": 30.0, "message": "adding up"}],
+    )
+    failure: Failure | None = Field(
+        description="The error of a task that failed, or that is tried again.", examples=[None]
+    )
+
+
+class Result(BaseModel):
+    """What a task returned."""
+
+    id: str = ID
+    result: Any = Field(examples=["reports/0b7c9d2e-4f1a-4c3b-9a68-5d2e7f0c1b34.csv"])
 
 
 class Health(BaseModel):
@@ -96,10 +180,11 @@ class Health(BaseModel):
 class Queue(BaseModel):
     """A queue and what waits in it."""
 
-    name: str
-    messages: int
-    #: The age of the oldest message in seconds, if the broker reveals it.
-    oldest_seconds: float | None
+    name: str = QUEUE
+    messages: int = COUNT
+    oldest_seconds: float | None = Field(
+        description="The age of the oldest message, if the broker reveals it.", examples=[1.5]
+    )
 
 
 class Queues(BaseModel):
@@ -111,13 +196,12 @@ class Queues(BaseModel):
 class Worker(BaseModel):
     """A worker that answers."""
 
-    name: str
-    pool: str
-    concurrency: int
-    queues: list[str]
-    #: The number of tasks that it has accepted since its start.
-    tasks: int
-    uptime_seconds: int
+    name: str = WORKER
+    pool: str = Field(examples=["prefork"])
+    concurrency: int = Field(examples=[4])
+    queues: list[str] = Field(examples=[["cpu"]])
+    tasks: int = Field(description="How many tasks it has accepted since its start.", examples=[3])
+    uptime_seconds: int = Field(examples=[3600])
 
 
 class Workers(BaseModel):
@@ -129,13 +213,13 @@ class Workers(BaseModel):
 class HeldTask(BaseModel):
     """A task that a worker runs, or holds until it is due."""
 
-    id: str
-    task: str
-    worker: str
-    args: list[Any]
-    kwargs: dict[str, Any]
-    started_at: datetime | None = None
-    due_at: str | None = None
+    id: str = ID
+    task: str = TASK
+    worker: str = WORKER
+    args: list[Any] = Field(examples=[[]])
+    kwargs: dict[str, Any] = Field(examples=[{"source": "demo/sales.csv"}])
+    started_at: datetime | None = Field(default=None, examples=["2026-01-31T08:15:00Z"])
+    due_at: str | None = Field(default=None, examples=["2026-01-31T09:00:00+00:00"])
 
 
 class HeldTasks(BaseModel):
@@ -147,7 +231,9 @@ class HeldTasks(BaseModel):
 class Registered(BaseModel):
     """The tasks that each worker knows."""
 
-    workers: dict[str, list[str]]
+    workers: dict[str, list[str]] = Field(
+        examples=[{"cpu@host-1": ["heartbeat.beat", "reports.totals"]}]
+    )
 
 
 class DeadLetterFilter(BaseModel):
@@ -167,25 +253,26 @@ class DeadLetterFilter(BaseModel):
 class DeadLetter(BaseModel):
     """A dead letter, as a list shows it."""
 
-    id: str
-    task: str
-    queue: str
-    reason: str
-    error: str
-    text: str
-    attempts: int
-    failed_at: str
-    count: int
-    last_failed_at: str | None
-    replayed_as: str | None
+    id: str = ID
+    task: str = TASK
+    queue: str = QUEUE
+    reason: str = Field(examples=["failed"])
+    error: str = ERROR
+    text: str = TEXT
+    attempts: int = Field(examples=[1])
+    failed_at: str = TIME
+    count: int = Field(examples=[1])
+    last_failed_at: str | None = Field(examples=[None])
+    replayed_as: str | None = Field(examples=[None])
 
 
 class DeadLetterPage(BaseModel):
     """Dead letters, the newest first."""
 
     letters: list[DeadLetter]
-    #: The offset of the next page, if there is one.
-    next_offset: int | None
+    next_offset: int | None = Field(
+        description="The offset of the next page, if there is one.", examples=[50]
+    )
 
 
 class WholeDeadLetter(BaseModel):
@@ -193,8 +280,8 @@ class WholeDeadLetter(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: str
-    task: str
+    id: str = ID
+    task: str = TASK
 
 
 def plain(value: object) -> Any:

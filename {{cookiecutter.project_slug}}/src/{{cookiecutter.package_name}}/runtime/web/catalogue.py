@@ -1,12 +1,16 @@
 """The catalogue of tasks that clients may send, with the arguments of each.
 
-    ALLOWED = Catalogue({heartbeat.beat.name: NoArguments, reports.totals.name: Totals})
+    ALLOWED = Catalogue(
+        {heartbeat.beat.name: NoArguments, reports.totals.name: Totals},
+        artifacts=[reports.totals.name],
+    )
 
 A task that is not in the catalogue cannot be sent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -25,7 +29,25 @@ class NoArguments(Arguments):
 
 
 class Catalogue(dict[str, type[Arguments]]):
-    """The arguments of each task, by task name."""
+    """The arguments of each task, by task name.
+
+    Args:
+        tasks: The arguments.
+        artifacts: The tasks whose result is a pointer to a file that clients may download.
+
+    Raises:
+        ValueError: One of these is not in the catalogue.
+    """
+
+    def __init__(
+        self, tasks: Mapping[str, type[Arguments]], artifacts: Collection[str] = ()
+    ) -> None:
+        super().__init__(tasks)
+        self.artifacts = frozenset(artifacts)
+        if unknown := sorted(self.artifacts - self.keys()):
+            raise ValueError(
+                f"artifacts of tasks that are not in the catalogue: {', '.join(unknown)}"
+            )
 
     def checked(
         self, name: str, arguments: dict[str, Any], field: str = "arguments"

@@ -35,16 +35,6 @@ class ProblemBody(BaseModel):
     accepted: list[str] | None = None
 
 
-#: Errors in the documentation of every route.
-DOCUMENTED: dict[Any, Any] = {
-    status: {
-        "description": "Problem",
-        "content": {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}},
-    }
-    for status in ("422", "4XX", "5XX")
-}
-
-
 class Problem(Exception):  # noqa: N818
     """An error that is answered to the client.
 
@@ -101,8 +91,8 @@ def away(detail: str) -> Problem:
 
 def of_fields(errors: Iterable[Any]) -> Problem:
     """Return the problem for a request that is not valid; it does not repeat what was sent."""
-    fields = [
-        {"field": ".".join(map(str, error["loc"])) or "body", "message": error["msg"]}
-        for error in errors
-    ]
+    fields = []
+    for error in errors:
+        place = [] if error.get("type") == "json_invalid" else error["loc"]  # which is an offset
+        fields.append({"field": ".".join(map(str, place)) or "body", "message": error["msg"]})
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", errors=fields)

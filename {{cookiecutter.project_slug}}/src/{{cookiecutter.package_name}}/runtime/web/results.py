@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import IntEnum
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from celery import Task, states
-from pydantic import BaseModel
 
 from ..letters.letter import DeadLetter
 from ..letters.replay import replay
@@ -18,43 +18,45 @@ from ..letters.store import Letters
 from ..tasks import followed
 from ..tasks.followed import NotCancelledError, Report, UnknownTaskError
 from ..tasks.progress import PROGRESS
-from . import servers
-from .bodies import Accepted, plain
+from . import artifacts, servers
+from .artifacts import Download, Files
+from .bodies import Accepted, Failure, Result, Status, plain
+from .catalogue import Catalogue
 from .problems import Problem
 from .servers import Check
 from .service import Service
 
-
-class Failure(BaseModel):
-    """Why a task failed."""
-
-    error: str
-    message: str
-
-
-class Status(BaseModel):
-    """The state of a task."""
-
-    id: str
-    #: `SENT`, `STARTED`, `PROGRESS`, `RETRY`; `SUCCESS`, `FAILURE`, `REVOKED`.
-    state: str
-    #: Whether it has ended.
-    ended: bool
-    #: How far it is, while it says so: `current`, `total`, `percent`, `message`.
-    progress: dict[str, Any] | None
-    #: The error of a task that failed, or that is tried again.
-    failure: Failure | None
-
-
-class Result(BaseModel):
-    """What a task returned."""
-
-    id: str
-    result: Any
+if TYPE_CHECKING:
+    from ..app import App
 
 
 class FollowedService(Service):
-    """A service whose tasks clients can follow by id, for projects with a shared result store."""
+    """A service whose tasks clients can follow by id, for projects with a shared result store.
+
+    Args:
+        app: The app that sends them.
+        catalogue: The tasks that may be sent.
+        priorities: The project's priorities; clients may name `LOW` and `NORMAL`.
+        checks: The servers that a web process needs besides the broker: see `servers.ready`.
+        artifacts: Where the files are to which the results of `catalogue.artifacts` point.
+    """
+
+    about: ClassVar[str] = (
+        "Clients send the tasks of a catalogue, and follow, cancel and read them by their ids."
+        " The [live page](live) does all of that in a browser."
+    )
+    has_live_page: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        app: App,
+        catalogue: Catalogue,
+        priorities: type[IntEnum],
+        checks: Mapping[str, Check] | None = None,
+        artifacts: Files | None = None,
+    ) -> None:
+        super().__init__(app, catalogue, priorities, checks)
+        self.artifacts = artifacts
 
     def needed(self) -> dict[str, Check]:
         """Return the checks of the servers that a web process needs."""
@@ -65,7 +67,8 @@ class FollowedService(Service):
         self, task: Task[Any, Any], arguments: dict[str, Any], options: dict[str, Any]
     ) -> str:
         """Publish a task that keeps its result, and return its id."""
-        return followed.send(task, arguments, **options)
+        with_name = task.name in self.catalogue.artifacts
+        return followed.send(task, arguments, with_name=with_name, **options)
 
     def headers(self, accepted: Accepted) -> dict[str, str]:
         """Return a `Location` header with the URL of the task's status."""
@@ -76,7 +79,8 @@ class FollowedService(Service):
         if followed.FOLLOWED_HEADER not in letter.headers:
             return super().replay(letters, letter, by)
         task_id = str(uuid4())
-        with followed.noted(self.app, task_id):
+        name = letter.task if letter.task in self.catalogue.artifacts else ""
+        with followed.noted(self.app, task_id, name):
             return replay(self.app, letters, letter.id, by, task_id)
 
     def status(self, task_id: str) -> Status:
@@ -104,6 +108,26 @@ class FollowedService(Service):
                 f"the task has no result, because its state is {report.state}: {more}",
             )
         return Result(id=task_id, result=plain(report.info))
+
+    def artifact(self, task_id: str) -> Download:
+        """Open the file to which the result of a task points.
+
+        The pointer is read from the result, never from the request, and only tasks that the
+        catalogue names have one: otherwise, a task that returns what a client has sent it would
+        open every file.
+
+        Raises:
+            Problem: No such task was sent, or it has no result (yet), or this is not a file.
+        """
+        pointer = self.result(task_id).result
+        is_one = self.name_of(task_id) in self.catalogue.artifacts
+        if not (self.artifacts and is_one and isinstance(pointer, str)):
+            raise artifacts.absent("the result of this task is not a file to download")
+        return artifacts.download(self.artifacts, pointer)
+
+    def name_of(self, task_id: str) -> str | None:
+        """Return the name of a task, which is known of those of `catalogue.artifacts` at least."""
+        return followed.name_of(self.app, task_id)
 
     def cancel(self, task_id: str) -> Status:
         """Cancel a task: a waiting one will never start, a running one is ended.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from celery import Task
 
@@ -24,12 +24,22 @@ if TYPE_CHECKING:
 class Service:
     """A service that sends tasks and keeps no results, for projects without a shared result store.
 
+    Attributes:
+        about: What the documentation says at its top.
+        has_live_page: Whether clients can follow tasks, also on the page `/live`.
+
     Args:
         app: The app that sends them.
         catalogue: The tasks that may be sent.
         priorities: The project's priorities; clients may name `LOW` and `NORMAL`.
         checks: The servers that a web process needs besides the broker: see `servers.ready`.
     """
+
+    about: ClassVar[str] = (
+        "Clients send the tasks of a catalogue. Nobody can follow them here, because no result is"
+        " kept that this process could read."
+    )
+    has_live_page: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -63,6 +73,7 @@ class Service:
                     task=name,
                     description=described(self.app.tasks[name]),
                     arguments=model.model_json_schema(),
+                    has_artifact=name in self.catalogue.artifacts,
                 )
                 for name, model in self.catalogue.items()
             ]

@@ -18,7 +18,7 @@ from ..config.values import Count
 #: The least number of characters in a token, so that nobody can guess it.
 SHORTEST_TOKEN = 32
 
-#: The file with development's own token, which the `curl` commands in the README read.
+#: The file with development's own token, which the `curl` commands in docs/web.md read.
 LOCAL_TOKEN = Path(".celery") / "admin-token"
 
 
@@ -37,6 +37,8 @@ class Settings(Variables):
     web_max_body_bytes: Count = 1_000_000
     # How many calls to servers one process may make at the same time.
     web_threads: Count = Field(default=32, le=1000)
+    # How many event streams one process may hold open; by default, as many as its framework bears.
+    web_streams: Count | None = None
 
     @model_validator(mode="after")
     def check_token(self) -> Self:

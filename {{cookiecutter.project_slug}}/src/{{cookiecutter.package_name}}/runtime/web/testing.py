@@ -22,6 +22,9 @@ FRAMEWORKS = ("fastapi", "flask")
 
 ADMIN_TOKEN = "administrator-" * 3
 
+#: How many event streams the application holds open.
+MOST_STREAMS = 4
+
 
 @pytest.fixture(scope="session")
 def url(project: Project) -> Iterator[str]:
@@ -34,6 +37,7 @@ def url(project: Project) -> Iterator[str]:
     serve = import_module(f"..{framework}.testing", __package__).serve
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("APP_ADMIN_TOKEN", ADMIN_TOKEN)
+        patch.setenv("APP_WEB_STREAMS", str(MOST_STREAMS))
         settings.settings.cache_clear()
         with serve(application()) as url:
             yield url

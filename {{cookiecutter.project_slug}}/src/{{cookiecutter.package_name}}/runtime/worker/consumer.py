@@ -21,7 +21,8 @@ class Consumer(BaseConsumer):  # type: ignore[misc]
 
     def keep(self, message: Any, reason: Reason, error: object = None) -> Any:
         """Write a dead letter; return a message that will be acknowledged if that succeeded."""
-        letter = of_message(message, reason, class_of(error), str(error or ""))
+        kind = class_of(error) if error else ""
+        letter = of_message(message, reason, kind, str(error or ""))
         return Kept(message) if writing.write(self.app, letter) else message
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 from celery.concurrency import asynpool, prefork
 from celery.worker import state
 
-from . import local_pool
-
 #: Celery's types lack it.
 AsynPool: Any = asynpool.AsynPool
 
@@ -37,7 +35,6 @@ class TaskPool(prefork.TaskPool):
     """Celery's pool of processes of these classes."""
 
     Pool = Processes
-    BlockingPool = local_pool.Pool  # where the broker has no event loop, as on files: forgets none
 
     def on_start(self) -> None:
         """Start the processes.

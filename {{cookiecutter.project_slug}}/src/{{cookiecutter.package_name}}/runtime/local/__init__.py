@@ -1,0 +1,1 @@
+"""A developer's machine: the processes of the Procfile, and the server that they need."""
