@@ -39,7 +39,7 @@ def fail(fleet: Fleet, path: Path, times: int = 1) -> list[str]:
     def told() -> set[str]:
         # A worker stores a dead letter before it says that the task has failed. To look at its log
         # takes a fraction of the time of the command.
-        return set(re.findall(r"tests\.needs\[([-0-9a-f]+)\] (?!received|succeeded)", fleet.log()))
+        return set(re.findall(r"dead-letters show ([-0-9a-f]+)", fleet.log()))
 
     wait_until(lambda: told() >= set(sent))
     return sent

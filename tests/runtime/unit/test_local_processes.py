@@ -132,6 +132,8 @@ def run(shown: Shown, commands: dict[str, str], **options: Any) -> str:
 def test_ctrl_c_reaches_the_leaders_alone_and_waits_for_tasks(
     program: str, is_gone: Callable[[Shown], bool]
 ) -> None:
+    # A shell without job control starts a job in the background so.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     shown = Shown("one", "other")
     shown.actions = [("all ready", interrupt)]
     assert run(shown, {"one": program, "other": program}) == ""

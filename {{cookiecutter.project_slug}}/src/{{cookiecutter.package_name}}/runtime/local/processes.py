@@ -182,7 +182,9 @@ class Runner:
         The signals that stop it are ignored from then on.
         """
         for sign in SIGNALS:
-            if signal.getsignal(sign) != signal.SIG_IGN:  # as nohup does with SIGHUP
+            # Respect nohup, but not a shell without job control, which starts jobs in the background
+            # with SIGINT ignored: whoever sends one means it.
+            if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:
                 signal.signal(sign, self.on_signal)
         try:
             for process in self.processes:
