@@ -4,10 +4,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from celery import Celery
+from celery._state import _task_stack
 
 from my_celery_project import queues
 from my_celery_project.limits import BUDGET
+from my_celery_project.runtime import app as base
 from my_celery_project.runtime.rabbitmq.app import (
+    CONFIRM_TIMEOUT,
+    TASK_CONFIRM_TIMEOUT,
     App,
 )
 from my_celery_project.runtime.rabbitmq.queues import (
@@ -41,6 +46,47 @@ def test_an_eta_is_a_delay(as_text: bool, naive: bool) -> None:
         eta = eta.replace(tzinfo=None)
     delay = App(set_as_current=False).seconds_until(None, eta.isoformat() if as_text else eta)
     assert 80 < delay <= 90
+
+
+class Publisher(App):
+    """An app that remembers what it did."""
+
+    def __init__(self) -> None:
+        super().__init__(set_as_current=False)
+        self.done: list[object] = []
+
+    def declare_once(self) -> None:
+        self.done.append("declared")
+
+
+@pytest.fixture
+def publisher(monkeypatch: pytest.MonkeyPatch) -> Publisher:
+    def send(self: Publisher, *_: object, **options: Any) -> None:
+        self.done.append(options["confirm_timeout"])
+
+    monkeypatch.setattr(base.App, "send_task", send)
+    return Publisher()
+
+
+def test_a_publisher_declares_what_a_delayed_message_needs(publisher: Publisher) -> None:
+    publisher.send_task("task")
+    publisher.send_task("task", countdown=5)
+    assert publisher.done == [CONFIRM_TIMEOUT, "declared", CONFIRM_TIMEOUT]
+
+
+@pytest.mark.parametrize("is_eager", [False, True])
+def test_a_task_that_a_worker_runs_declares_nothing_and_waits_longer(
+    publisher: Publisher, is_eager: bool
+) -> None:
+    task = Celery(set_as_current=False).task(print)
+    task.push_request(called_directly=False, is_eager=is_eager)
+    _task_stack.push(task)
+    try:
+        publisher.send_task("task", countdown=5)
+    finally:
+        _task_stack.pop()
+    expected = ["declared", CONFIRM_TIMEOUT] if is_eager else [TASK_CONFIRM_TIMEOUT]
+    assert publisher.done == expected
 
 
 def test_a_short_countdown_is_kept_by_other_brokers(run: Callable[..., Any]) -> None:

@@ -6,12 +6,18 @@ from datetime import datetime
 from threading import Lock
 from typing import Any
 
+from celery._state import get_current_worker_task
+
 from .. import app as base
 from . import topology
 
 #: Seconds to wait until RabbitMQ confirms a message. RabbitMQ stops reading while it is short of
 #: memory or disk (https://www.rabbitmq.com/docs/alarms); a publisher would hang for as long.
 CONFIRM_TIMEOUT = 2.5
+
+#: The same in a task, where nobody waits for an answer. To give up sooner helps no one: a retry that
+#: could not be sent makes its task run again at once, and may have arrived.
+TASK_CONFIRM_TIMEOUT = 30
 
 
 class App(base.App):
@@ -23,13 +29,19 @@ class App(base.App):
     def send_task(self, *args: Any, **options: Any) -> Any:
         """Send a task; before the first delayed one, declare all queues and exchanges.
 
+        A task need not do that: its worker has, when it connected.
+
         Raises:
             MismatchError: A queue or an exchange exists already with other arguments.
         """
-        options.setdefault("confirm_timeout", CONFIRM_TIMEOUT)
+        task = get_current_worker_task()
+        runs_in_worker = task is not None and not task.request.is_eager
+        timeout = TASK_CONFIRM_TIMEOUT if runs_in_worker else CONFIRM_TIMEOUT
+        options.setdefault("confirm_timeout", timeout)
         delay = self.seconds_until(options.get("countdown"), options.get("eta"))
         if delay > 0:
-            self.declare_once()
+            if not runs_in_worker:
+                self.declare_once()
             if delay < 1:
                 options["countdown"], options["eta"] = 1, None
         with topology.explained():
