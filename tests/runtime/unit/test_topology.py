@@ -1,11 +1,10 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from celery import Celery
-from celery._state import _task_stack
 
 from my_celery_project import queues
 from my_celery_project.limits import BUDGET
@@ -76,15 +75,11 @@ def test_a_publisher_declares_what_a_delayed_message_needs(publisher: Publisher)
 
 @pytest.mark.parametrize("is_eager", [False, True])
 def test_a_task_that_a_worker_runs_declares_nothing_and_waits_longer(
-    publisher: Publisher, is_eager: bool
+    publisher: Publisher, is_eager: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = Celery(set_as_current=False).task(print)
-    task.push_request(called_directly=False, is_eager=is_eager)
-    _task_stack.push(task)
-    try:
-        publisher.send_task("task", countdown=5)
-    finally:
-        _task_stack.pop()
+    task = SimpleNamespace(request=SimpleNamespace(is_eager=is_eager))
+    monkeypatch.setattr(f"{App.__module__}.get_current_worker_task", lambda: task)
+    publisher.send_task("task", countdown=5)
     expected = ["declared", CONFIRM_TIMEOUT] if is_eager else [TASK_CONFIRM_TIMEOUT]
     assert publisher.done == expected
 

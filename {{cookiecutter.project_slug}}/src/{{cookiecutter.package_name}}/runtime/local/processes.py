@@ -182,8 +182,8 @@ class Runner:
         The signals that stop it are ignored from then on.
         """
         for sign in SIGNALS:
-            # Respect nohup, but not a shell without job control, which starts jobs in the background
-            # with SIGINT ignored: whoever sends one means it.
+            # Respect nohup. But a shell without job control starts background jobs with SIGINT
+            # ignored, and whoever sends them one means it.
             if sign != signal.SIGHUP or signal.getsignal(sign) != signal.SIG_IGN:
                 signal.signal(sign, self.on_signal)
         try:

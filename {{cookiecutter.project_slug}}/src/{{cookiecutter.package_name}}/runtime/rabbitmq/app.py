@@ -15,8 +15,8 @@ from . import topology
 #: memory or disk (https://www.rabbitmq.com/docs/alarms); a publisher would hang for as long.
 CONFIRM_TIMEOUT = 2.5
 
-#: The same in a task, where nobody waits for an answer. To give up sooner helps no one: a retry that
-#: could not be sent makes its task run again at once, and may have arrived.
+#: The same in a task, where nobody waits for an answer. To give up sooner is no help: a task whose
+#: retry could not be sent runs again at once, and the retry may have arrived.
 TASK_CONFIRM_TIMEOUT = 30
 
 
