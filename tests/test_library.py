@@ -23,12 +23,19 @@ from variants import FULL, TEMPLATE, Answers, all_variants, allowed, few, option
 TESTS = TEMPLATE / "tests" / "runtime"
 
 #: What decides which parts of the engine room a project has, and on what they run.
-PARTS = ("broker", "framework", "pool", "result_backend", "database", "beat", "examples")
+PARTS = ("broker", "framework", "pool", "result_backend", "database", "beat")
+
+
+def with_examples(answers: Answers) -> Answers:
+    """Return answers with all examples where there is a framework, which shows them, and with none elsewhere."""
+    return {**answers, "examples": "none" if answers["framework"] == "none" else "all"}
+
 
 #: The default project, and few others that hold every choice and, with it, every part, because another turn may miss
 #: one; in the full size, they hold every pair of choices.
-DEFAULT = {name: choices[0] for name, choices in options().items() if name in PARTS}
-HOSTS: list[Answers] = [DEFAULT, *few(filter(allowed, all_variants(*PARTS)), "library 0", size=2 if FULL else 1)]
+DEFAULT = {name: choices[0] for name, choices in options().items() if name in (*PARTS, "examples")}
+OTHERS = few(filter(allowed, all_variants(*PARTS)), "library 7", size=2 if FULL else 1)
+HOSTS: list[Answers] = [DEFAULT, *map(with_examples, OTHERS)]
 
 #: The servers of this machine, which the tests start themselves, and newer ones, which variables name.
 PLACES = ("own", "newer")

@@ -18,6 +18,7 @@ from my_celery_project.runtime.beat import schedules
 from my_celery_project.runtime.beat.redbeat import (
     Scheduler,
 )
+from my_celery_project.runtime.config import machine
 
 
 class Beat(Scheduler):
@@ -153,7 +154,7 @@ def test_a_sleep_that_would_lose_the_lock_is_refused(monkeypatch: pytest.MonkeyP
 
 def test_schedules_need_a_redis(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APP_ENV", "development")
-    assert config.load().for_celery()["beat_scheduler"] == "celery.beat:PersistentScheduler"
+    assert machine.is_own(config.load().schedules_url)
     monkeypatch.setenv("CELERY_REDBEAT_REDIS_URL", "sentinel://127.0.0.1:26379")
     with pytest.raises(config.ConfigurationError, match="OPTIONS__MASTER_NAME is not set"):
         config.load()

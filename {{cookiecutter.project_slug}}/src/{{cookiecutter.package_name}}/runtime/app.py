@@ -16,6 +16,7 @@ from celery import Celery
 from kombu.utils.imports import symbol_by_name
 
 from . import __version__, context, discovery
+from .config import machine
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -81,6 +82,25 @@ class App(Celery):
     def transient_errors(self) -> tuple[type[Exception], ...]:
         """Return the errors of the project's servers after which a task is retried."""
         return tuple(error for part in self.parts for error in part.transient_errors)
+
+    @cached_property
+    def keeps_results_here(self) -> bool:
+        """Whether results are on the server of this machine."""
+        return machine.is_own(self.conf.result_backend)
+
+    def send_task(self, *args: Any, **options: Any) -> Any:
+        """Send a task.
+
+        Raises:
+            NotRunningError: Its result would be on the server of this machine, which does not run.
+                Celery raises a `RuntimeError` after many tries, with several tracebacks.
+        """
+        is_asked_for = self.keeps_results_here and not options.get("ignore_result")
+        if is_asked_for and not machine.socket_path().exists():
+            from .config.not_running import NotRunningError  # which imports click
+
+            raise NotRunningError
+        return super().send_task(*args, **options)
 
     def bugreport(self) -> str:
         """Return the text of `celery report`, with the version of this package."""

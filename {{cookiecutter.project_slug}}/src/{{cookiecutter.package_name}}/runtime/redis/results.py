@@ -17,8 +17,6 @@ from celery.backends.redis import (  # type: ignore[attr-defined]
     SentinelBackend,
 )
 
-from ..config import machine
-
 
 class Consumer(ResultConsumer):  # type: ignore[misc]
     """What waits for results: after a new connection, it reads those that it may have missed."""
@@ -62,22 +60,7 @@ class Consumer(ResultConsumer):  # type: ignore[misc]
 class Results(RedisBackend):
     """Results in a Redis."""
 
-    app: Any
     ResultConsumer = Consumer
-
-    def on_task_call(self, producer: Any, task_id: str) -> None:
-        """Subscribe to the result of a task that is being sent.
-
-        Raises:
-            NotRunningError: It would be on the server of this machine, which does not run. Celery
-                raises a `RuntimeError` after many tries, with several tracebacks.
-        """
-        place = self.app.conf.result_backend
-        if machine.is_own(place) and not machine.socket_path().exists():
-            from ..config.not_running import NotRunningError  # which imports click
-
-            raise NotRunningError
-        super().on_task_call(producer, task_id)
 
 
 class SentinelResults(SentinelBackend):
