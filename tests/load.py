@@ -255,13 +255,15 @@ class Load:
                 seen, deadline = count, time.monotonic() + timeout
             time.sleep(0.3)
 
+    @property
+    def at_least_once(self) -> set[int]:
+        """The accepted tasks that run at least once; the others run at most once."""
+        return {number for number in self.accepted if number < ONCE}
+
     def rows(self, scenario: str) -> list[Row]:
         """Return the rows of the table."""
-        runs, letters = self.runs(), self.letters()
-        kinds = {
-            scenario: {number for number in self.accepted if number < ONCE},
-            f"{scenario}, at most once": {number for number in self.accepted if number >= ONCE},
-        }
+        runs, letters, first = self.runs(), self.letters(), self.at_least_once
+        kinds = {scenario: first, f"{scenario}, at most once": self.accepted - first}
         return [
             Row(
                 name,

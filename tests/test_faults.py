@@ -228,7 +228,7 @@ def test_nothing_is_lost(
 def send_until(load: Load, number: int, rate: int) -> None:
     """Send five pieces a second, of which one in twenty takes some time, until enough are accepted and it may stop."""
     piece, start, sent = rate // 50 * 10, time.monotonic(), 0
-    while sum(each < ONCE for each in load.accepted) < number or not load.stop.is_set():
+    while len(load.at_least_once) < number or not load.stop.is_set():
         load.send(sent, sent + piece, MOMENT if sent % (20 * piece) else 0.05)
         sent += piece
         time.sleep(max(0.0, start + sent / rate - time.monotonic()))
