@@ -16,17 +16,20 @@ NEWEST = (3, 14)
 UV = [sys.executable, "-m", "uv"]
 
 
+def inherited() -> dict[str, str]:
+    """Return the variables of this process without those of nox, by which uv would install into its environments."""
+    return {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT"}}
+
+
 def run(command: list[str], cwd: Path, **environment: str) -> str:
     """Run a command and return its output; if it fails, fail with the whole output.
 
     No virtual environment of the caller leaks in, and no shim stands for an interpreter.
     """
-    ours = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT"}  # nox sets both
-    inherited = {name: value for name, value in os.environ.items() if name not in ours}
     result = subprocess.run(
         command,
         cwd=cwd,
-        env={**inherited, "UV_PYTHON_DOWNLOADS": "never", **environment},
+        env={**inherited(), "UV_PYTHON_DOWNLOADS": "never", **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

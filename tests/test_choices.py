@@ -57,7 +57,7 @@ def migrate(fleet: Fleet) -> None:
     makefile = (fleet.project.folder / "Makefile").read_text("utf-8")
     lines = re.search(r"(?m)^migrate:.*\n((?:\t.+\n)+)", makefile)
     for line in lines[1].splitlines() if lines else []:
-        command = line.strip().replace("$(BIN)", str(fleet.project.environment / "bin"))
+        command = line.strip().removeprefix("@").replace("$(BIN)", str(fleet.project.environment / "bin"))
         done = subprocess.run(
             ["/bin/sh", "-c", command],
             cwd=fleet.project.folder,

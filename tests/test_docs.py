@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Bakery
-from support import repository
+from support import inherited, repository
 from variants import TEMPLATE, Answers, Choice, options, pairwise, prompted, variant_id
 
 README = (TEMPLATE / "README.md").read_text("utf-8")
@@ -101,7 +101,7 @@ def shell(commands: str, folder: Path, bakery: Bakery, **variables: str) -> str:
     result = subprocess.run(
         ["/bin/bash", "-euc", commands],
         cwd=folder,
-        env={**os.environ, **bakery.environment, "PATH": path, **variables},
+        env={**inherited(), **bakery.environment, "PATH": path, **variables},
         input="\n" * 99,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -24,7 +24,7 @@ from redis import Redis
 
 from conftest import NEWEST, Baked, Bakery, Edit, borrow, files, libraries, tree
 from servers import Fleet, Place, Project, missing, needed, redis_server
-from support import UV, git, python_of, run
+from support import UV, git, inherited, python_of, run
 from test_docs import block
 from variants import PROJECT, TEMPLATE, Answers, variant_id
 
@@ -265,7 +265,7 @@ class Owner:
         """Return the variables of the owner's shell."""
         scripts = str(Path(sys.executable).parent)
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "CELERY_"))},
+            **{name: value for name, value in inherited().items() if not name.startswith(("PYTEST_", "CELERY_"))},
             **self.bakery.environment,
             "PATH": f"{scripts}:{os.environ['PATH']}",
             **{

@@ -166,6 +166,20 @@ def test_a_worker_that_stops_forgets_a_message_that_it_was_about_to(
     assert keys() == {}
 
 
+def test_a_message_of_a_lost_connection_is_forgotten_at_once(connect: Connect, keys: Any) -> None:
+    send(connect(), "one")
+    connection = connect()
+    opened: Any = connection.transport
+    receiver = Receiver(connection, "first", acknowledge=False)
+    receiver.take(1)
+    opened.has_event_loop = True
+    receiver.channel.do_restore = False  # as for the message of a task that goes on
+    receiver.channel.close()
+    assert "unacked" in keys()
+    receiver.messages[0].ack()
+    assert keys() == {}
+
+
 def test_a_message_whose_end_redis_did_not_confirm_is_forgotten_later(
     connect: Connect, keys: Any
 ) -> None:

@@ -279,10 +279,12 @@ class AtomicDelivery:
         """Whether the event loop is going to take a message in this turn.
 
         A turn begins with acknowledgements (kombu/asynchronous/hub.py, `create_loop`), and then
-        asks for a message if there is room for it (kombu/transport/redis.py, `on_poll_start`).
+        asks for a message if there is room for it (kombu/transport/redis.py, `on_poll_start`). A
+        channel that is closed, as after a lost connection, takes no more.
         """
-        ready = self.connection.has_event_loop and not self._in_poll and self.active_queues
-        return bool(ready and self.qos.can_consume())
+        if self.closed or not self.connection.has_event_loop:
+            return False
+        return bool(not self._in_poll and self.active_queues and self.qos.can_consume())
 
     def heads(self: Any, queue: str) -> list[bytes]:
         """Return the oldest message of each priority that a queue has."""

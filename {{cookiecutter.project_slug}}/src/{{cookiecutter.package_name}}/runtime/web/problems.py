@@ -68,6 +68,12 @@ OUTAGES: tuple[type[Exception], ...] = (
 )
 
 
+def outages() -> tuple[type[Exception], ...]:
+    """Return the errors of any server of the current app that is unreachable."""
+    app: Any = current_app
+    return (*OUTAGES, *app.dead_letters.errors)
+
+
 def of_error(error: Exception) -> Problem:
     """Return the problem for an error; an unexpected error is logged with its traceback."""
     if isinstance(error, Problem):
@@ -75,8 +81,7 @@ def of_error(error: Exception) -> Problem:
     for kind, status in STATUS.items():
         if isinstance(error, kind):
             return Problem(status, str(error))
-    app: Any = current_app
-    if isinstance(error, (*OUTAGES, *app.dead_letters.errors)):
+    if isinstance(error, outages()):
         logger.warning("A server is unreachable: %s", error)
         return away("the broker or the result store does not answer")
     logger.error("A request failed", exc_info=error)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-#: A function that reaches a server, or raises one of `problems.OUTAGES`.
+#: A function that reaches a server, or raises one of `problems.outages`.
 Check = Callable[[], object]
 
 #: Seconds to wait for the answers of workers.
@@ -66,7 +66,7 @@ def answers(check: Check) -> bool:
     """Whether a server answers."""
     try:
         check()
-    except problems.OUTAGES as error:
+    except problems.outages() as error:
         logger.warning("A server is unreachable: %s", error)
         return False
     return True

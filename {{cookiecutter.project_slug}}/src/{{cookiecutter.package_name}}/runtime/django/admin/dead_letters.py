@@ -21,10 +21,10 @@ from ...letters import letter as letters_of
 from ...letters.store import DeadLetterError, Filter, Letters
 from ...printable import one_line, shortened
 from ...web.admin import existing, opened
-from ...web.problems import Problem
+from ...web.problems import Problem, outages
 from ..models import DeadLetter
 from ..service import service_in_use
-from .shown import act, as_json, block, outages
+from .shown import act, as_json, block
 
 #: How many dead letters a page shows, and how many it looks through for those that match.
 PAGE, SEARCHED = 50, 5_000

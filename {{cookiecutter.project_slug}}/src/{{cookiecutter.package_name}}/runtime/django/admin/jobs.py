@@ -14,9 +14,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
 from ...printable import shortened
+from ...web.problems import outages
 from ..models import Job
 from ..service import EXPIRED, STARTED_ONCE, Seen, service_in_use
-from .shown import act, as_json, at, block, lasting, outages
+from .shown import act, as_json, at, block, lasting
 
 #: States of running tasks; a project without results does not have the module of the second one.
 RUNNING = {states.STARTED, "PROGRESS"}

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from celery import current_app
 from django.contrib import messages
 from django.http import HttpRequest
 from django.utils.formats import date_format
@@ -17,19 +16,12 @@ from kombu.utils.json import dumps
 
 from ...letters.store import DeadLetterError
 from ...printable import lines, one_line
-from ...web import problems
-from ...web.problems import Problem
+from ...web.problems import Problem, outages
 
 #: How many characters of a value a page shows, and how many sentences about an action.
 MOST, MOST_SENTENCES = 20_000, 10
 
 STYLE = "margin: 0; padding: 0; white-space: pre-wrap; overflow-wrap: anywhere"
-
-
-def outages() -> tuple[type[Exception], ...]:
-    """Return the errors of servers that are away."""
-    app: Any = current_app
-    return (*problems.OUTAGES, *app.dead_letters.errors)
 
 
 def as_json(value: object) -> str:
