@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import cycle
@@ -162,3 +163,8 @@ def test_the_tests_are_written_for_one_package_and_hold_no_template() -> None:
     texts = {file: file.read_text("utf-8") for file in TESTS.rglob("*.py")}
     assert texts
     assert [file for file, text in texts.items() if "{%" in text or "{{ " in text] == []
+
+
+def test_no_two_modules_of_tests_have_the_same_name() -> None:
+    names = Counter(file.name for file in TESTS.rglob("test_*.py"))
+    assert {name for name, times in names.items() if times > 1} == set(), "pytest could not import both in one project"
