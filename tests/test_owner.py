@@ -136,18 +136,20 @@ CHANGES = {
     "a workflow of two tasks": Change(files=1, lines=10, new={f"{SOURCE}/workflows.py": WORKFLOW}),
 }
 
+#: The edits of `site/` or `web/` that concern downloads, which the table below needs for both.
+DOWNLOADS = (
+    "    # Tasks whose result is a pointer to a file that clients may download.\n    artifacts=[reports.totals.name],\n"
+)
+ARTIFACTS = (("from ..artifacts import artifacts\n", ""), (", Priority, artifacts=artifacts)", ", Priority)"))
+
 #: What still speaks of the examples when their files are gone.
 LEFT_OVER: dict[str, tuple[Edit, ...]] = {
     "none": (),
     "fastapi": (
         (f"{SOURCE}/web/catalog.py", "from ..tasks import heartbeat, reports", "from ..tasks import heartbeat"),
         (f"{SOURCE}/web/catalog.py", "        reports.totals.name: Totals,\n", ""),
-        (
-            f"{SOURCE}/web/catalog.py",
-            "    # Tasks whose result is a pointer to a file that clients may download.\n"
-            "    artifacts=[reports.totals.name],\n",
-            "",
-        ),
+        (f"{SOURCE}/web/catalog.py", DOWNLOADS, ""),
+        *((f"{SOURCE}/web/app.py", *edit) for edit in ARTIFACTS),
     ),
     "django": (
         (f"{SOURCE}/site/catalog.py", "from ..tasks import heartbeat, reports", "from ..tasks import heartbeat"),
@@ -155,6 +157,8 @@ LEFT_OVER: dict[str, tuple[Edit, ...]] = {
         (f"{SOURCE}/site/catalog.py", "        reports.totals.name: Totals,\n", ""),
         (f"{SOURCE}/site/catalog.py", "        mailings.send.name: Mailing,\n", ""),
         (f"{SOURCE}/site/catalog.py", '    "totals": reports.totals.name,\n', ""),
+        (f"{SOURCE}/site/catalog.py", DOWNLOADS, ""),
+        *((f"{SOURCE}/site/urls.py", *edit) for edit in ARTIFACTS),
         (f"{SOURCE}/site/catalog.py", '    "mailing": mailings.send.name,\n', ""),
         (f"{SOURCE}/site/settings.py", '    f"{PACKAGE}.mailings",\n', ""),
     ),
