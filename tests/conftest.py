@@ -30,6 +30,7 @@ from filelock import FileLock
 from load import COLUMNS, table_row
 from servers import (
     NEWER_ROOT,
+    PATIENCE,
     Checkout,
     Fleet,
     Place,
@@ -335,7 +336,8 @@ def running(installed: Installed, rabbitmq: Callable[[Place], str], tmp_path: Pa
             variables = {"CELERY_BROKER_URL": rabbitmq(place), **variables}
         project = installed(answers, *edits)
         with redis_server(cwd, place) as url:
-            fleet = Fleet(project, cwd, url, **variables)
+            # On a busy machine a server may take longer to answer than a publisher would wait.
+            fleet = Fleet(project, cwd, url, **{"CELERY_BROKER_CONNECTION_TIMEOUT": str(PATIENCE), **variables})
             try:
                 if on_rabbitmq:
                     fleet.ask("erase")
