@@ -15,10 +15,9 @@ nox.options.error_on_missing_interpreters = False
 CODE = ("benchmarks", "docs", "hooks", "noxfile.py", "tests")
 #: Parallel test processes: more than cores, because most tests wait for other processes.
 WORKERS = "4"
-#: The same for tests that start servers and kill them, and wait even more.
+#: The same for tests that wait for servers, leases, schedules and outages most of the time. More of them would leave
+#: too little of two cores to each: with 8, servers did not answer within their time limits.
 MANY_WORKERS = "6"
-#: The same for those that wait for leases, schedules and outages most of the time.
-MOST_WORKERS = "8"
 
 #: The records that the tests of this run leave, from which the last session makes a table.
 RECORDS: list[str] = []
@@ -84,7 +83,7 @@ def servers(session: nox.Session) -> None:
     install(session)
     modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
     files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "pages", "django", "first_look"))
-    pytest(session, *files, workers=MOST_WORKERS)
+    pytest(session, *files, workers=MANY_WORKERS)
 
 
 @nox.session

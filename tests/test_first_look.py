@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from conftest import in_checkouts
-from servers import Checkout, free_port
+from servers import PATIENCE, Checkout, free_port
 from variants import FULL, Answers, options
 
 EVERY_POOL: list[Answers] = [{"pool": pool} for pool in options()["pool"]]
@@ -30,7 +30,7 @@ ROUNDS = 20 if FULL else 2
 #: Seconds in which a caller knows what has become of a cancellation, and in which everything ends after the last task.
 ANSWER, STOP = 3, 5
 #: Seconds that a busy machine may take longer; the summary shows what was measured.
-SLOW = 30
+SLOW = PATIENCE
 
 #: Seconds that the tasks take that are cancelled, and those that run when Ctrl-C is pressed.
 LONG, SHORT = 8, 2

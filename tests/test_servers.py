@@ -83,7 +83,7 @@ TELLING = (
 )
 
 #: Seconds that a busy machine may take longer.
-SLOW = 30
+SLOW = PATIENCE
 
 ROWS = 600_000
 REGIONS = ("north", "south", "west")
