@@ -517,7 +517,8 @@ def test_a_busy_worker_takes_the_next_task_at_once(answers: Answers, running: Ru
         fleet.wait(lambda: len(fleet.seen(event="end")) == 60, "all tasks end")
         starts = [entry["time"] for entry in fleet.seen(event="start")]
         assert len(starts) == 60
-        assert starts[-1] - starts[0] < SLOW, "a task waits although the worker is free"
+        # With 2 s before each task, as without our transport in some pools, it would take 118.
+        assert starts[-1] - starts[0] < SLOW / 2, "a task waits although the worker is free"
 
 
 #: A queue with ten priorities in place of two.
