@@ -75,6 +75,7 @@ class Receiver:
 
     def __init__(self, connection: Connection, *queues: str, acknowledge: bool = True) -> None:
         self.connection = connection
+        self.transport: Any = connection.transport
         self.acknowledge = acknowledge
         self.bodies: list[str] = []
         self.messages: list[Message] = []
@@ -109,6 +110,15 @@ def test_a_message_is_held_from_the_moment_it_is_taken(connect: Connect, keys: A
     assert receiver.channel.held() == [receiver.channel.tag]
     assert receiver.take(1) == ["one"]
     assert keys() == {}
+
+
+def holding_one(connect: Connect) -> Receiver:
+    """Return a receiver on an event loop that holds the only message, and may take another."""
+    send(connect(), "one")
+    receiver = Receiver(connect(), "first", acknowledge=False)
+    receiver.take(1)
+    receiver.transport.has_event_loop = True
+    return receiver
 
 
 def test_a_busy_worker_forgets_a_message_as_it_takes_the_next_one(
@@ -154,25 +164,15 @@ def test_a_worker_that_asked_for_a_message_forgets_the_last_one_at_once(
 def test_a_worker_that_stops_forgets_a_message_that_it_was_about_to(
     connect: Connect, keys: Any
 ) -> None:
-    send(connect(), "one")
-    connection = connect()
-    opened: Any = connection.transport
-    receiver = Receiver(connection, "first", acknowledge=False)
-    receiver.take(1)
-    opened.has_event_loop = True
+    receiver = holding_one(connect)
     receiver.messages[0].ack()
     assert "unacked" in keys()
-    connection.close()
+    receiver.connection.close()
     assert keys() == {}
 
 
 def test_a_message_of_a_lost_connection_is_forgotten_at_once(connect: Connect, keys: Any) -> None:
-    send(connect(), "one")
-    connection = connect()
-    opened: Any = connection.transport
-    receiver = Receiver(connection, "first", acknowledge=False)
-    receiver.take(1)
-    opened.has_event_loop = True
+    receiver = holding_one(connect)
     receiver.channel.do_restore = False  # as for the message of a task that goes on
     receiver.channel.close()
     assert "unacked" in keys()
@@ -183,15 +183,10 @@ def test_a_message_of_a_lost_connection_is_forgotten_at_once(connect: Connect, k
 def test_a_message_whose_end_redis_did_not_confirm_is_forgotten_later(
     connect: Connect, keys: Any
 ) -> None:
-    send(connect(), "one")
-    connection = connect()
-    opened: Any = connection.transport
-    receiver = Receiver(connection, "first", acknowledge=False)
-    receiver.take(1)
-    opened.has_event_loop = True
+    receiver = holding_one(connect)
     (message,) = receiver.messages
     message.ack()
-    opened.cycle.on_poll_start()
+    receiver.transport.cycle.on_poll_start()
     receiver.channel.client.connection.disconnect()  # the answer is lost
     assert receiver.channel.qos.late == {message.delivery_tag}
     receiver.channel.qos.renew(receiver.channel.held())
