@@ -547,6 +547,8 @@ def test_supervisor_runs_the_fleet_stops_it_clean_and_reports_what_it_gave_up(
             for name in project.lines:
                 entered = f"success: {name} entered RUNNING state"
                 wait(lambda entered=entered: entered in log("supervisord"), entered)  # type: ignore[misc]
+            # gunicorn handles SIGTERM only after it has imported the application.
+            wait(lambda: "Listening at" in log("web"), "the web listens")
             queues = [queue for queues in project.workers.values() for queue in queues]
             sent = [fleet.send("probe.sleep", 0.1, options={"queue": queue}) for queue in queues]
             for task_id in sent:
