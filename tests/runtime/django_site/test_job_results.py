@@ -22,11 +22,12 @@ from my_celery_project.runtime.web.catalogue import NoArguments
 from my_celery_project.site import catalog
 from my_celery_project.tasks import heartbeat
 
-GO = threading.Event()
+STARTED, GO = threading.Event(), threading.Event()
 
 
 @app.task(name="tests.wait_for_a_sign")
 def wait() -> bool:
+    STARTED.set()
     return GO.wait(20)
 
 
@@ -86,11 +87,13 @@ class TestJobsWithResults(api.Api):
 
     @pytest.mark.usefixtures("worker")
     def test_a_job_that_threads_run_is_started_and_cannot_be_ended(self) -> None:
+        STARTED.clear()
         GO.clear()
         with patch.dict(catalog.ALLOWED, {wait.name: NoArguments}):
             place = self.call("POST", "/tasks", {"task": wait.name})[2]["Location"]
         try:
-            wait_until(lambda: self.call("GET", place)[1]["state"] == states.STARTED)
+            wait_until(STARTED.is_set)  # until then, it may still see that it was cancelled
+            assert self.call("GET", place)[1]["state"] == states.STARTED
             assert self.call("DELETE", place)[0] == 409
             assert Job.objects.get().cancelled_at is None
         finally:
