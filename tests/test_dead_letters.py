@@ -371,7 +371,7 @@ def test_a_command_that_is_killed_loses_no_letter(answers: Answers, lettered: An
         letters.wait(30)
         path.touch()
         ended = partial(fleet.seen, event="end", state="SUCCESS", task="poison.fail_until")
-        with subprocess.Popen(letters.command("replay", "--all", "--rate", "2/s"), **letters.place) as command:
+        with subprocess.Popen(letters.command("replay", "--all", "--rate", "30/m"), **letters.place) as command:
             fleet.wait(lambda: len(ended()) > 2, "it replays some")
             assert "another command has the dead letters open" in letters("list", code=1)
             fleet.ask("send_many", 5, "probe.fail", [], {}, {})
