@@ -313,6 +313,11 @@ class Host:
         with self.path(f"/etc/{SLUG}/env").open("a", encoding="utf-8") as file:
             file.write(lines)
 
+    def states(self) -> set[tuple[str, ...]]:
+        """Return how the units of the project are loaded, and whether they are active, as far as systemd knows them."""
+        command = ("systemctl", "list-units", "--all", "--plain", "--no-legend", "--no-pager", f"{SLUG}*")
+        return {tuple(line.split()[1:3]) for line in self.run(*command).splitlines()}
+
     def start(self, *names: str) -> None:
         """Install the project, and start some of its units alone."""
         self.script("install.sh")
@@ -412,6 +417,7 @@ def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
         units = [f"{SLUG}-{name}.service" for name in ("beat", "web", *(f"worker@{name}" for name in project.workers))]
         for unit in units:
             debian.wait(partial(debian.is_ready, unit), f"{unit} is ready")
+        assert ("loaded", "active") in debian.states()
         for queues in project.workers.values():
             for queue in queues:
                 debian.ends(debian.send(0.1, queue))
@@ -439,9 +445,8 @@ def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
         debian.script("uninstall.sh")
         left = {path.partition("/root")[2] for path in debian.tree().keys() - clean.keys()}
         assert {path for path in left if not path.startswith(f"/var/lib/{SLUG}/")} == {f"/etc/{SLUG}/env"}
-        # systemd forgets units whose files are gone some time later.
-        command = ("systemctl", "list-units", "--all", "--no-pager", f"{SLUG}*")
-        debian.wait(lambda: SLUG not in debian.run(*command).partition("0 loaded")[0], "systemd forgets the units")
+        # systemd forgets units whose files are gone when it likes, and lists them as not found until then.
+        debian.wait(lambda: debian.states() <= {("not-found", "inactive")}, "no unit is loaded, active or failed")
         debian.script("uninstall.sh", "--purge")
         assert debian.tree().keys() == clean.keys()
         debian.run("id", SLUG, code=1)
