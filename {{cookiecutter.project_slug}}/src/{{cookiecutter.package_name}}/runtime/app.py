@@ -3,7 +3,7 @@
     app = create("shop", config.load(), queues=QUEUES, routes=ROUTES, tasks=["shop.tasks"])
 
 What differs between projects is passed in here, and the rest of the package reads it from the app:
-`app.broker`, `app.budget`, `app.dead_letters`, `app.runs`, `app.cancellation`.
+`app.broker`, `app.budget`, `app.dead_letters`, `app.runs`, `app.cancellation`, `app.observer`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kombu.utils.imports import symbol_by_name
 
 from . import __version__, context, discovery
 from .config import machine
+from .observer import Observer
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -55,6 +56,8 @@ class App(Celery):
     runs: Runs
     #: How a task learns that it was cancelled.
     cancellation: Cancellation
+    #: What learns what becomes of the tasks of a worker.
+    observer: Observer
     #: Calls a function when the caller's transaction is committed.
     on_commit: Callable[[Callable[[], object]], object]
     #: The other parts of the project, such as a database.
@@ -153,7 +156,7 @@ def create(
     app.settings, app.broker, app.budget = settings, broker, settings.budget
     app.parts = parts
     app.dead_letter_store, app.runs = broker.dead_letter_store, Runs()
-    app.cancellation, app.on_commit = Cancellation(), at_once
+    app.cancellation, app.observer, app.on_commit = Cancellation(), Observer(), at_once
     app.loader.override_backends = settings.backends
     app.conf.update(settings.for_celery())
     app.conf.update(
