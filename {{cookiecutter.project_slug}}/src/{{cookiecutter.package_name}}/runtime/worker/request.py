@@ -264,6 +264,7 @@ class Request(BaseRequest):  # type: ignore[misc]
         """Reject the message; if its dead letter was stored, acknowledge it instead."""
         if self.letter_kept and not requeue:
             super().acknowledge()
+            self.send_event("task-rejected", requeue=False)
         else:
             super().reject(requeue)
 
