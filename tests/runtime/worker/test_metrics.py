@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,9 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.exceptions import Reject
-from celery.signals import task_received
+from celery.signals import after_task_publish, task_received
 from celery.worker import state
+from kombu.exceptions import OperationalError
+from prometheus_client import CollectorRegistry
 
 from my_celery_project.celery import app
 from my_celery_project.queues import QueueName
@@ -21,11 +25,12 @@ from my_celery_project.runtime.errors import (
     PermanentError,
     TransientError,
 )
-from my_celery_project.runtime.observe import metrics
 from my_celery_project.runtime.observe import (
-    worker as steps,
+    metrics,
+    offering,
 )
-from my_celery_project.runtime.observer import Observer
+from my_celery_project.runtime.observe.state import WorkerState
+from my_celery_project.runtime.observer import NOTHING, observer
 from my_celery_project.runtime.testing.servers import wait_until
 
 HOST = "tested"
@@ -43,18 +48,20 @@ def counted(self: Any, what: str = "") -> None:
 
 @pytest.fixture(autouse=True)
 def recorder(worker: None) -> Iterator[None]:
-    recorder = metrics.Recorder(HOST, {*app.amqp.queues})
+    recorder = metrics.Recorder(HOST, {*app.tasks}, {*app.amqp.queues})
     app.observer = recorder
     task_received.connect(recorder.received)
+    after_task_publish.connect(recorder.sent)
     yield
+    after_task_publish.disconnect(recorder.sent)
     task_received.disconnect(recorder.received)
-    app.observer = Observer()
+    app.observer = NOTHING
 
 
-def value(name: str, **labels: str) -> float:
+def value(series: str, /, **labels: str) -> float:
     """Return the value of a series of the task of these tests."""
     every = {"name": counted.name, "hostname": HOST, "queue_name": QueueName.DEFAULT, **labels}
-    return metrics.REGISTRY.get_sample_value(name, every) or 0.0
+    return metrics.REGISTRY.get_sample_value(series, every) or 0.0
 
 
 @pytest.fixture
@@ -81,7 +88,7 @@ def test_a_success_is_counted_with_its_times(
     change(waits)
     change(runs)
     assert run(counted).state == "SUCCESS"
-    for event in ("received", "started", "succeeded"):
+    for event in ("sent", "received", "started", "succeeded"):
         assert change(f"celery_task_{event}_total") == 1
     assert change(waits) == change(runs) == 1
     assert value("celery_task_runtime_sum") < 60
@@ -101,7 +108,7 @@ def test_a_retry_is_counted_and_what_follows(
 ) -> None:
     assert run(counted, "is tried again").state == "SUCCESS"
     assert change("celery_task_retried_total") == 1
-    assert change("celery_task_started_total") == 2
+    assert change("celery_task_sent_total") == change("celery_task_started_total") == 2
     assert change("celery_task_succeeded_total") == 1
 
 
@@ -116,7 +123,7 @@ def test_a_rejected_and_an_expired_task_are_counted(
 
 
 def test_a_queue_that_the_project_does_not_have_adds_one_series_at_most() -> None:
-    recorder = metrics.Recorder(HOST, {"default"})
+    recorder = metrics.Recorder(HOST, {counted.name}, {"default"})
     for queue in ("one", "two"):
         request = SimpleNamespace(name=counted.name, delivery_info={"routing_key": queue})
         recorder.received(request)
@@ -138,22 +145,72 @@ def test_the_wait_of_a_task_begins_when_it_is_due() -> None:
     assert wait(None) is None
 
 
+def test_names_that_senders_choose_add_one_series_at_most() -> None:
+    recorder = metrics.Recorder(HOST, {counted.name}, {"default"})
+    before = value("celery_task_sent_total", name=metrics.OTHER, queue_name=metrics.OTHER)
+    recorder.sent("one", "nowhere")
+    recorder.sent("two", "0.1.nowhere")
+    after = value("celery_task_sent_total", name=metrics.OTHER, queue_name=metrics.OTHER)
+    assert after == before + 2
+
+
+def test_a_delayed_message_counts_for_its_queue() -> None:
+    recorder = metrics.Recorder(HOST, {counted.name}, {"default"})
+    before = value("celery_task_sent_total", queue_name="default")
+    recorder.sent(counted.name, "0.0.1.0.1.default")
+    assert value("celery_task_sent_total", queue_name="default") == before + 1
+
+
+def test_a_task_that_cannot_be_sent_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError("on purpose")
+
+    labels = {"hostname": HOST, "exception": "OperationalError"}
+    errors = "celery_task_publish_errors_total"
+    before = metrics.REGISTRY.get_sample_value(errors, labels) or 0
+    monkeypatch.setattr(Celery, "send_task", fail)
+    with pytest.raises(OperationalError):
+        counted.delay()
+    assert metrics.REGISTRY.get_sample_value(errors, labels) == before + 1
+
+
+def test_what_is_counted_elsewhere_has_the_name_of_its_process() -> None:
+    observer().count("lease_renewals", 3)
+    observer().set("beat_lateness_seconds", 0.25)
+    labels = {"hostname": HOST}
+    assert (metrics.REGISTRY.get_sample_value("celery_lease_renewals_total", labels) or 0) >= 3
+    assert metrics.REGISTRY.get_sample_value("celery_beat_lateness_seconds", labels) == 0.25
+
+
 def test_the_state_of_a_worker_is_that_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [SimpleNamespace(id=number) for number in range(3)]
     monkeypatch.setattr(state, "reserved_requests", requests)
     monkeypatch.setattr(state, "active_requests", requests[:1])
-    told = {family.name: family.samples[0] for family in metrics.WorkerState(HOST).collect()}
-    assert {name: sample.value for name, sample in told.items()} == {
-        "celery_worker_up": 1,
-        "celery_worker_tasks_active": 1,
-        "celery_worker_tasks_held": 2,
-    }
-    assert told["celery_worker_up"].labels == {"hostname": HOST}
+    child = SimpleNamespace(index=7, pid=os.getpid())
+    worker = SimpleNamespace(
+        app=app,
+        concurrency=4,
+        pool=SimpleNamespace(_pool=SimpleNamespace(_pool=[child])),
+    )
+    monkeypatch.setattr(app.amqp.queues, "_consume_from", {"default": None})
+    registry = CollectorRegistry()
+    registry.register(WorkerState(HOST, worker))
+
+    def told(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(f"celery_{name}", {"hostname": HOST, **labels})
+
+    assert told("worker_up") == told("worker_tasks_active") == 1
+    assert told("worker_tasks_held") == 2
+    assert told("active_worker_count", queue_name="default") == 1
+    assert told("active_process_count", queue_name="default") == 4
+    for process in ("main", "7"):
+        assert (told("worker_process_resident_memory_bytes", process=process) or 0) > 1_000_000
+        assert (told("worker_process_cpu_seconds_total", process=process) or 0) > 0
 
 
 def test_a_port_or_a_folder_that_cannot_be_had_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"APP_METRICS_PORT is 1, .* 192\.0\.2\.1 "):
-        steps.serve(1, "192.0.2.1")
+        offering.serve(1, "192.0.2.1", metrics.REGISTRY)
     (tmp_path / "file.prom").mkdir()
     with pytest.raises(ConfigurationError, match=r"APP_METRICS_FOLDER is .*file\.prom cannot"):
-        steps.write(tmp_path / "file.prom", 60)
+        offering.write(tmp_path / "file.prom", 60, metrics.REGISTRY)

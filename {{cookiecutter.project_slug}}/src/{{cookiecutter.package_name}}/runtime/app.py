@@ -17,7 +17,7 @@ from kombu.utils.imports import symbol_by_name
 
 from . import __version__, context, discovery
 from .config import machine
-from .observer import Observer
+from .observer import NOTHING, Observer
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -57,7 +57,7 @@ class App(Celery):
     #: How a task learns that it was cancelled.
     cancellation: Cancellation
     #: What learns what becomes of the tasks of a worker.
-    observer: Observer
+    observer: Observer = NOTHING
     #: Calls a function when the caller's transaction is committed.
     on_commit: Callable[[Callable[[], object]], object]
     #: The other parts of the project, such as a database.
@@ -92,18 +92,22 @@ class App(Celery):
         return machine.is_own(self.conf.result_backend)
 
     def send_task(self, *args: Any, **options: Any) -> Any:
-        """Send a task.
+        """Send a task, and let the observer count an error.
 
         Raises:
             NotRunningError: Its result would be on the server of this machine, which does not run.
                 Celery raises a `RuntimeError` after many tries, with several tracebacks.
         """
         is_asked_for = self.keeps_results_here and not options.get("ignore_result")
-        if is_asked_for and not machine.socket_path().exists():
-            from .config.not_running import NotRunningError  # which imports click
+        try:
+            if is_asked_for and not machine.socket_path().exists():
+                from .config.not_running import NotRunningError  # which imports click
 
-            raise NotRunningError
-        return super().send_task(*args, **options)
+                raise NotRunningError
+            return super().send_task(*args, **options)
+        except Exception as error:
+            self.observer.count("task_publish_errors", exception=type(error).__name__)
+            raise
 
     def bugreport(self) -> str:
         """Return the text of `celery report`, with the version of this package."""
@@ -156,7 +160,7 @@ def create(
     app.settings, app.broker, app.budget = settings, broker, settings.budget
     app.parts = parts
     app.dead_letter_store, app.runs = broker.dead_letter_store, Runs()
-    app.cancellation, app.observer, app.on_commit = Cancellation(), Observer(), at_once
+    app.cancellation, app.on_commit = Cancellation(), at_once
     app.loader.override_backends = settings.backends
     app.conf.update(settings.for_celery())
     app.conf.update(

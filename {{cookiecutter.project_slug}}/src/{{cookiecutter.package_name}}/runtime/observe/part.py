@@ -1,8 +1,10 @@
-"""The part of an app that counts the tasks of its workers."""
+"""The part of an app that counts what its processes do."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from celery.signals import beat_init
 
 from ..parts import Part
 
@@ -11,8 +13,16 @@ if TYPE_CHECKING:
 
 
 class Metrics(Part):
-    """A part by which workers count their tasks and offer the figures to Prometheus."""
+    """A part by which processes count what they do and offer the figures to Prometheus."""
 
     def install(self, app: App) -> None:
         """Add a bootstep to every worker, by its name: a publisher does not import it."""
         app.steps["worker"].add(f"{__package__}.worker:Metrics")
+        beat_init.connect(prepare)
+
+
+def prepare(sender: Any, **_: Any) -> None:
+    """Count what beat does; a handler of the signal `beat_init`."""
+    from . import beat  # which only beat needs
+
+    beat.observe(sender.app)

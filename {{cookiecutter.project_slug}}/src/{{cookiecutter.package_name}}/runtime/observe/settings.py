@@ -25,3 +25,8 @@ class Settings(Variables):
     # and how often, in seconds, the process writes its file there.
     folder: Path | None = None
     interval: Annotated[float, Field(ge=1, le=3600)] = 15
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the process is to offer its metrics anywhere."""
+        return self.port is not None or self.folder is not None
