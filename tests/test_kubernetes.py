@@ -217,6 +217,9 @@ def pods(manifests: list[Manifest]) -> Iterator[str]:
             asked = {probe["httpGet"]["path"] for probe in probes.values() if "httpGet" in probe}
             if set(probes) != {*alive, "readinessProbe"} or asked != {"/health/live", "/health/ready"}:
                 yield f"{name} has other probes"
+        elif name == "exporter":
+            if any(probe["tcpSocket"] != {"port": "metrics"} for probe in probes.values()) or set(probes) != alive:
+                yield f"{name} has other probes"
         elif manifest["kind"] == "Deployment" and (
             set(probes) != alive or any(probe["exec"]["command"] != ["/app/deploy/alive"] for probe in probes.values())
         ):
@@ -303,12 +306,12 @@ def workers(manifests: list[Manifest], project: Path) -> Iterator[str]:
                 yield f"{name} would count the processors of its node"
     if deployed != fleet:
         yield f"the workers are {deployed}, in the Procfile {fleet}"
-    processes = set(re.findall(r"(?m)^(\w+):", lines)) - set(fleet)
+    processes = {*re.findall(r"(?m)^(\w+):", lines), "exporter"} - set(fleet)
     others = {manifest["metadata"]["name"] for manifest in of(manifests, "Deployment")} - {
         f"worker-{name}" for name in fleet
     }
     if others != processes:
-        yield f"beside the workers there are {others}, in the Procfile {processes}"
+        yield f"beside the workers there are {others} instead of {processes}"
 
 
 def network(manifests: list[Manifest], project: Path) -> Iterator[str]:
@@ -321,10 +324,12 @@ def network(manifests: list[Manifest], project: Path) -> Iterator[str]:
     for port in map(int, re.findall(r"HOST:(\d+)", examples)):
         if port not in ports:
             yield f"no pod reaches port {port}, which a URL names"
-    if [name for name, policy in policies.items() if policy.get("ingress")] != [
-        manifest["metadata"]["name"] for manifest in of(manifests, "Service")
-    ]:
-        yield "something else than web is reached"
+    reached = {name for name, policy in policies.items() if policy.get("ingress")}
+    if reached != {"metrics", *(manifest["metadata"]["name"] for manifest in of(manifests, "Service"))}:
+        yield "something else than web and metrics is reached"
+    ((rule,),) = [policies["metrics"]["ingress"]]
+    if rule["from"] != [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]:
+        yield "somebody else than Prometheus reads the metrics"
 
 
 def keda(manifests: list[Manifest], answers: Mapping[str, Choice]) -> Iterator[str]:

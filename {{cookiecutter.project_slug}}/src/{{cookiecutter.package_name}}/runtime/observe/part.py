@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from celery.signals import beat_init
@@ -16,9 +17,17 @@ class Metrics(Part):
     """A part by which processes count what they do and offer the figures to Prometheus."""
 
     def install(self, app: App) -> None:
-        """Add a bootstep to every worker, by its name: a publisher does not import it."""
+        """Let each kind of process begin in its own way; a mere publisher imports nothing of it."""
         app.steps["worker"].add(f"{__package__}.worker:Metrics")
         beat_init.connect(prepare)
+
+        @cache
+        def metrics_of_web() -> Any:
+            from . import web  # which only web processes need
+
+            return web.observe(app)
+
+        app.metrics_of_web = metrics_of_web
 
 
 def prepare(sender: Any, **_: Any) -> None:

@@ -1,50 +1,77 @@
-"""Figures that the processes of a pool share with their worker, so that a scrape shows their sum.
+"""Figures that several processes share, so that a scrape of one of them shows their sum.
 
 The library keeps the figures of each process in files
 (https://prometheus.github.io/client_python/multiprocess/), by default under the id of the process:
 with pools that replace their processes, there would be more and more of them. Here a new process
-goes on with the files of the one whose place in the pool it takes, so none is lost and none is
-added.
+goes on with the files of one that has ended, so that no figure is lost and no file is added.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
+from itertools import count
 from pathlib import Path
 
-from billiard import current_process
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
-#: Where the library looks for its files.
+from ..config.environment import make_folder
+
+#: Where the library looks for its files. Processes that are not forked from one share their
+#: figures if it is set for all of them.
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def place() -> str:
-    """Return what distinguishes this process from all others of its worker.
+class Place:
+    """Tells which files of a folder are those of the process that asks.
 
-    That is its place in the pool, or the name of the worker's own process, or of a beat in it.
+    Args:
+        folder: The folder.
     """
-    process = current_process()
-    return str(getattr(process, "index", process.name))
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.owner: int | None = None
+        self.number = ""
+
+    def __call__(self) -> str:
+        """Return the lowest number that no other living process has."""
+        if self.owner != os.getpid():
+            self.owner, self.number = os.getpid(), self.take()
+        return self.number
+
+    def take(self) -> str:
+        """Lock a number; the lock ends with the process, however that ends."""
+        for number in count():
+            lock = os.open(self.folder / f"{number}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+            else:
+                break
+        return str(number)
 
 
 def share() -> Path:
     """Let all figures that are made from now on be shared by this process and its children.
 
     Returns:
-        The folder of the figures, which is deleted when the process ends.
+        The folder of the figures. If it is made here, it is deleted when the process ends.
     """
-    folder = Path(tempfile.mkdtemp(prefix="metrics-"))
+    given = os.environ.get(FOLDER)
+    folder = Path(given or tempfile.mkdtemp(prefix="metrics-"))
+    make_folder(folder)
     os.environ[FOLDER] = str(folder)
-    values.ValueClass = values.MultiProcessValue(place)  # type: ignore[no-untyped-call]
+    values.ValueClass = values.MultiProcessValue(Place(folder))  # type: ignore[no-untyped-call]
     owner = os.getpid()
 
     def delete() -> None:
-        if os.getpid() == owner:
+        if os.getpid() == owner and not given:
             shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(delete)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from ..config.environment import Variables
+
+
+#: The least number of characters in a token.
+SHORTEST_TOKEN = 32
 
 
 class Settings(Variables):
@@ -25,6 +29,21 @@ class Settings(Variables):
     # and how often, in seconds, the process writes its file there.
     folder: Path | None = None
     interval: Annotated[float, Field(ge=1, le=3600)] = 15
+
+    # Web processes offer theirs at the path /metrics instead, to those who send this bearer token
+    # of at least 32 characters. Without a token there is no such path.
+    token: SecretStr | None = None
+
+    @field_validator("token")
+    @classmethod
+    def check_token(cls, token: SecretStr | None) -> SecretStr | None:
+        """Refuse a token that somebody could guess."""
+        if token and (length := len(token.get_secret_value())) < SHORTEST_TOKEN:
+            raise ValueError(
+                f"it has {length} characters but needs {SHORTEST_TOKEN}; use the output of"
+                ' `python -c "import secrets; print(secrets.token_urlsafe(32))"`'
+            )
+        return token
 
     @property
     def is_wanted(self) -> bool:

@@ -19,3 +19,10 @@ def post_worker_init(worker: Worker) -> None:
     Without this, every stop would take as long as the server waits for open connections.
     """
     Stopping.is_told = lambda: not worker.alive
+
+
+def when_ready(_: object) -> None:
+    """Let the process whose children serve the requests begin to count, so that they share it."""
+    from celery import current_app  # the project's, which was loaded before
+
+    current_app.metrics_of_web()
