@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from celery.utils.log import get_logger
 from kombu.exceptions import OperationalError
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..broker import Depth

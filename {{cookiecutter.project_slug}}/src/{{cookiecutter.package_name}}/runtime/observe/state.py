@@ -8,7 +8,7 @@ from typing import Any
 
 from celery.worker import state
 from prometheus_client import ProcessCollector
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 #: The name of the process of the worker itself, beside the numbers of those of its pool.

@@ -1,0 +1,186 @@
+"""A real Prometheus reads the metrics of running fleets, and its figures are those of what was sent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import pytest
+
+from conftest import Running
+from servers import PATIENCE, Fleet, free_port, kill_group, needed, wait_until
+from variants import Answers, choices_of, few, variant_id
+
+#: The bearer token with which Prometheus asks web processes.
+TOKEN = "0123456789abcdef" * 2
+ADMIN = "fedcba9876543210" * 2
+
+#: Every pool with Redis, and with RabbitMQ every one in the full size.
+VARIANTS: list[Answers] = [
+    {"broker": "redis", "pool": "prefork", "framework": "fastapi"},
+    {"broker": "redis", "pool": "threads", "framework": "flask"},
+    {"broker": "redis", "pool": "gevent", "framework": "none"},
+    {"broker": "redis", "pool": "eventlet", "framework": "none"},
+    {"broker": "redis", "pool": "solo", "framework": "none"},
+    {"broker": "rabbitmq", "pool": "prefork", "framework": "django"},
+]
+
+#: How often a task is sent, by what becomes of it.
+SENT = {"probe.step": 30, "probe.fail": 4, "probe.try_again": 6, "probe.sleep": 5}
+
+
+class Prometheus:
+    """A Prometheus that reads metrics every second.
+
+    Args:
+        port: The port on which it answers.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+
+    def ask(self, query: str) -> list[dict[str, Any]]:
+        """Return the result of a query."""
+        path = f"http://127.0.0.1:{self.port}/api/v1/query?{urlencode({'query': query})}"
+        with urlopen(path, timeout=PATIENCE) as answer:
+            result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        return result
+
+    def value(self, query: str) -> float:
+        """Return the sum of the values that a query finds now."""
+        return sum(float(found["value"][1]) for found in self.ask(query))
+
+    def counted(self, counter: str, **labels: str) -> float:
+        """Return by how much counters have grown since the start, also while their processes were replaced.
+
+        Functions of Prometheus estimate what lies between two scrapes. Here each value counts that is above the
+        one before it, and after a restart, which begins at nothing, the whole value.
+        """
+        words = ",".join(f'{name}="{value}"' for name, value in labels.items())
+        total = 0.0
+        for series in self.ask(f"{counter}{{{words}}}[1h]"):
+            before = 0.0
+            for _, text in series["values"]:
+                total += float(text) - (before if float(text) >= before else 0)
+                before = float(text)
+        return total
+
+
+@contextmanager
+def prometheus(folder: Path, targets: Mapping[str, int], web: int | None = None) -> Iterator[Prometheus]:
+    """Run a Prometheus.
+
+    Args:
+        folder: Where it keeps its data and its log.
+        targets: The ports of processes, by their name.
+        web: The port of the web server, if there is one.
+    """
+    port, program = free_port(), needed("prometheus")
+    jobs: list[dict[str, Any]] = [
+        {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]} for name, target in targets.items()
+    ]
+    if web is not None:
+        place = [{"targets": [f"127.0.0.1:{web}"]}]
+        jobs.append({"job_name": "web", "authorization": {"credentials": TOKEN}, "static_configs": place})
+    config = folder / "prometheus.yml"  # JSON is YAML
+    config.write_text(
+        json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}), "utf-8"
+    )
+    log = folder / "prometheus.log"
+    options = {
+        "config.file": config,
+        "storage.tsdb.path": folder / "tsdb",
+        "web.listen-address": f"127.0.0.1:{port}",
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program, *(f"--{name}={value}" for name, value in options.items())],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Prometheus(port)
+    try:
+        wait_until(partial(is_ready, port), "Prometheus answers", explain=partial(log.read_text, "utf-8"))
+        yield server
+    finally:
+        kill_group(process.pid)
+        process.wait()
+
+
+def is_ready(port: int) -> bool:
+    """Whether Prometheus answers queries."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=PATIENCE) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def submit(port: int, path: str, token: str, task: str) -> None:
+    """Send a task over HTTP."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    body = json.dumps({"task": task}).encode()
+    with urlopen(Request(f"http://127.0.0.1:{port}{path}", body, headers), timeout=PATIENCE) as answer:
+        assert answer.status == 202
+
+
+@pytest.mark.parametrize("answers", VARIANTS, ids=variant_id)
+def test_prometheus_counts_what_was_sent(answers: Answers, running: Running, tmp_path: Path) -> None:
+    names = ("general", "io", "beat", "exporter")
+    ports = {name: free_port() for name in names}
+    web = None if answers["framework"] == "none" else free_port()
+    variables = {
+        "APP_ADMIN_TOKEN": ADMIN,
+        "APP_METRICS_TOKEN": TOKEN,
+        "CELERY_WORKER_MAX_TASKS_PER_CHILD": "2",  # the processes of prefork are replaced dozens of times
+    }
+    with running(answers, **variables) as fleet, prometheus(tmp_path, ports, web) as server:
+
+        def start(*names: str) -> None:
+            for name in names:
+                line = f"celery -A {fleet.project.package} exporter" if name == "exporter" else ""
+                fleet.start(name, line=line, APP_METRICS_PORT=str(ports[name]))
+
+        def counts(expected: float, event: str, **labels: str) -> None:
+            counter = f"celery_task_{event}_total"
+            fleet.wait(
+                lambda: server.counted(counter, **labels) >= expected, f"Prometheus has {expected} of {event} {labels}"
+            )
+            assert server.counted(counter, **labels) == expected, f"{event} {labels}"
+
+        def runs(times: int) -> None:
+            """Check what has been counted after so many rounds."""
+            for task, number in SENT.items():
+                counts(times * number, "failed" if task == "probe.fail" else "succeeded", name=task)
+                runs_twice = 2 if task == "probe.try_again" else 1
+                counts(times * number * runs_twice, "started", name=task)
+            counts(times * SENT["probe.try_again"], "retried", name="probe.try_again")
+            counts(times * SENT["probe.try_again"], "sent", name="probe.try_again", hostname="general")
+            counts(times * SENT["probe.fail"], "failed", name="probe.fail", exception="ValueError")
+
+        def send() -> None:
+            for task, number in SENT.items():
+                arguments = (0.01,) if task == "probe.sleep" else ()
+                fleet.ask("send_many", number, task, arguments, {}, {})
+
+        # What expires before a worker takes it counts as revoked.
+        for _ in range(3):
+            fleet.send("probe.step", options={"expires": 0.01})
+        for level in ("LOW", "NORMAL", "HIGH"):
+            fleet.send("probe.step", options={"priority": fleet.ask("priority", level)})
+        start("exporter")
+        length = 'celery_queue_length{queue_name="default"}'
+        fleet.wait(lambda: server.value(length) == 6, "Prometheus knows how much waits")
+        start("general", "io")
+        counts(3, "revoked", name="probe.step")
+        counts(3, "succeeded", name="probe.step", queue_name="default")
+        fleet.wait(lambda: server.value(length) == 0, "Prometheus knows that nothing waits")
