@@ -11,18 +11,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
+from uuid import uuid4
 
 import pytest
 
 from conftest import Running
-from servers import PATIENCE, Fleet, free_port, kill_group, needed, wait_until
-from variants import Answers, choices_of, few, variant_id
+from servers import PATIENCE, free_port, kill_group, needed, wait_until
+from support import run
+from test_choices import migrate
+from test_servers import OFTEN
+from variants import Answers, variant_id
 
 #: The bearer token with which Prometheus asks web processes.
 TOKEN = "0123456789abcdef" * 2
 ADMIN = "fedcba9876543210" * 2
 
-#: Every pool with Redis, and with RabbitMQ every one in the full size.
+#: Every pool, framework and broker.
 VARIANTS: list[Answers] = [
     {"broker": "redis", "pool": "prefork", "framework": "fastapi"},
     {"broker": "redis", "pool": "threads", "framework": "flask"},
@@ -32,8 +36,10 @@ VARIANTS: list[Answers] = [
     {"broker": "rabbitmq", "pool": "prefork", "framework": "django"},
 ]
 
-#: How often a task is sent, by what becomes of it.
-SENT = {"probe.step": 30, "probe.fail": 4, "probe.try_again": 6, "probe.sleep": 5}
+#: How often each task is sent in a round, and how many rounds each of three workers has in turn. The later ones
+#: have less, so that their counters end below those before, and Prometheus sees that they began anew.
+SENT = {"probe.step": 10, "probe.fail": 2, "probe.try_again": 3, "probe.sleep": 2}
+ROUNDS = (3, 2, 1)
 
 
 class Prometheus:
@@ -140,47 +146,91 @@ def test_prometheus_counts_what_was_sent(answers: Answers, running: Running, tmp
     web = None if answers["framework"] == "none" else free_port()
     variables = {
         "APP_ADMIN_TOKEN": ADMIN,
+        "APP_API_TOKEN": ADMIN,  # of Django
         "APP_METRICS_TOKEN": TOKEN,
         "CELERY_WORKER_MAX_TASKS_PER_CHILD": "2",  # the processes of prefork are replaced dozens of times
+        "DATABASE_URL": f"sqlite:///{tmp_path}/database.sqlite",
+        "WEB_CONCURRENCY": "2" if answers["framework"] != "fastapi" else "1",
     }
-    with running(answers, **variables) as fleet, prometheus(tmp_path, ports, web) as server:
+    if web is not None:
+        variables["WEB_PORT"] = str(web)
+    with running(answers, *OFTEN, **variables) as fleet, prometheus(tmp_path, ports, web) as server:
+        migrate(fleet)
 
         def start(*names: str) -> None:
             for name in names:
                 line = f"celery -A {fleet.project.package} exporter" if name == "exporter" else ""
                 fleet.start(name, line=line, APP_METRICS_PORT=str(ports[name]))
 
+        def shows(expected: float, query: str) -> None:
+            fleet.wait(lambda: server.value(query) == expected, f"{query} is {expected}")
+
         def counts(expected: float, event: str, **labels: str) -> None:
-            counter = f"celery_task_{event}_total"
-            fleet.wait(
-                lambda: server.counted(counter, **labels) >= expected, f"Prometheus has {expected} of {event} {labels}"
-            )
-            assert server.counted(counter, **labels) == expected, f"{event} {labels}"
+            counter, what = f"celery_task_{event}_total", f"{event} {labels}"
+            fleet.wait(lambda: server.counted(counter, **labels) >= expected, f"{what} is {expected}")
+            assert server.counted(counter, **labels) == expected, what
 
-        def runs(times: int) -> None:
-            """Check what has been counted after so many rounds."""
-            for task, number in SENT.items():
-                counts(times * number, "failed" if task == "probe.fail" else "succeeded", name=task)
-                runs_twice = 2 if task == "probe.try_again" else 1
-                counts(times * number * runs_twice, "started", name=task)
-            counts(times * SENT["probe.try_again"], "retried", name="probe.try_again")
-            counts(times * SENT["probe.try_again"], "sent", name="probe.try_again", hostname="general")
-            counts(times * SENT["probe.fail"], "failed", name="probe.fail", exception="ValueError")
-
-        def send() -> None:
+        def send(rounds: int) -> None:
             for task, number in SENT.items():
                 arguments = (0.01,) if task == "probe.sleep" else ()
-                fleet.ask("send_many", number, task, arguments, {}, {})
+                fleet.ask("send_many", rounds * number, task, arguments, {}, {})
 
-        # What expires before a worker takes it counts as revoked.
-        for _ in range(3):
-            fleet.send("probe.step", options={"expires": 0.01})
+        def have_run(rounds: int) -> None:
+            for task, number in SENT.items():
+                times = rounds * number
+                counts(times, "failed" if task == "probe.fail" else "succeeded", name=task, hostname="general")
+                counts(times * (2 if task == "probe.try_again" else 1), "started", name=task, hostname="general")
+            again = rounds * SENT["probe.try_again"]
+            counts(again, "retried", name="probe.try_again")
+            counts(again, "sent", name="probe.try_again", hostname="general")
+            counts(rounds * SENT["probe.fail"], "failed", exception="ValueError")
+            shows(rounds * SENT["probe.fail"], "celery_dead_letters_stored")
+
+        length, series = 'celery_queue_length{queue_name="default"}', 'count({hostname="general"})'
+
+        # What waits is known before any worker runs.
         for level in ("LOW", "NORMAL", "HIGH"):
-            fleet.send("probe.step", options={"priority": fleet.ask("priority", level)})
+            fleet.send("probe.on_error", options={"priority": fleet.ask("priority", level)})
         start("exporter")
-        length = 'celery_queue_length{queue_name="default"}'
-        fleet.wait(lambda: server.value(length) == 6, "Prometheus knows how much waits")
+        shows(3, length)
+        shows(1, "celery_broker_up")
         start("general", "io")
-        counts(3, "revoked", name="probe.step")
-        counts(3, "succeeded", name="probe.step", queue_name="default")
-        fleet.wait(lambda: server.value(length) == 0, "Prometheus knows that nothing waits")
+        revoked = [str(uuid4()) for _ in range(3)]
+        celery = [str(fleet.project.environment / "bin" / "celery"), "-A", fleet.project.package]
+        run([*celery, "control", "revoke", *revoked], fleet.cwd, **fleet.variables)
+        for task_id in revoked:
+            fleet.send("probe.publish", options={"task_id": task_id})
+        counts(3, "revoked", name="probe.publish")
+        counts(3, "succeeded", name="probe.on_error")
+        shows(0, length)
+
+        first, second, third = ROUNDS
+        send(first)
+        have_run(first)
+        before = server.value(series)
+        fleet.kill("general")
+        start("general")
+        send(second)
+        have_run(first + second)
+        fleet.stop("general")
+        start("general")
+        send(third)
+        have_run(first + second + third)
+        # As many as in the beginning, except for those of what was sent only then.
+        assert server.value(series) <= before
+
+        start("beat")
+        late = "time() - celery_beat_last_tick_timestamp_seconds"
+        fleet.wait(lambda: server.counted("celery_task_sent_total", hostname="beat"), "beat has sent something")
+        assert 0 <= server.value(late) < PATIENCE
+        assert server.value("count(celery_beat_lateness_seconds)") == 1
+        if web is not None:
+            fleet.start("web")
+            for _ in range(3):
+                submit(web, "/tasks", ADMIN, "heartbeat.beat")
+            counts(3, "sent", name="heartbeat.beat", hostname="web")
+        shows(len(ports) + (web is not None), "sum(up)")
+        shows(2, "sum(celery_worker_up)")
+        shows(1, 'count(celery_worker_process_resident_memory_bytes{hostname="general",process="main"} > 1e7)')
+        fleet.stop(*(name for name in fleet.processes if name != "exporter"))
+        fleet.stop("exporter")

@@ -17,7 +17,7 @@ from kombu.utils.imports import symbol_by_name
 
 from . import __version__, context, discovery
 from .config import machine
-from .observer import NOTHING, Observer
+from .observer import NOTHING, Observer, WebMetrics
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -58,9 +58,8 @@ class App(Celery):
     cancellation: Cancellation
     #: What learns what becomes of the tasks of a worker.
     observer: Observer = NOTHING
-    #: Lets a web process begin to count. Returns the token of those who may ask for its figures,
-    #: and what returns these as text; None if nobody may.
-    metrics_of_web: Callable[[], tuple[str, Callable[[], str]] | None] = staticmethod(lambda: None)
+    #: What its web processes count.
+    web_metrics = WebMetrics()
     #: Calls a function when the caller's transaction is committed.
     on_commit: Callable[[Callable[[], object]], object]
     #: The other parts of the project, such as a database.

@@ -50,6 +50,24 @@ class Observer:
         """
 
 
+class WebMetrics:
+    """The metrics of web processes; by default, there are none."""
+
+    #: The token of those who may read them; nobody may without one.
+    token = ""
+
+    def begin(self) -> None:
+        """Count from now on what this process and its children do.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
+        """
+
+    def text(self) -> str:
+        """Return the figures as Prometheus reads them."""
+        return ""
+
+
 #: What other apps, such as those of a test, have.
 NOTHING = Observer()
 

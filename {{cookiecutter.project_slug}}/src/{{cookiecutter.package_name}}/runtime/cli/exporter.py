@@ -36,5 +36,5 @@ def exporter(context: click.Context, port: int | None, host: str | None) -> None
     registry = CollectorRegistry()
     registry.register(ProjectState(context.obj.app))
     serve(*place, registry)
-    click.echo(f"the figures are at http://{place[1]}:{place[0]}/metrics")
+    click.echo(f"exporter ready. Its figures are at http://{place[1]}:{place[0]}/metrics")
     stop.wait()

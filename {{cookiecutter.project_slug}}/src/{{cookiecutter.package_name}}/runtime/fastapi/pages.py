@@ -45,6 +45,7 @@ def mount(api: FastAPI, service: Service) -> None:
         async def live() -> Response:
             return response(pages.page("live", api.title))
 
+    service.app.web_metrics.begin()
     if page := metrics.page_of(service.app):
 
         @api.get("/metrics", include_in_schema=False)

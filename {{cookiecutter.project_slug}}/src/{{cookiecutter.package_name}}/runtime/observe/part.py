@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from celery.signals import beat_init
 
 from ..parts import Part
+from . import web
 
 if TYPE_CHECKING:
     from ..app import App
@@ -20,14 +20,7 @@ class Metrics(Part):
         """Let each kind of process begin in its own way; a mere publisher imports nothing of it."""
         app.steps["worker"].add(f"{__package__}.worker:Metrics")
         beat_init.connect(prepare)
-
-        @cache
-        def metrics_of_web() -> Any:
-            from . import web  # which only web processes need
-
-            return web.observe(app)
-
-        app.metrics_of_web = metrics_of_web
+        app.web_metrics = web.Metrics(app)
 
 
 def prepare(sender: Any, **_: Any) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..config.environment import read
-from . import processes
-from .settings import Settings
+from ..observer import WebMetrics
 
 if TYPE_CHECKING:
     from ..app import App
@@ -16,24 +15,45 @@ if TYPE_CHECKING:
 NAME = "web"
 
 
-def observe(app: App) -> tuple[str, Callable[[], str]] | None:
-    """Count what this process and its children send from now on, if anybody may ask for it.
+class Metrics(WebMetrics):
+    """What the web processes of an app count.
 
-    Returns:
-        The token of those who may ask, and a function that returns the figures as Prometheus reads
-        them; None if there is no token.
-
-    Raises:
-        ConfigurationError: A setting is wrong.
+    Args:
+        app: The app.
     """
-    token = read(Settings).token
-    if token is None:
-        return None
-    folder = processes.share()  # before the first figure is made
-    from prometheus_client import generate_latest
 
-    from . import offering
+    def __init__(self, app: App) -> None:
+        self.app = app
 
-    offering.record(app, NAME)
-    registry = processes.sum_of(folder)
-    return token.get_secret_value(), lambda: generate_latest(registry).decode()
+    @cached_property
+    def token(self) -> str:
+        """Return the token of those who may read the figures, or nothing."""
+        from ..config.environment import read  # which only web processes need
+        from .settings import Settings
+
+        token = read(Settings).token
+        return token.get_secret_value() if token else ""
+
+    def begin(self) -> None:
+        """Count from now on what this process and its children send."""
+        if self.token:
+            self.figures  # noqa: B018 - which begins
+
+    def text(self) -> str:
+        """Return the figures as Prometheus reads them."""
+        return self.figures()
+
+    @cached_property
+    def figures(self) -> Callable[[], str]:
+        """Return what returns the figures, from whose first use on they are counted."""
+        from . import processes
+
+        folder = processes.share()  # before the first figure is made
+        from prometheus_client import generate_latest
+
+        from . import offering
+
+        self.app.loader.import_default_modules()  # whose tasks are counted by name
+        offering.record(self.app, NAME)
+        registry = processes.sum_of(folder)
+        return lambda: generate_latest(registry).decode()

@@ -25,4 +25,4 @@ def when_ready(_: object) -> None:
     """Let the process whose children serve the requests begin to count, so that they share it."""
     from celery import current_app  # the project's, which was loaded before
 
-    current_app.metrics_of_web()
+    current_app.web_metrics.begin()

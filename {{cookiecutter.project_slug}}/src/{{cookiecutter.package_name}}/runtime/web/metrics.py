@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
-from . import token
 from .answers import Answer
+from .token import authorize
 
 if TYPE_CHECKING:
     from ..app import App
@@ -15,26 +14,21 @@ if TYPE_CHECKING:
 #: The text format of Prometheus.
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-#: Answers a request, of which it needs the header `Authorization`.
+#: Answers a request, of which it needs the header `Authorization`; without the token, it raises
+#: `Problem`.
 Page = Callable[[str | None], Answer]
 
 
 def page_of(app: App) -> Page | None:
-    """Return what answers requests for the figures; None if nobody may ask for them."""
-    found = app.metrics_of_web()
-    return partial(answer, *found) if found else None
-
-
-def answer(expected: str, figures: Callable[[], str], authorization: str | None) -> Answer:
-    """Answer a request for the figures.
-
-    Args:
-        expected: The token of those who may ask.
-        figures: Returns the figures.
-        authorization: The header of the request.
+    """Return what answers requests for the figures; None if nobody may ask for them.
 
     Raises:
-        Problem: The request does not hold the token.
+        ConfigurationError: A setting is wrong.
     """
-    token.authorize(authorization, expected, "token of APP_METRICS_TOKEN")
-    return Answer(figures(), 200, {}, MEDIA_TYPE)
+    metrics = app.web_metrics
+
+    def page(authorization: str | None) -> Answer:
+        authorize(authorization, metrics.token, "token of APP_METRICS_TOKEN")
+        return Answer(metrics.text(), 200, {}, MEDIA_TYPE)
+
+    return page if metrics.token else None
