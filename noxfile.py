@@ -84,7 +84,7 @@ def projects(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
-    modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
+    modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings", "watch")
     files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "pages", "django", "first_look"))
     pytest(session, *files, workers=MANY_WORKERS)
 
