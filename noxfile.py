@@ -84,8 +84,8 @@ def projects(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
-    modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
-    modules += ("database", "web", "pages", "django", "watch", "first_look")
+    modules = ["choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings"]
+    modules += ["database", "web", "pages", "django", "watch", "first_look"]
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers=MANY_WORKERS)
 
 
