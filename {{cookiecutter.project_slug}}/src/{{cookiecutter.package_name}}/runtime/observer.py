@@ -53,8 +53,10 @@ class Observer:
 class WebMetrics:
     """The metrics of web processes; by default, there are none."""
 
-    #: The token of those who may read them; nobody may without one.
-    token = ""
+    @property
+    def token(self) -> str:
+        """Return the token of those who may read them, or nothing, and then nobody may."""
+        return ""
 
     def begin(self) -> None:
         """Count from now on what this process and its children do.

@@ -10,7 +10,6 @@ from pydantic_settings import SettingsConfigDict
 
 from ..config.environment import Variables
 
-
 #: The least number of characters in a token.
 SHORTEST_TOKEN = 32
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from .stopping import Stopping
 
@@ -23,6 +23,7 @@ def post_worker_init(worker: Worker) -> None:
 
 def when_ready(_: object) -> None:
     """Let the process whose children serve the requests begin to count, so that they share it."""
-    from celery import current_app  # the project's, which was loaded before
+    from celery import current_app
 
-    current_app.web_metrics.begin()
+    app: Any = current_app  # the project's, which was loaded before
+    app.web_metrics.begin()
