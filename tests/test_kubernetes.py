@@ -238,7 +238,9 @@ def strategies(manifests: list[Manifest], answers: Mapping[str, Choice]) -> Iter
         is_one = name == "beat" and answers.get("beat", "file") != "redbeat"
         if is_one and (spec.get("replicas"), spec.get("strategy")) != (1, {"type": "Recreate"}):
             yield "two beats may run"
-        if not is_one and name not in budgets:
+        if name == "exporter" and spec.get("replicas") != 1:
+            yield "everything is exported more than once"
+        if not is_one and name not in {"exporter", *budgets}:
             yield f"{name} has no PodDisruptionBudget"
         if name in scaled and "replicas" in spec:
             yield f"{name} is scaled, and its replicas are set as well"
@@ -306,7 +308,8 @@ def workers(manifests: list[Manifest], project: Path) -> Iterator[str]:
                 yield f"{name} would count the processors of its node"
     if deployed != fleet:
         yield f"the workers are {deployed}, in the Procfile {fleet}"
-    processes = {*re.findall(r"(?m)^(\w+):", lines), "exporter"} - set(fleet)
+    exporter = {"exporter"} if (project / "deploy/kubernetes/base/exporter.yaml").exists() else set()
+    processes = set(re.findall(r"(?m)^(\w+):", lines)) - set(fleet) | exporter
     others = {manifest["metadata"]["name"] for manifest in of(manifests, "Deployment")} - {
         f"worker-{name}" for name in fleet
     }
@@ -324,12 +327,15 @@ def network(manifests: list[Manifest], project: Path) -> Iterator[str]:
     for port in map(int, re.findall(r"HOST:(\d+)", examples)):
         if port not in ports:
             yield f"no pod reaches port {port}, which a URL names"
-    reached = {name for name, policy in policies.items() if policy.get("ingress")}
-    if reached != {"metrics", *(manifest["metadata"]["name"] for manifest in of(manifests, "Service"))}:
-        yield "something else than web and metrics is reached"
-    ((rule,),) = [policies["metrics"]["ingress"]]
-    if rule["from"] != [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]:
-        yield "somebody else than Prometheus reads the metrics"
+    reached = {name for name, policy in policies.items() if policy.get("ingress")} - {"metrics"}
+    if reached != {manifest["metadata"]["name"] for manifest in of(manifests, "Service")}:
+        yield "something else than web and the metrics is reached"
+    exported = [manifest for manifest in of(manifests, "Deployment") if manifest["metadata"]["name"] == "exporter"]
+    if bool(exported) != ("metrics" in policies):
+        yield "Prometheus reaches no metrics"
+    for rule in policies["metrics"]["ingress"] if "metrics" in policies else ():
+        if rule["from"] != [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]:
+            yield "somebody else than Prometheus reads the metrics"
 
 
 def keda(manifests: list[Manifest], answers: Mapping[str, Choice]) -> Iterator[str]:
@@ -482,11 +488,15 @@ BROKEN: dict[str, tuple[str, str, str, str, str]] = {
     "namespace": ("base/namespace.yaml", "restricted", "baseline", BASE, "the namespace admits any pod"),
     "secret": (
         "base/pods.yaml",
-        "          envFrom:",
-        "          env: [{name: DATABASE_URL}]\n          envFrom:",
+        "          env:\n",
+        "          env:\n            - name: DATABASE_URL\n",
         BASE,
         "is in the base",
     ),
+    "exporters": ("base/exporter.yaml", "replicas: 1", "replicas: 2", BASE, "everything is exported more than once"),
+    "exporter's probe": ("base/exporter.yaml", "port: metrics", "port: 1", BASE, "exporter has other probes"),
+    "metrics": ("base/network.yaml", "  name: metrics\n", "  name: others\n", BASE, "Prometheus reaches no metrics"),
+    "spy": ("base/network.yaml", "name: monitoring", "name: default", BASE, "somebody else than Prometheus"),
     "hash": (
         "components/keda/names.yaml",
         "kind: Secret",
