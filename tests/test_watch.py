@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +16,12 @@ from uuid import uuid4
 
 import pytest
 
-from conftest import Running
-from servers import PATIENCE, free_port, kill_group, needed, wait_until
+from conftest import Baked, Running
+from servers import PATIENCE, Project, free_port, kill_group, needed, wait_until
 from support import run
 from test_choices import migrate
 from test_servers import OFTEN
-from variants import Answers, variant_id
+from variants import Answers, each, load, variant_id
 
 #: The bearer token with which Prometheus asks web processes.
 TOKEN = "0123456789abcdef" * 2
@@ -137,6 +138,43 @@ def submit(port: int, path: str, token: str, task: str) -> None:
     body = json.dumps({"task": task}).encode()
     with urlopen(Request(f"http://127.0.0.1:{port}{path}", body, headers), timeout=PATIENCE) as answer:
         assert answer.status == 202
+
+
+def blocks(project: Path, kind: str) -> list[str]:
+    """Return the blocks of the document about metrics that are of a kind."""
+    return re.findall(rf"(?ms)^```{kind}\n(.+?)^```", (project / "docs" / "watch.md").read_text("utf-8"))
+
+
+def test_the_commands_of_the_document(running: Running) -> None:
+    needed("curl")
+    with running({}) as fleet:
+        first, second = blocks(fleet.project.folder, "sh")
+        setting, _, worker = first.splitlines()[0].partition(" ")
+        place = {"APP_METRICS_PORT": str(free_port())}
+        assert (setting, worker[:10]) == ("APP_METRICS_PORT=9812", ".venv/bin/")
+        fleet.start("general", line=worker.removeprefix(".venv/bin/"), **place)
+        look = re.sub("9812(.*)    # .*", rf"{place['APP_METRICS_PORT']}\1", first.splitlines()[1])
+        assert 'celery_worker_up{hostname="general"} 1.0' in run(["/bin/sh", "-c", look], fleet.cwd)
+        exporter, _, url = second.strip().partition("    # at ")
+        place = {"APP_METRICS_PORT": str(free_port())}
+        assert url == "http://127.0.0.1:9808/metrics"
+        fleet.start("exporter", line=exporter.removeprefix(".venv/bin/"), **place)
+        with urlopen(f"http://127.0.0.1:{place['APP_METRICS_PORT']}/metrics", timeout=PATIENCE) as answer:
+            assert b"celery_broker_up 1.0" in answer.read()
+
+
+@each([{}, {"systemd": True}, {"supervisor": True, "docker": False, "broker": "rabbitmq", "beat": "none"}])
+def test_prometheus_reads_the_configuration_of_the_document(answers: Answers, baked: Baked, tmp_path: Path) -> None:
+    project = baked(answers)
+    found = blocks(project, "yaml")
+    assert found
+    for text in found:
+        file = tmp_path / "prometheus.yml"
+        file.write_text(text, "utf-8")
+        run([needed("promtool"), "check", "config", str(file)], tmp_path)
+        ports = set(map(int, re.findall(r"127\.0\.0\.1:(\d+)", text)))
+        names = Project(project).deployed(answers).keys() - {"web"}
+        assert ports in (set(), {load()["_metrics_ports"][name] for name in names})
 
 
 @pytest.mark.parametrize("answers", VARIANTS, ids=variant_id)
