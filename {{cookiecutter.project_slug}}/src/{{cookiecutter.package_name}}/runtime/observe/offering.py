@@ -65,8 +65,14 @@ def serve(port: int, host: str, registry: CollectorRegistry) -> None:
             f"APP_METRICS_PORT is {port}, on which this process cannot listen at {host}"
             f" ({error.strerror}): give each process of a machine a port of its own"
         ) from None
+    owner = os.getpid()
+
+    def close(**_: object) -> None:
+        if os.getpid() != owner:  # the pool `solo` sends this signal in the worker's own process
+            server.socket.close()
+
     # A process of the pool that outlives this one would keep the port.
-    worker_process_init.connect(lambda **_: server.socket.close(), weak=False)
+    worker_process_init.connect(close, weak=False)
 
 
 def write(path: Path, interval: float, registry: CollectorRegistry) -> None:
