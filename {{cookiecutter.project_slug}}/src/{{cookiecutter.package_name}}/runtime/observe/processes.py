@@ -9,17 +9,18 @@ goes on with the files of one that has ended, so that no figure is lost and no f
 from __future__ import annotations
 
 import atexit
-import fcntl
 import os
 import shutil
 import tempfile
 from itertools import count
 from pathlib import Path
+from typing import IO
 
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ..config.environment import make_folder
+from ..local.locks import locked
 
 #: Where the library looks for its files. Processes that are not forked from one share their
 #: figures if it is set for all of them.
@@ -37,6 +38,7 @@ class Place:
         self.folder = folder
         self.owner: int | None = None
         self.number = ""
+        self.file: IO[bytes] | None = None
 
     def __call__(self) -> str:
         """Return the lowest number that no other living process has."""
@@ -47,13 +49,11 @@ class Place:
     def take(self) -> str:
         """Lock a number; the lock ends with the process, however that ends."""
         for number in count():
-            lock = os.open(self.folder / f"{number}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
-            else:
+            file = (self.folder / f"{number}.lock").open("wb")
+            if locked(file, exclusive=True, wait=False):
                 break
+            file.close()
+        self.file = file  # which stays open
         return str(number)
 
 
