@@ -12,10 +12,10 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False
 
-CODE = ("benchmarks", "docs", "hooks", "noxfile.py", "tests")
 # Tests start thousands of Python processes. Where this is set, as in many containers, each compiles Celery anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+CODE = ("benchmarks", "docs", "hooks", "noxfile.py", "tests")
 #: Parallel test processes: more than cores, because most tests wait for other processes.
 WORKERS = "4"
 #: The same for tests that wait for servers, leases, schedules and outages most of the time. More of them would leave
