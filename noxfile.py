@@ -84,9 +84,9 @@ def projects(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
-    modules = ("choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings")
-    files = (f"tests/test_{module}.py" for module in (*modules, "database", "web", "pages", "django", "first_look"))
-    pytest(session, *files, workers=MANY_WORKERS)
+    modules = ["choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings"]
+    modules += ["database", "web", "pages", "django", "watch", "first_look"]
+    pytest(session, *(f"tests/test_{module}.py" for module in modules), workers=MANY_WORKERS)
 
 
 @nox.session

@@ -35,6 +35,7 @@ DOCUMENTED = {
     *("celery", "celery.app.task", "celery.beat", "celery.bootsteps", "celery.canvas", "celery.exceptions"),
     *("celery.result", "celery.schedules", "celery.signals", "celery.states", "celery.utils", "celery.utils.log"),
     *("kombu", "kombu.exceptions", "kombu.utils.json", "redis", "redis.exceptions", "redis.sentinel"),
+    *("prometheus_client", "prometheus_client.core", "prometheus_client.multiprocess", "prometheus_client.registry"),
     "django_celery_beat.models",
 }
 

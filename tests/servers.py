@@ -450,6 +450,11 @@ class Project:
         """Return the lines of its Procfile."""
         return dict(re.findall(r"(?m)^(\w+): (.+)$", (self.folder / "Procfile").read_text("utf-8")))
 
+    def deployed(self, answers: Mapping[str, object]) -> dict[str, str]:
+        """Return the commands of what a deployment runs: the lines of the Procfile, and perhaps the exporter."""
+        command = re.sub(" worker .*", " exporter", self.lines["general"])
+        return {**self.lines, **({"exporter": command} if answers.get("prometheus", True) else {})}
+
     @property
     def keeps_results(self) -> bool:
         """Whether results are in a Redis."""

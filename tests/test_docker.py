@@ -68,7 +68,7 @@ def test_the_files_of_a_variant_are_clean_and_agree_with_its_fleet(
 ) -> None:
     project = copied(answers, tmp_path)
     development, production = lint(project)
-    lines = Project(project).lines
+    lines = Project(project).deployed(answers)
     ours = {name: service for name, service in production.items() if service.get("init")}
     assert set(lines) == set(ours) - {"migrate"}
     for name, line in lines.items():

@@ -27,7 +27,7 @@ from supervisor.options import (  # type: ignore[import-untyped]
 
 from conftest import Copied, Edit, Installed, files
 from machine import PROBE_INSIDE, Machine, install, machine, needed_root
-from servers import PATIENCE, Fleet, Project, kill_group, members, needed, redis_server, wait_until
+from servers import PATIENCE, Fleet, Project, free_port, kill_group, members, needed, redis_server, wait_until
 from support import run
 from test_input import HOSTILE
 from variants import Answers, Choice, load, pairwise, variant_id
@@ -232,10 +232,11 @@ class Asked:
 
 
 def localized(project: Path, folder: Path, target: Path | None = None) -> Path:
-    """Return a configuration by which supervisor keeps its files in a folder: that of a project, or a copy."""
+    """Return a configuration that uses a folder and free ports: that of a project, or a copy."""
     config = project / "deploy" / "supervisor" / "supervisord.conf"
     folder.mkdir(exist_ok=True)
     text = re.sub(rf"/var/(lib|log)/{SLUG}", str(folder), config.read_text("utf-8"))
+    text = re.sub(r'(?<=APP_METRICS_PORT=")\d+', lambda _: str(free_port()), text)
     target = target or config
     target.write_text(text, "utf-8")
     return target
@@ -247,7 +248,7 @@ def test_supervisor_knows_every_key_and_runs_the_procfile(answers: Answers, depl
     config = localized(project, tmp_path / "state", tmp_path / "supervisord.conf")
     asked = Asked(config)
     assert asked.unknown(config) == []
-    lines = Project(project).lines
+    lines = Project(project).deployed(answers)
     assert asked.programs.keys() - {"report_fatal"} == lines.keys()
     for name, line in lines.items():
         program = asked.programs[name]
@@ -414,7 +415,8 @@ def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
         said = debian.script("install.sh")
         assert f"Started {TARGET}" in said
         project = Project(tmp_path / "project" / SLUG)
-        units = [f"{SLUG}-{name}.service" for name in ("beat", "web", *(f"worker@{name}" for name in project.workers))]
+        others, workers = ("beat", "exporter", "web"), [f"worker@{name}" for name in project.workers]
+        units = [f"{SLUG}-{name}.service" for name in (*others, *workers)]
         for unit in units:
             debian.wait(partial(debian.is_ready, unit), f"{unit} is ready")
         assert ("loaded", "active") in debian.states()
@@ -425,7 +427,11 @@ def test_the_target_runs_everything_stops_it_clean_and_is_gone_after_uninstall(
         assert debian.value(WORKER, "MemoryMax") == str(load()["_resources"]["general"]["memory"] * 2**20)
         look = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8000/health/live').status)"
         assert debian.run("python3", "-c", look).strip() == "200"
-        signs = [f"/run/{SLUG}/{unit.removesuffix('.service')}/alive" for unit in units if "web" not in unit]
+        for name in ("beat", "exporter", *project.workers):
+            port = load()["_metrics_ports"][name]
+            look = f"from urllib.request import urlopen; print(urlopen('http://127.0.0.1:{port}/metrics').read())"
+            assert "celery_" in debian.run("python3", "-c", look), name
+        signs = [f"/run/{SLUG}/{SLUG}-{name}/alive" for name in ("beat", *workers)]
         debian.wait(lambda: all(debian.path(path).exists() for path in signs), "all touch their liveness files")
 
         before = debian.tree(), [debian.value(unit, "MainPID") for unit in units]
@@ -549,7 +555,7 @@ def test_supervisor_runs_the_fleet_stops_it_clean_and_reports_what_it_gave_up(
             wait_until(condition, what, explain=logs)
 
         try:
-            for name in project.lines:
+            for name in project.deployed({}):
                 entered = f"success: {name} entered RUNNING state"
                 wait(lambda entered=entered: entered in log("supervisord"), entered)  # type: ignore[misc]
             # gunicorn handles SIGTERM only after it has imported the application.
@@ -571,7 +577,8 @@ def test_supervisor_runs_the_fleet_stops_it_clean_and_reports_what_it_gave_up(
             assert supervisord.wait(PATIENCE) == 0
             assert fleet.seen(event="end", id=task_id, state="SUCCESS")
             stopped = dict(re.findall(r"stopped: (\w+) \((.*)\)", log("supervisord")))
-            assert {name: stopped.get(name) for name in project.lines} == dict.fromkeys(project.lines, "exit status 0")
+            names = project.deployed({})
+            assert {name: stopped.get(name) for name in names} == dict.fromkeys(names, "exit status 0")
         finally:
             groups = [int(pid) for pid in re.findall(r"with pid (\d+)", log("supervisord"))]
             left = [line for group in groups for line in members(group)]

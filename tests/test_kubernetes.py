@@ -217,6 +217,9 @@ def pods(manifests: list[Manifest]) -> Iterator[str]:
             asked = {probe["httpGet"]["path"] for probe in probes.values() if "httpGet" in probe}
             if set(probes) != {*alive, "readinessProbe"} or asked != {"/health/live", "/health/ready"}:
                 yield f"{name} has other probes"
+        elif name == "exporter":
+            if any(probe["tcpSocket"] != {"port": "metrics"} for probe in probes.values()) or set(probes) != alive:
+                yield f"{name} has other probes"
         elif manifest["kind"] == "Deployment" and (
             set(probes) != alive or any(probe["exec"]["command"] != ["/app/deploy/alive"] for probe in probes.values())
         ):
@@ -235,7 +238,9 @@ def strategies(manifests: list[Manifest], answers: Mapping[str, Choice]) -> Iter
         is_one = name == "beat" and answers.get("beat", "file") != "redbeat"
         if is_one and (spec.get("replicas"), spec.get("strategy")) != (1, {"type": "Recreate"}):
             yield "two beats may run"
-        if not is_one and name not in budgets:
+        if name == "exporter" and spec.get("replicas") != 1:
+            yield "everything is exported more than once"
+        if not is_one and name not in {"exporter", *budgets}:
             yield f"{name} has no PodDisruptionBudget"
         if name in scaled and "replicas" in spec:
             yield f"{name} is scaled, and its replicas are set as well"
@@ -303,12 +308,13 @@ def workers(manifests: list[Manifest], project: Path) -> Iterator[str]:
                 yield f"{name} would count the processors of its node"
     if deployed != fleet:
         yield f"the workers are {deployed}, in the Procfile {fleet}"
-    processes = set(re.findall(r"(?m)^(\w+):", lines)) - set(fleet)
+    exporter = {"exporter"} if (project / "deploy/kubernetes/base/exporter.yaml").exists() else set()
+    processes = set(re.findall(r"(?m)^(\w+):", lines)) - set(fleet) | exporter
     others = {manifest["metadata"]["name"] for manifest in of(manifests, "Deployment")} - {
         f"worker-{name}" for name in fleet
     }
     if others != processes:
-        yield f"beside the workers there are {others}, in the Procfile {processes}"
+        yield f"beside the workers there are {others} instead of {processes}"
 
 
 def network(manifests: list[Manifest], project: Path) -> Iterator[str]:
@@ -321,10 +327,15 @@ def network(manifests: list[Manifest], project: Path) -> Iterator[str]:
     for port in map(int, re.findall(r"HOST:(\d+)", examples)):
         if port not in ports:
             yield f"no pod reaches port {port}, which a URL names"
-    if [name for name, policy in policies.items() if policy.get("ingress")] != [
-        manifest["metadata"]["name"] for manifest in of(manifests, "Service")
-    ]:
-        yield "something else than web is reached"
+    reached = {name for name, policy in policies.items() if policy.get("ingress")} - {"metrics"}
+    if reached != {manifest["metadata"]["name"] for manifest in of(manifests, "Service")}:
+        yield "something else than web and the metrics is reached"
+    exported = [manifest for manifest in of(manifests, "Deployment") if manifest["metadata"]["name"] == "exporter"]
+    if bool(exported) != ("metrics" in policies):
+        yield "Prometheus reaches no metrics"
+    for rule in policies["metrics"]["ingress"] if "metrics" in policies else ():
+        if rule["from"] != [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]:
+            yield "somebody else than Prometheus reads the metrics"
 
 
 def keda(manifests: list[Manifest], answers: Mapping[str, Choice]) -> Iterator[str]:
@@ -477,11 +488,15 @@ BROKEN: dict[str, tuple[str, str, str, str, str]] = {
     "namespace": ("base/namespace.yaml", "restricted", "baseline", BASE, "the namespace admits any pod"),
     "secret": (
         "base/pods.yaml",
-        "          envFrom:",
-        "          env: [{name: DATABASE_URL}]\n          envFrom:",
+        "          env:\n",
+        "          env:\n            - name: DATABASE_URL\n",
         BASE,
         "is in the base",
     ),
+    "exporters": ("base/exporter.yaml", "replicas: 1", "replicas: 2", BASE, "everything is exported more than once"),
+    "exporter's probe": ("base/exporter.yaml", "port: metrics", "port: 1", BASE, "exporter has other probes"),
+    "metrics": ("base/network.yaml", "  name: metrics\n", "  name: others\n", BASE, "Prometheus reaches no metrics"),
+    "spy": ("base/network.yaml", "name: monitoring", "name: default", BASE, "somebody else than Prometheus"),
     "hash": (
         "components/keda/names.yaml",
         "kind: Secret",

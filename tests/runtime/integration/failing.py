@@ -15,3 +15,8 @@ from my_celery_project.runtime.tasks.base import (
 def needs(path: str) -> None:
     if not Path(path).exists():
         raise PermanentError(f"there is no {path}")
+
+
+@app.task(base=BaseTask, name="tests.sends")
+def sends(name: str, queue: str) -> None:
+    app.send_task(name, queue=queue)

@@ -3,7 +3,7 @@
     app = create("shop", config.load(), queues=QUEUES, routes=ROUTES, tasks=["shop.tasks"])
 
 What differs between projects is passed in here, and the rest of the package reads it from the app:
-`app.broker`, `app.budget`, `app.dead_letters`, `app.runs`, `app.cancellation`.
+`app.broker`, `app.budget`, `app.dead_letters`, `app.runs`, `app.cancellation`, `app.observer`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kombu.utils.imports import symbol_by_name
 
 from . import __version__, context, discovery
 from .config import machine
+from .observer import NOTHING, Observer, WebMetrics
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -55,6 +56,10 @@ class App(Celery):
     runs: Runs
     #: How a task learns that it was cancelled.
     cancellation: Cancellation
+    #: What learns what becomes of the tasks of a worker.
+    observer: Observer = NOTHING
+    #: What its web processes count.
+    web_metrics = WebMetrics()
     #: Calls a function when the caller's transaction is committed.
     on_commit: Callable[[Callable[[], object]], object]
     #: The other parts of the project, such as a database.
@@ -89,18 +94,22 @@ class App(Celery):
         return machine.is_own(self.conf.result_backend)
 
     def send_task(self, *args: Any, **options: Any) -> Any:
-        """Send a task.
+        """Send a task, and let the observer count an error.
 
         Raises:
             NotRunningError: Its result would be on the server of this machine, which does not run.
                 Celery raises a `RuntimeError` after many tries, with several tracebacks.
         """
         is_asked_for = self.keeps_results_here and not options.get("ignore_result")
-        if is_asked_for and not machine.socket_path().exists():
-            from .config.not_running import NotRunningError  # which imports click
+        try:
+            if is_asked_for and not machine.socket_path().exists():
+                from .config.not_running import NotRunningError  # which imports click
 
-            raise NotRunningError
-        return super().send_task(*args, **options)
+                raise NotRunningError
+            return super().send_task(*args, **options)
+        except Exception as error:
+            self.observer.count("task_publish_errors", exception=type(error).__name__)
+            raise
 
     def bugreport(self) -> str:
         """Return the text of `celery report`, with the version of this package."""

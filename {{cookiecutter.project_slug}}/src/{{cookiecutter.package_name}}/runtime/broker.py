@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -24,6 +24,25 @@ def size(channel: Any, queue: str) -> int:
     kombu's check that a queue exists, which every public way begins with, ignores a key prefix.
     """
     return int(channel._size(queue))
+
+
+class Depth(NamedTuple):
+    """What waits in a queue; a value that a broker does not reveal is None."""
+
+    #: How many messages wait.
+    messages: int
+    #: The age of the oldest one in seconds, if one waits.
+    age: float | None = None
+    #: How many clients consume the queue.
+    consumers: int | None = None
+
+
+class Memory(NamedTuple):
+    """The memory of a broker in bytes."""
+
+    used: int
+    #: What it may use; None if there is no limit.
+    limit: int | None = None
 
 
 class Broker(ABC):
@@ -53,15 +72,16 @@ class Broker(ABC):
             How many messages that were.
         """
 
-    def look(self, connection: Connection, queue: str) -> tuple[int, float | None]:
-        """Return how many messages wait in a queue, and the age of the oldest in seconds.
-
-        The age is None if the queue is empty, or if the broker does not reveal it.
-        """
+    def look(self, connection: Connection, queue: str) -> Depth:
+        """Return what waits in a queue, without taking a message."""
         if connection.transport.driver_type == self.driver:
             return self.look_at_server(connection, queue)
-        return size(connection.default_channel, queue), None  # of a test, or of this machine
+        return Depth(size(connection.default_channel, queue))  # of a test, or of this machine
 
     @abstractmethod
-    def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
+    def look_at_server(self, connection: Connection, queue: str) -> Depth:
         """Return the same as `look`, for a broker that is a server."""
+
+    def memory(self, connection: Connection) -> Memory | None:
+        """Return the memory of the broker, if it reveals it."""
+        return None

@@ -37,6 +37,9 @@ T = TypeVar("T")
 CORRELATION_ID_HEADER = "x-correlation-id"
 TENANT_HEADER = "x-tenant"
 
+#: When a message was sent, in seconds since 1970; the timestamp of AMQP has whole seconds only.
+SENT_HEADER = "x-sent-at"
+
 #: Allowed values. They appear in log lines, which a space or a newline could forge.
 VALUE = re.compile(r"[A-Za-z0-9_.:@/+=-]{1,128}")
 
@@ -157,7 +160,9 @@ class AMQP(amqp.AMQP):
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:
         """Return a message with the context; headers that the caller gives win over it."""
         message = super().as_task_v2(*args, **kwargs)
-        message.properties["timestamp"] = int(time.time())  # for the age of the oldest message
+        now = time.time()
+        message.properties["timestamp"] = int(now)  # for the age of the oldest message
+        message.headers[SENT_HEADER] = now
         correlation_id, tenant = current()
         if correlation_id:
             message.headers[CORRELATION_ID_HEADER] = correlation_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -31,6 +32,7 @@ class Stoppable(Base):  # type: ignore[misc]
     stopped while they sent to RabbitMQ (Celery 5.7).
     """
 
+    app: Any
     #: Seconds between two looks at the schedule, at most.
     max_interval: Any
     #: Whether it sends or writes, which no signal may interrupt.
@@ -47,9 +49,17 @@ class Stoppable(Base):  # type: ignore[misc]
         """Send what is due; return the seconds until the next look, none when beat is to end."""
         if liveness.is_watched():
             liveness.touch()
+        self.app.observer.set("beat_last_tick_timestamp_seconds", time.time())
         with self.uninterrupted():
             wait: float = super().tick(*args, **kwargs)
         return 0 if self.is_stopping else wait
+
+    def apply_async(self, entry: Any, *args: Any, **kwargs: Any) -> Any:
+        """Send what an entry says, and let the observer note how late that is."""
+        if entry.last_run_at:
+            late = -entry.schedule.remaining_estimate(entry.last_run_at).total_seconds()
+            self.app.observer.set("beat_lateness_seconds", max(0.0, late))
+        return super().apply_async(entry, *args, **kwargs)
 
     def sync(self) -> None:
         """Write down what was sent."""

@@ -284,7 +284,8 @@ def make_folder(folder: Path) -> None:
 
 def is_secret(name: str, field: FieldInfo) -> bool:
     """Whether the value of a field is a secret."""
-    return not field.repr or field.annotation is SecretStr or name.endswith(SECRETS)
+    types = (field.annotation, *get_args(field.annotation))
+    return not field.repr or SecretStr in types or name.endswith(SECRETS)
 
 
 def explain(error: ValidationError, settings_class: type[BaseModel]) -> Iterator[str]:

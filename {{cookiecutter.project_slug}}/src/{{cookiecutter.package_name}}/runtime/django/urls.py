@@ -17,9 +17,9 @@ from django.urls import URLPattern, path
 from pydantic import BaseModel
 
 from ..app import App
-from ..web import admin, bodies, servers
+from ..web import admin, bodies, metrics, servers
 from ..web.service import Service
-from .responses import ADMINISTRATOR, CLIENT, body_of, query_of, respond, route
+from .responses import ADMINISTRATOR, CLIENT, body_of, query_of, respond, response, route
 from .service import JobService
 
 FINE = bodies.Health(status="ok")
@@ -37,7 +37,12 @@ VIEWED: dict[str, Callable[[App], BaseModel]] = {
 def routes(service: JobService) -> list[URLPattern]:
     """Return the URLs for clients, administrators and health checks; the admin uses the service."""
     JobService.in_use = service
-    return [*of_tasks(service), *of_administrators(service), *of_health(service)]
+    return [
+        *of_tasks(service),
+        *of_administrators(service),
+        *of_health(service),
+        *of_metrics(service),
+    ]
 
 
 def of_tasks(service: Service) -> list[URLPattern]:
@@ -119,3 +124,16 @@ def of_health(service: Service) -> list[URLPattern]:
         path("health/ready", route(GET=ready)),
         path("health/celery", route(GET=celery)),
     ]
+
+
+def of_metrics(service: Service) -> list[URLPattern]:
+    """Return the URL of the figures for Prometheus, if anybody may ask for them."""
+    page = metrics.page_of(service.app)
+    if page is None:
+        return []
+
+    def figures(request: HttpRequest) -> HttpResponse:
+        """Show what the web processes have sent."""
+        return response(page(request.headers.get("Authorization")))
+
+    return [path("metrics", route(GET=figures))]

@@ -1,4 +1,4 @@
-"""The pages for people, and their scripts and styles."""
+"""The pages for people with their scripts and styles, and that for Prometheus."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from importlib.resources import files
 from typing import Any
 
 import fastapi_offline
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from ..web import pages
+from ..web import metrics, pages
 from ..web.service import Service
-from .responses import response
+from .responses import call, response
 
 #: The files of Swagger UI. The package could serve them itself, on a page with scripts in it.
 SWAGGER_UI = str(files(fastapi_offline) / "static")
@@ -44,6 +44,13 @@ def mount(api: FastAPI, service: Service) -> None:
         @api.get("/live", include_in_schema=False)
         async def live() -> Response:
             return response(pages.page("live", api.title))
+
+    service.app.web_metrics.begin()
+    if page := metrics.page_of(service.app):
+
+        @api.get("/metrics", include_in_schema=False)
+        async def figures(request: Request) -> Response:
+            return response(await call(page, request.headers.get("Authorization")))
 
     api.mount("/pages/swagger-ui", Files(directory=SWAGGER_UI))
     api.mount("/pages", Files(directory=pages.FOLDER))

@@ -1,4 +1,4 @@
-"""The pages for people, and their scripts and styles."""
+"""The pages for people with their scripts and styles, and that for Prometheus."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from importlib.resources import files
 
 import flask_swagger_ui
-from flask import Blueprint, Response, redirect
+from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from ..web import pages
+from ..web import metrics, pages
 from ..web.service import Service
 from .responses import response
 
@@ -46,5 +46,11 @@ def routes(service: Service, title: str) -> Iterator[Blueprint]:
         @own.get("/live")
         def live() -> Response:
             return response(pages.page("live", title))
+
+    if page := metrics.page_of(service.app):
+
+        @own.get("/metrics")
+        def figures() -> Response:
+            return response(page(request.headers.get("Authorization")))
 
     yield own

@@ -19,6 +19,7 @@ from pybreaker import STATE_CLOSED, CircuitBreaker, CircuitBreakerError, Circuit
 
 from .. import budget
 from ..errors import NotNowError, RateLimitedError, TransientError
+from ..observer import observer
 from ..redis import store
 
 T = TypeVar("T")
@@ -72,9 +73,15 @@ class Circuit:
         if trial and not self.may_try():
             raise self.open_error(storage.opened_at)
         try:
-            return breaker.call(function, *args, **kwargs)
+            value = breaker.call(function, *args, **kwargs)
         except CircuitBreakerError:
             raise self.open_error(storage.opened_at) from None
+        except Exception as error:
+            self.note("answered" if is_answer(error) else "failed", storage.state != STATE_CLOSED)
+            raise
+        else:
+            self.note("answered", is_open=False)
+            return value
         finally:
             if trial:
                 store.client().delete(self.trial_key)
@@ -91,6 +98,12 @@ class Circuit:
 
     def open_error(self, opened_at: datetime | None) -> CircuitOpenError:
         """Return the error for a call that is not made; it says how long to wait."""
+        self.note("refused", is_open=True)
         age = (datetime.now(UTC) - opened_at).total_seconds() if opened_at else 0
         wait = max(1.0, self.pause - age) * random.uniform(1, 1.2)  # noqa: S311
         return CircuitOpenError(f"the circuit {self.name!r} is open", wait)
+
+    def note(self, outcome: str, is_open: bool) -> None:
+        """Let the observer note how a call ended, and whether the circuit is open after it."""
+        observer().count("circuit_calls", circuit=self.name, outcome=outcome)
+        observer().set("circuit_open", is_open, circuit=self.name)

@@ -19,13 +19,14 @@ import random
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from uuid import uuid4
 
 from kombu.utils.json import dumps, loads
 
 from ..errors import NotNowError, TransientError
+from ..observer import observer
 from ..redis import store
 from ..redis.leases import LEASE, renewed
 from .calls import Key, named, task_name, wrap
@@ -148,9 +149,16 @@ def idempotent(
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            name = named(function, key, args, kwargs)
-            claim = Claim(store.key("idempotency", task_name(function), name), lease)
-            if outcomes := claim.take():
+            task, name = task_name(function), named(function, key, args, kwargs)
+            claim = Claim(store.key("idempotency", task, name), lease)
+            count = partial(observer().count, "idempotent_calls", name=task)
+            try:
+                outcomes = claim.take()
+            except InProgressError:
+                count(outcome="waits")
+                raise
+            if outcomes:
+                count(outcome="repeated")
                 return outcomes[0]
             token = _claim.set(claim)
             try:
@@ -163,7 +171,9 @@ def idempotent(
             finally:
                 _claim.reset(token)
             if not claim.ask(FINISH, kept, text):
+                count(outcome="lost")
                 raise LostError(f"another worker took over {claim.key} while it ran here")
+            count(outcome="ran")
             return outcome
 
         return wrap(function, call)

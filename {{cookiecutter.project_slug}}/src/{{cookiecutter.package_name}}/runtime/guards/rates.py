@@ -18,9 +18,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..errors import NotNowError
+from ..observer import observer
 from ..redis import store
 from .calls import Key, named, task_name, wrap
 from .idempotency import script
@@ -88,15 +90,20 @@ def take(name: str, rate: str, burst: int = 1) -> None:
     tolerance = max(TOLERANCE, space / 10)
     times = [round(seconds * 1_000_000) for seconds in (space, PATIENCE)]
     keys = [store.key("rate", name), store.key("rate", name, "line")]
+    # Without what has a limit of its own, such as a customer: there may be many.
+    count = partial(observer().count, "rate_limit_calls", limit=name.partition(":")[0])
     for _ in range(TRIES):
         asked = time.monotonic()
         taken, wait = script(TAKE)(keys, [times[0], burst, times[1]], client=store.client())
         seconds = int(wait) / 1_000_000
         if not taken:
+            count(outcome="put back")
             raise OverLimitError(f"{name} is limited to {rate}", seconds)
         time.sleep(seconds)
         if time.monotonic() - asked - seconds <= tolerance:
+            count(outcome="started")
             return
+    count(outcome="put back")
     raise OverLimitError(f"{name} missed its slots because this process is busy", PATIENCE)
 
 

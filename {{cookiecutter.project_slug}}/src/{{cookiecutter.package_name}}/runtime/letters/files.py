@@ -64,6 +64,10 @@ class FileStore(Store):
             self.discard(letter.id)
         return len(oldest)
 
+    def count(self) -> int:
+        """Return how many dead letters there are."""
+        return sum(1 for _ in self.folder.glob("*.letter"))
+
     def open(self) -> AbstractContextManager[FileStore]:
         """Return the store itself: files need no connection."""
         return nullcontext(self)

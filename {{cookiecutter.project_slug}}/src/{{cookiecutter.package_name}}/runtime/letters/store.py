@@ -69,6 +69,10 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def count(self) -> int:
+        """Return about how many dead letters there are, without reading them."""
+
+    @abstractmethod
     def open(self) -> AbstractContextManager[Letters]:
         """Open the store for reading and changing."""
 

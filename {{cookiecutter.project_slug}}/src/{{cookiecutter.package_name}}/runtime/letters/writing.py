@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from celery.utils.log import get_logger
 from kombu.utils.json import dumps
 
+from ..observer import observer
 from ..printable import one_line, shortened
 from . import retention
 from .letter import DeadLetter
@@ -49,6 +50,7 @@ def write(app: Celery, letter: DeadLetter) -> bool:
         logger.error("Dead letter of %s; see `celery -A %s dead-letters show %s`", *told)
     else:
         logger.info("Dead letter of %s again; see `celery -A %s dead-letters show %s`", *told)
+    observer().count("dead_letters", queue_name=letter.queue, reason=letter.reason)
     retention.keep_limits(store)
     return True
 

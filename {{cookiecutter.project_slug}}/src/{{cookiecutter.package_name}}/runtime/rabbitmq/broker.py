@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..broker import Broker
+from ..broker import Broker, Depth
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -34,7 +34,7 @@ class RabbitMQ(Broker):
 
         return collect(app, store)
 
-    def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
+    def look_at_server(self, connection: Connection, queue: str) -> Depth:
         """Return how many messages wait; RabbitMQ does not reveal their age."""
         from .backlog import look
 

@@ -78,6 +78,12 @@ class DeadLetters(Store):
                 message.ack()
         return gone
 
+    def count(self) -> int:
+        """Return how many messages the queue has: dead letters, and records of their replays."""
+        with self.app.connection_for_write() as connection, connection.channel() as channel:
+            queue: Any = STORE(channel)
+            return int(queue.queue_declare().message_count)
+
     @contextmanager
     def open(self) -> Iterator[OpenQueue]:
         """Take all dead letters, and give them back in the end.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..broker import Broker
+from ..broker import Broker, Depth, Memory
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -27,8 +27,16 @@ class Redis(Broker):
 
         return collect(app, store)
 
-    def look_at_server(self, connection: Connection, queue: str) -> tuple[int, float | None]:
+    def look_at_server(self, connection: Connection, queue: str) -> Depth:
         """Return how many messages wait, and the age of the oldest."""
         from .backlog import look
 
         return look(connection, queue)
+
+    def memory(self, connection: Connection) -> Memory | None:
+        """Return the memory of Redis."""
+        if connection.transport.driver_type != self.driver:
+            return None
+        from .backlog import memory
+
+        return memory(connection)

@@ -78,6 +78,10 @@ class DeadLetters(Store):
             archive(letter)
         return sum(self.discard(letter_id) for letter_id in ids)
 
+    def count(self) -> int:
+        """Return how many dead letters there are."""
+        return int(self.client.zcard(self.index))
+
     def open(self) -> AbstractContextManager[DeadLetters]:
         """Return the store itself, since every command is complete in itself."""
         return nullcontext(self)

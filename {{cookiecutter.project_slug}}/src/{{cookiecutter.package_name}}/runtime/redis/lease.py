@@ -19,6 +19,8 @@ from typing import Any
 from celery import bootsteps
 from celery.utils.log import get_logger
 
+from ..observer import observer
+
 logger = get_logger(__name__)
 
 RENEWALS_PER_TIMEOUT = 4
@@ -66,6 +68,7 @@ class VisibilityLease(bootsteps.StartStopStep):
         if held:
             try:
                 channel.qos.renew(held)
+                observer().count("lease_renewals", len(held))
             except channel.connection_errors as error:
                 logger.warning("Could not renew the lease of %d messages: %s", len(held), error)
         return len(held)

@@ -28,6 +28,8 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from ..observer import observer
+
 logger = get_logger(__name__)
 
 #: Wakes a waiting worker. The wake-up expires, because a queue of replies may vanish unread.
@@ -103,7 +105,9 @@ if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then
     for list = 3, #KEYS do
         redis.call(ARGV[2], KEYS[list], ARGV[3])
     end
+    return 1
 end
+return 0
 """
 
 #: Renews leases. Keys: the times. Arguments: time, tags. XX never brings back a message that was
@@ -215,16 +219,21 @@ class QoS(redis.QoS):
             for tag in client.zrange(
                 self.unacked_index_key, latest, 0, desc=True, byscore=True, offset=offset, num=num
             ):
-                self.restore_by_tag(tag, client)
+                if self.give_back(tag, client):
+                    observer().count("lease_rescues")
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Give a message back to its queue, if it is still held."""
+        self.give_back(tag, client, leftmost)
+
+    def give_back(self, tag: Any, client: Any = None, leftmost: bool = False) -> bool:
+        """Do the same, and return whether the message was held."""
         channel, tag = self.channel, bytes_to_str(tag)
         with channel.conn_or_acquire(client) as client:
             held = client.hget(self.unacked_key, tag)
             if held is None:  # acknowledged
                 self.forget(tag)
-                return
+                return False
             message, exchange, routing_key = loads(bytes_to_str(held))
             with suppress(KeyError):
                 message["headers"]["redelivered"] = True
@@ -233,7 +242,8 @@ class QoS(redis.QoS):
             queues = channel._lookup(exchange, routing_key)
             lists = [channel._q_for_pri(queue, priority) for queue in queues]
             push = "LPUSH" if leftmost else "RPUSH"
-            client.execute_command(*self.call(GIVE_BACK, lists, tag, push, dumps(message)))
+            give_back = self.call(GIVE_BACK, lists, tag, push, dumps(message))
+            return bool(client.execute_command(*give_back))
 
     def restore_unacked(self, client: Any = None) -> None:
         """Give back unacknowledged messages of a closing channel, but not those of running tasks.

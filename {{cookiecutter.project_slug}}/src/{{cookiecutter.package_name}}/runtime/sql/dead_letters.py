@@ -57,7 +57,7 @@ class DeadLetters(Store):
             if self.get(letter.id) is None:
                 raise
             if letter.is_periodic:
-                count(letter)
+                count_again(letter)
 
     def trim(self, before: str, number: int, archive: Callable[[DeadLetter], object]) -> int:
         """Delete the oldest dead letters, at most `CHUNK`."""
@@ -71,6 +71,11 @@ class DeadLetters(Store):
         for letter in letters:
             archive(letter)
         return sum(self.discard(letter.id) for letter in letters)
+
+    def count(self) -> int:
+        """Return how many dead letters there are."""
+        with database.session() as session:
+            return session.scalar(select(func.count()).select_from(DeadLetterRow)) or 0
 
     def open(self) -> AbstractContextManager[DeadLetters]:
         """Return the store itself, since every operation is a transaction of its own."""
@@ -116,7 +121,7 @@ def read(row: DeadLetterRow) -> DeadLetter:
     return replace(letter, history=[json.loads(row.replay)]) if row.replay else letter
 
 
-def count(letter: DeadLetter) -> None:
+def count_again(letter: DeadLetter) -> None:
     """Count one more failure on the row of a dead letter."""
     with database.session() as session:
         row = session.get(DeadLetterRow, letter.id, with_for_update=True)

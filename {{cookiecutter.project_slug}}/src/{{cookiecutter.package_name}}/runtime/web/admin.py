@@ -56,8 +56,8 @@ def queues(app: App) -> bodies.Queues:
 
 def queue(app: App, connection: Connection, name: str) -> bodies.Queue:
     """Return what waits in a queue."""
-    messages, oldest = app.broker.look(connection, name)
-    return bodies.Queue(name=name, messages=messages, oldest_seconds=oldest)
+    depth = app.broker.look(connection, name)
+    return bodies.Queue(name=name, messages=depth.messages, oldest_seconds=depth.age)
 
 
 def active(app: App) -> bodies.HeldTasks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from .stopping import Stopping
 
@@ -19,3 +19,11 @@ def post_worker_init(worker: Worker) -> None:
     Without this, every stop would take as long as the server waits for open connections.
     """
     Stopping.is_told = lambda: not worker.alive
+
+
+def when_ready(_: object) -> None:
+    """Let the process whose children serve the requests begin to count, so that they share it."""
+    from celery import current_app
+
+    app: Any = current_app  # the project's, which was loaded before
+    app.web_metrics.begin()

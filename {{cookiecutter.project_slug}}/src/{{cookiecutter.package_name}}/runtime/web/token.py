@@ -1,4 +1,4 @@
-"""The bearer token of administrators."""
+"""The bearer tokens of administrators and of Prometheus."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hmac
 from .problems import Problem
 
 
-def authorize(header: str | None, token: str) -> None:
+def authorize(header: str | None, token: str, name: str = "admin token") -> None:
     """Check that a request holds the token.
 
     A browser does not send this header by itself, so another site cannot forge a request.
@@ -15,6 +15,7 @@ def authorize(header: str | None, token: str) -> None:
     Args:
         header: The `Authorization` header of the request.
         token: The token that it must hold.
+        name: What the token is called.
 
     Raises:
         Problem: It does not.
@@ -24,4 +25,4 @@ def authorize(header: str | None, token: str) -> None:
     is_right = hmac.compare_digest(given.strip().encode(), token.encode())
     if scheme.lower() != "bearer" or not is_right:
         headers = {"WWW-Authenticate": "Bearer"}
-        raise Problem(401, "send the admin token in the header `Authorization: Bearer`", headers)
+        raise Problem(401, f"send the {name} in the header `Authorization: Bearer`", headers)

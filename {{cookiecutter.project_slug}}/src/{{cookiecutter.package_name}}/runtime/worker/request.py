@@ -83,22 +83,38 @@ class Request(BaseRequest):  # type: ignore[misc]
 
     #: Whether its dead letter was stored; None while there is none.
     letter_kept: bool | None = None
+    #: The name of the class of the error of a task that failed.
+    error_class = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Make suspects of a crash run one at a time.
+        """Make suspects of a crash run one at a time, and let the observer note each success.
 
-        Each task has its own class of requests, which hands them to the pool in its own way
-        (celery/worker/request.py, `create_request_cls`).
+        Each task has its own class of requests, which hands them to the pool and ends them in its
+        own way (celery/worker/request.py, `create_request_cls`).
         """
         super().__init_subclass__(**kwargs)
-        hand_over = cls.execute_using_pool
+        hand_over, end = cls.execute_using_pool, cls.on_success
 
         def execute_using_pool(self: Request, pool: Any, **options: Any) -> Any:
             if self.another_suspect_runs() and self.put_back():
                 raise TaskRevokedError(self.id)  # it was not handed over, so its slot is free
             return hand_over(self, pool, **options)
 
-        cls.execute_using_pool = execute_using_pool
+        def on_success(self: Request, outcome: Any, **options: Any) -> Any:
+            failed, _, seconds = outcome
+            if not failed:
+                self._app.observer.succeeded(self, seconds)
+            return end(self, outcome, **options)
+
+        cls.execute_using_pool, cls.on_success = execute_using_pool, on_success
+
+    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - the name is Celery's
+        """Let the observer note what Celery tells those who listen to events, if anybody does."""
+        if type != "task-succeeded":
+            self._app.observer.note(self, type)
+        elif fields["runtime"] is None:  # its process was lost after it had stored its result
+            self._app.observer.succeeded(self, None)
+        super().send_event(type, **fields)
 
     def another_suspect_runs(self) -> bool:
         """Whether this task and one that is running in this worker are both suspects.
@@ -148,12 +164,15 @@ class Request(BaseRequest):  # type: ignore[misc]
     def on_timeout(self, soft: bool, timeout: float) -> None:
         """Handle the end of a task that took too long."""
         if not soft and not state.should_terminate:
-            self.write_letter(TimeLimitExceeded(timeout))
+            error = TimeLimitExceeded(timeout)
+            self.error_class = class_of(error)
+            self.write_letter(error)
         handling(self.request_dict, super().on_timeout, soft, timeout)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
         """Handle the end of a task that failed, or whose process was lost."""
         error = error_of(exc_info)
+        self.error_class = class_of(error)
         if self.may_run_again(error) and handling(self.request_dict, self.run_again, exc_info):
             return
         if self.is_final(error):
@@ -245,6 +264,7 @@ class Request(BaseRequest):  # type: ignore[misc]
         """Reject the message; if its dead letter was stored, acknowledge it instead."""
         if self.letter_kept and not requeue:
             super().acknowledge()
+            self.send_event("task-rejected", requeue=False)
         else:
             super().reject(requeue)
 

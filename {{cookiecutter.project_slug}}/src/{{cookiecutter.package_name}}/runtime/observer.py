@@ -1,0 +1,80 @@
+"""The interface by which something learns what a process does with tasks, such as metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import current_app
+
+
+class Observer:
+    """The default, which notes nothing; parts of an app replace it by their own class.
+
+    The worker's main process calls the first two methods, in every pool; in some pools several
+    threads do so at once. Any process may call the others. None may raise an error, and each should
+    take microseconds, because the main process is what limits the throughput of short tasks.
+    """
+
+    def note(self, request: Any, event: str) -> None:
+        """Note what has happened to a task, where Celery would send an event, if it sent any.
+
+        Args:
+            request: The worker's request, whose `error_class` names the error of a failed task.
+            event: The type of Celery's event, such as `task-failed`, but not `task-succeeded`.
+        """
+
+    def succeeded(self, request: Any, seconds: float | None) -> None:
+        """Note that a task has succeeded.
+
+        Args:
+            request: The worker's request.
+            seconds: How long it ran; None if its process was lost after it had stored its result.
+        """
+
+    def count(self, what: str, number: float = 1, **labels: str) -> None:
+        """Note that something else has happened, such as the renewal of a lease.
+
+        Args:
+            what: Its name: a key of `observe/metrics.py`, `COUNTED_ELSEWHERE`.
+            number: How often.
+            labels: What kind of it has happened; only words of which there are few.
+        """
+
+    def set(self, what: str, value: float, **labels: str) -> None:
+        """Note a value that goes up and down.
+
+        Args:
+            what: Its name: a key of `observe/metrics.py`, `GAUGES`.
+            value: The value.
+            labels: What it is the value of.
+        """
+
+
+class WebMetrics:
+    """The metrics of web processes; by default, there are none."""
+
+    @property
+    def token(self) -> str:
+        """Return the token of those who may read them, or nothing, and then nobody may."""
+        return ""
+
+    def begin(self) -> None:
+        """Count from now on what this process and its children do.
+
+        Raises:
+            ConfigurationError: A setting is wrong.
+        """
+
+    def text(self) -> str:
+        """Return the figures as Prometheus reads them."""
+        return ""
+
+
+#: What other apps, such as those of a test, have.
+NOTHING = Observer()
+
+
+def observer() -> Observer:
+    """Return the observer of the current app, for code that has no app at hand."""
+    found: Observer = getattr(current_app, "observer", NOTHING)
+    return found
