@@ -185,7 +185,8 @@ def test_a_task_that_outgrows_memory_and_loses_its_worker(answers: Answers, lett
         restarted_until_letters(fleet, letters, line)
         (letter,) = letters.wait(1)
         assert (letter["id"], letter["reason"], letter["error"]) == (poison, "crashes", "TooManyCrashesError")
-        assert runs(fleet, poison) == 3
+        # A worker that stands still while the kernel looks for memory may lose its lease, and get the message again.
+        assert len({entry["pid"] for entry in fleet.seen(event="run", id=poison)}) == 3, fleet.tails()
         fleet.ends(*others)
 
 
