@@ -85,7 +85,7 @@ def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
     modules = ["choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings"]
-    modules += ["database", "web", "pages", "django", "watch", "first_look"]
+    modules += ["database", "web", "pages", "django", "watch", "alerts", "first_look"]
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers=MANY_WORKERS)
 
 

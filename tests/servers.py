@@ -236,6 +236,7 @@ def rabbitmq_server(folder: Path, config: Path, place: Place | None = None) -> I
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_PID_FILE": f"{inside}/pid",
     }
+    (folder / "environment").write_text(json.dumps(environment), "utf-8")
     # Start the daemon that names Erlang's nodes first, so that the test can end it.
     epmd = place.command(folder, "epmd", "-port", epmd_port, "-address", "127.0.0.1")
     started: list[subprocess.Popen[bytes]] = []
@@ -254,6 +255,12 @@ def rabbitmq_server(folder: Path, config: Path, place: Place | None = None) -> I
             for process in reversed(started):
                 kill_group(process.pid)
                 process.wait()
+
+
+def rabbitmqctl(folder: Path, *arguments: str) -> None:
+    """Run a command of RabbitMQ's administrators, for the server that was started in a folder."""
+    environment = json.loads((folder / "environment").read_text("utf-8"))
+    subprocess.run([needed("rabbitmqctl"), *arguments], env=environment, check=True, capture_output=True)
 
 
 def speaks_amqp(port: int) -> bool:

@@ -24,7 +24,7 @@ from conftest import Copied
 from engine import Engine, docker_engine, tool
 from servers import PATIENCE, PROBE, Project, free_port, wait_until
 from support import UV, run
-from variants import Answers, Choice, load, pairwise, variant_id
+from variants import Answers, Choice, each, load, pairwise, variant_id
 
 Baked = Callable[[Answers], Path]
 
@@ -33,7 +33,7 @@ BUDGET, RESOURCES = load()["_time_budget"], load()["_resources"]
 DEVELOPMENT, PRODUCTION = "compose.override.yaml", "compose.prod.yaml"
 
 #: Passwords that `make env` would make up.
-SECRETS = {f"{name}_PASSWORD": "s3cr3t" for name in ("POSTGRES", "RABBITMQ", "REDIS")}
+SECRETS = {f"{name}_PASSWORD": "s3cr3t" for name in ("GRAFANA", "POSTGRES", "RABBITMQ", "REDIS")}
 
 
 # Without an engine: every variant's files
@@ -96,6 +96,34 @@ def test_the_files_of_a_variant_are_clean_and_agree_with_its_fleet(
     for name in set(production) - set(ours):
         assert "ports" not in production[name], "nobody outside needs the servers"
         assert production[name]["healthcheck"]["test"]
+
+
+@each([{"framework": "fastapi"}, {"broker": "rabbitmq", "result_backend": "none"}])
+def test_the_profile_for_monitoring_has_what_it_needs(answers: Answers, copied: Copied, tmp_path: Path) -> None:
+    project = copied(answers, tmp_path)
+    usual = composed(project, PRODUCTION)
+    all_of_them = composed(project, PRODUCTION, COMPOSE_PROFILES="monitoring", APP_METRICS_TOKEN="0" * 32)
+    added = {name: service for name, service in all_of_them.items() if name not in usual}
+    assert set(added) == {"prometheus", "alertmanager", "grafana", "receiver"}
+    for name, service in added.items():
+        assert service["cap_drop"] == ["ALL"]
+        assert service["read_only"]
+        assert service["healthcheck"]["test"]
+        assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+        assert {port["host_ip"] for port in service.get("ports", [])} == (
+            set() if name == "receiver" else {"127.0.0.1"}
+        )
+        for volume in service["volumes"]:
+            if volume["type"] == "bind":
+                assert Path(volume["source"]).exists(), volume
+    config = yaml.safe_load((project / "deploy/monitoring/prometheus.yaml").read_text("utf-8"))
+    found = {name for job in config["scrape_configs"] for row in job["dns_sd_configs"] for name in row["names"]}
+    assert found == Project(project).deployed(answers).keys()
+    (target,) = config["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"]
+    assert target.partition(":")[0] in added
+    assert {secret["source"] for secret in added["prometheus"].get("secrets", [])} == (
+        {"metrics-token"} if "web" in usual else set()
+    )
 
 
 @pytest.mark.parametrize(

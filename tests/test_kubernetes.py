@@ -82,7 +82,10 @@ def build(project: Path, folder: Path, name: str) -> list[Manifest]:
         file = path / "kustomization.yaml"
         text = file.read_text("utf-8")
         assert "  - ../../components/hpa\n" in text, "one line chooses how workers scale"
-        file.write_text(text.replace("components/hpa", "components/keda"), "utf-8")
+        text = text.replace("components/hpa", "components/keda")
+        monitoring = "  # - ../../components/monitoring\n"
+        assert (monitoring in text) == (copy / "components" / "monitoring").exists(), "one line adds metrics and alerts"
+        file.write_text(text.replace(monitoring, monitoring.replace("# ", "")), "utf-8")
     result = subprocess.run([kubectl(), "kustomize", str(path)], capture_output=True, encoding="utf-8", check=False)
     assert result.returncode == 0, result.stderr
     assert not result.stderr, "a warning, such as of a field that is deprecated"
@@ -338,6 +341,24 @@ def network(manifests: list[Manifest], project: Path) -> Iterator[str]:
             yield "somebody else than Prometheus reads the metrics"
 
 
+def monitoring(manifests: list[Manifest]) -> Iterator[str]:
+    """Yield processes that Prometheus does not read, and where it would find nothing."""
+    endpoints = [row for monitor in of(manifests, "PodMonitor") for row in monitor["spec"]["podMetricsEndpoints"]]
+    read = {row["port"] for row in endpoints}
+    offered = {"http", "metrics"} if read else set()
+    for manifest in of(manifests, "Deployment"):
+        name = manifest["metadata"]["name"]
+        (container,) = manifest["spec"]["template"]["spec"]["containers"]
+        ports = {port["name"] for port in container.get("ports", [])}
+        has_metrics = "APP_METRICS_PORT" in {variable["name"] for variable in container.get("env", [])}
+        if has_metrics != ("metrics" in ports) or (has_metrics and name == "web"):
+            yield f"{name} does not offer its metrics at the port of that name"
+        if read and len(ports & read) != 1:
+            yield f"Prometheus reads {name} {len(ports & read)} times"
+    if read - offered or bool(read) != bool(of(manifests, "PrometheusRule")):
+        yield "Prometheus has metrics or alerts, but not both"
+
+
 def keda(manifests: list[Manifest], answers: Mapping[str, Choice]) -> Iterator[str]:
     """Yield where KEDA does not count the queues of a worker."""
     consumed = {
@@ -375,6 +396,7 @@ def problems(project: Path, answers: Mapping[str, Choice], name: str, manifests:
     ]
     found += [*pods(manifests), *strategies(manifests, answers), *links(manifests)]
     found += [*workers(manifests, project), *network(manifests, project), *keda(manifests, answers)]
+    found += monitoring(manifests)
     (namespace,) = of(manifests, "Namespace")
     if labels(namespace).get("pod-security.kubernetes.io/enforce") != "restricted":
         found.append("the namespace admits any pod")
@@ -439,6 +461,14 @@ RABBITMQ: Answers = {"kubernetes": True, "broker": "rabbitmq", "framework": "fas
 BROKEN: dict[str, tuple[str, str, str, str, str]] = {
     "schema": ("base/workers.yaml", "maxSurge: 1", "maxSurges: 1", BASE, "'maxSurges' was unexpected"),
     "type": ("base/pods.yaml", "runAsUser: 10001", "runAsUser: app", BASE, "'app' is not of type"),
+    "unread": (
+        "components/monitoring/pods.yaml",
+        "port: metrics",
+        "port: figures",
+        KEDA,
+        "Prometheus reads worker-io 0 times",
+    ),
+    "no port": ("base/metrics.yaml", "name: metrics", "name: figures", BASE, "beat does not offer its metrics"),
     "custom": ("components/keda/workers.yaml", "minReplicaCount", "minReplicas", KEDA, "'minReplicas' was unexpected"),
     "root": ("base/pods.yaml", "runAsNonRoot: true", "runAsNonRoot: false", BASE, "worker-io may run as root"),
     "writes": ("base/pods.yaml", "readOnlyRootFilesystem: true", "privileged: true", BASE, "web has a container with"),
@@ -487,7 +517,7 @@ BROKEN: dict[str, tuple[str, str, str, str, str]] = {
     ),
     "namespace": ("base/namespace.yaml", "restricted", "baseline", BASE, "the namespace admits any pod"),
     "secret": (
-        "base/pods.yaml",
+        "base/metrics.yaml",
         "          env:\n",
         "          env:\n            - name: DATABASE_URL\n",
         BASE,

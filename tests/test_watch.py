@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
 import pytest
 
 from conftest import Baked, Running
-from servers import PATIENCE, Project, free_port, kill_group, needed, wait_until
+from prometheus import TOKEN, prometheus
+from servers import PATIENCE, Project, free_port, needed
 from support import run
 from test_choices import migrate
 from test_servers import OFTEN
 from variants import Answers, each, load, variant_id
 
-#: The bearer token with which Prometheus asks web processes.
-TOKEN = "0123456789abcdef" * 2
 ADMIN = "fedcba9876543210" * 2
 
 #: Every pool, framework and broker.
@@ -43,95 +36,6 @@ SENT = {"probe.step": 10, "probe.fail": 2, "probe.try_again": 3, "probe.sleep": 
 ROUNDS = (3, 2, 1)
 
 
-class Prometheus:
-    """A Prometheus that reads metrics every second.
-
-    Args:
-        port: The port on which it answers.
-    """
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def ask(self, query: str) -> list[dict[str, Any]]:
-        """Return the result of a query."""
-        path = f"http://127.0.0.1:{self.port}/api/v1/query?{urlencode({'query': query})}"
-        with urlopen(path, timeout=PATIENCE) as answer:
-            result: list[dict[str, Any]] = json.load(answer)["data"]["result"]
-        return result
-
-    def value(self, query: str) -> float:
-        """Return the sum of the values that a query finds now."""
-        return sum(float(found["value"][1]) for found in self.ask(query))
-
-    def counted(self, counter: str, **labels: str) -> float:
-        """Return by how much counters have grown since the start, also while their processes were replaced.
-
-        Functions of Prometheus estimate what lies between two scrapes. Here each value counts that is above the
-        one before it, and after a restart, which begins at nothing, the whole value.
-        """
-        words = ",".join(f'{name}="{value}"' for name, value in labels.items())
-        total = 0.0
-        for series in self.ask(f"{counter}{{{words}}}[1h]"):
-            before = 0.0
-            for _, text in series["values"]:
-                total += float(text) - (before if float(text) >= before else 0)
-                before = float(text)
-        return total
-
-
-@contextmanager
-def prometheus(folder: Path, targets: Mapping[str, int], web: int | None = None) -> Iterator[Prometheus]:
-    """Run a Prometheus.
-
-    Args:
-        folder: Where it keeps its data and its log.
-        targets: The ports of processes, by their name.
-        web: The port of the web server, if there is one.
-    """
-    port, program = free_port(), needed("prometheus")
-    jobs: list[dict[str, Any]] = [
-        {"job_name": name, "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]} for name, target in targets.items()
-    ]
-    if web is not None:
-        place = [{"targets": [f"127.0.0.1:{web}"]}]
-        jobs.append({"job_name": "web", "authorization": {"credentials": TOKEN}, "static_configs": place})
-    config = folder / "prometheus.yml"  # JSON is YAML
-    config.write_text(
-        json.dumps({"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}), "utf-8"
-    )
-    log = folder / "prometheus.log"
-    options = {
-        "config.file": config,
-        "storage.tsdb.path": folder / "tsdb",
-        "web.listen-address": f"127.0.0.1:{port}",
-    }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [program, *(f"--{name}={value}" for name, value in options.items())],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    server = Prometheus(port)
-    try:
-        wait_until(partial(is_ready, port), "Prometheus answers", explain=partial(log.read_text, "utf-8"))
-        yield server
-    finally:
-        kill_group(process.pid)
-        process.wait()
-
-
-def is_ready(port: int) -> bool:
-    """Whether Prometheus answers queries."""
-    try:
-        with urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=PATIENCE) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
 def submit(port: int, path: str, token: str, task: str) -> None:
     """Send a task over HTTP."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -148,7 +52,7 @@ def blocks(project: Path, kind: str) -> list[str]:
 def test_the_commands_of_the_document(running: Running) -> None:
     needed("curl")
     with running({}) as fleet:
-        first, second = blocks(fleet.project.folder, "sh")
+        first, second, *_ = blocks(fleet.project.folder, "sh")
         setting, _, worker = first.splitlines()[0].partition(" ")
         place = {"APP_METRICS_PORT": str(free_port())}
         assert (setting, worker[:10]) == ("APP_METRICS_PORT=9812", ".venv/bin/")
@@ -163,18 +67,18 @@ def test_the_commands_of_the_document(running: Running) -> None:
             assert b"celery_broker_up 1.0" in answer.read()
 
 
-@each([{}, {"systemd": True}, {"supervisor": True, "docker": False, "broker": "rabbitmq", "beat": "none"}])
-def test_prometheus_reads_the_configuration_of_the_document(answers: Answers, baked: Baked, tmp_path: Path) -> None:
+@each([{"systemd": True}, {"supervisor": True, "docker": False, "broker": "rabbitmq", "beat": "none"}])
+def test_prometheus_finds_every_process_of_a_machine(answers: Answers, baked: Baked, tmp_path: Path) -> None:
     project = baked(answers)
-    found = blocks(project, "yaml")
-    assert found
-    for text in found:
-        file = tmp_path / "prometheus.yml"
+    text = (project / "deploy/monitoring/prometheus.yaml").read_text("utf-8")
+    if answers.get("docker", True):
+        (text,) = blocks(project, "yaml")
+        file = tmp_path / "prometheus.yaml"
         file.write_text(text, "utf-8")
         run([needed("promtool"), "check", "config", str(file)], tmp_path)
-        ports = set(map(int, re.findall(r"127\.0\.0\.1:(\d+)", text)))
-        names = Project(project).deployed(answers).keys() - {"web"}
-        assert ports in (set(), {load()["_metrics_ports"][name] for name in names})
+    ports = set(map(int, re.findall(r"- 127\.0\.0\.1:(\d+)", text)))
+    names = Project(project).deployed(answers).keys() - {"web"}
+    assert ports == {load()["_metrics_ports"][name] for name in names}
 
 
 @pytest.mark.parametrize("answers", VARIANTS, ids=variant_id)
@@ -192,7 +96,10 @@ def test_prometheus_counts_what_was_sent(answers: Answers, running: Running, tmp
     }
     if web is not None:
         variables["WEB_PORT"] = str(web)
-    with running(answers, *OFTEN, **variables) as fleet, prometheus(tmp_path, ports, web) as server:
+    with (
+        running(answers, *OFTEN, **variables) as fleet,
+        prometheus(fleet.project.folder, tmp_path, ports, web) as server,
+    ):
         migrate(fleet)
 
         def start(*names: str) -> None:

@@ -85,3 +85,7 @@ class Broker(ABC):
     def memory(self, connection: Connection) -> Memory | None:
         """Return the memory of the broker, if it reveals it."""
         return None
+
+    def takes_messages(self, connection: Connection) -> bool | None:
+        """Return whether the broker takes messages now, if that can be found out without harm."""
+        return None

@@ -69,7 +69,11 @@ class ProjectState(Collector):
             )
             try:
                 connection.ensure_connection(max_retries=0)
-                found = [*self.of_queues(connection), *self.of_memory(connection)]
+                found = [
+                    *self.of_queues(connection),
+                    *self.of_memory(connection),
+                    *self.of_blocking(connection),
+                ]
             except errors as error:
                 logger.warning("The broker cannot be asked: %s", one_line(error))
         up = GaugeMetricFamily("celery_broker_up", "1 if the broker answers, else 0.")
@@ -97,6 +101,13 @@ class ProjectState(Collector):
         if memory and memory.limit:
             text = "Memory that the broker may use."
             yield GaugeMetricFamily("celery_broker_memory_limit_bytes", text, memory.limit)
+
+    def of_blocking(self, connection: Connection) -> Iterator[Metric]:
+        """Yield whether the broker takes no messages, if that can be found out."""
+        takes = self.app.broker.takes_messages(connection)
+        if takes is not None:
+            text = "1 if the broker takes no messages for want of memory or disk space, else 0."
+            yield GaugeMetricFamily("celery_broker_blocked", text, not takes)
 
     def of_dead_letters(self) -> Iterator[Metric]:
         """Yield how many dead letters there are."""

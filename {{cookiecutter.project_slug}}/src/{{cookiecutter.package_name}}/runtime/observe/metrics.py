@@ -36,7 +36,7 @@ LABELS = ("name", "hostname", "queue_name")
 
 #: Upper limits in seconds. The first ones are the usual ones of Prometheus; tasks may be longer
 #: than requests.
-BUCKETS = (*Histogram.DEFAULT_BUCKETS[:-1], 30, 60, 120, 300, 600, 1800, 3600)
+BUCKETS = (*Histogram.DEFAULT_BUCKETS[:-1], 30, 60, 120, 180, 240, 300, 600, 1800, 3600)
 
 #: What is counted for each type of Celery's events.
 COUNTED = {

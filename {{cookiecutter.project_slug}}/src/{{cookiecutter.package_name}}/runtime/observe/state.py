@@ -11,6 +11,8 @@ from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from . import cgroup
+
 #: The name of the process of the worker itself, beside the numbers of those of its pool.
 MAIN = "main"
 
@@ -43,7 +45,26 @@ class WorkerState(Collector):
         yield self.gauge("active_worker_count", "Workers that consume the queue.", 1, queues)
         slots = self.worker.concurrency
         yield self.gauge("active_process_count", "Tasks that they can run at once.", slots, queues)
+        if memory := cgroup.memory():
+            text = "Memory that the worker, or its container, uses."
+            yield self.gauge("worker_memory_bytes", text, memory.used)
+            text = "Memory that the worker, or its container, may use."
+            yield self.gauge("worker_memory_limit_bytes", text, memory.limit)
+        yield self.limits()
         yield from usage(self.name, {MAIN: os.getpid(), **children(self.worker)})
+
+    def limits(self) -> Metric:
+        """Return how long each task of the project may run, of those that have a limit."""
+        app = self.worker.app
+        text = "Seconds after which the task is told to stop, or else stopped."
+        labels = ["hostname", "name"]
+        metric = GaugeMetricFamily("celery_task_time_limit_seconds", text, labels=labels)
+        for name, task in tuple(app.tasks.items()):
+            soft = task.soft_time_limit or app.conf.task_soft_time_limit
+            limit = soft or task.time_limit or app.conf.task_time_limit
+            if limit and not name.startswith("celery."):
+                metric.add_metric([self.name, name], limit)
+        return metric
 
     def gauge(
         self, name: str, text: str, value: float, queues: Sequence[tuple[str]] | None = None

@@ -39,3 +39,11 @@ class RabbitMQ(Broker):
         from .backlog import look
 
         return look(connection, queue)
+
+    def takes_messages(self, connection: Connection) -> bool | None:
+        """Return whether RabbitMQ takes messages; short of memory or disk space, it does not."""
+        if connection.transport.driver_type != self.driver:
+            return None
+        from .backlog import takes_messages
+
+        return takes_messages(connection)

@@ -45,6 +45,8 @@ class VisibilityLease(bootsteps.StartStopStep):
         There is no `stop`, because a stopping worker waits for its tasks and must keep them. Its
         timer goes on meanwhile: under threads `worker/thread.py` sees to that.
         """
+        for what in ("lease_renewals", "lease_rescues"):
+            observer().count(what, 0)  # a rate needs a series that was zero before
         if self.entry is not None:
             parent.timer.cancel(self.entry)
         timeout = parent.task_consumer.channel.qos.visibility_timeout
