@@ -13,7 +13,7 @@ Three apps run the same no-op, in rounds of alternating order, each on an empty 
 The queue is filled before a worker starts, and its length is watched from outside: a rate is that of
 the middle 80 % of the tasks. CPU time is that of the worker with its processes. `--ways` compares
 ways to run many small items in the project: single tasks, single tasks that processes take ahead, and
-chunks of 100.
+chunks of 100. `--watched` compares the project with itself: with metrics, and without.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from redis import Redis
 TEMPLATE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TEMPLATE / "tests"))
 
-from servers import kill_group, rabbitmq_server, redis_server  # noqa: E402
+from servers import free_port, kill_group, rabbitmq_server, redis_server  # noqa: E402
 
 PLAIN = """
 import os
@@ -247,7 +247,9 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=2)
     parser.add_argument("--items", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--ways", action="store_true")
+    compared = parser.add_mutually_exclusive_group()
+    compared.add_argument("--ways", action="store_true")
+    compared.add_argument("--watched", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
@@ -264,6 +266,8 @@ def main() -> None:
                 contender("ahead", variables=taken_ahead),
                 contender("chunks", chunk=100),
             ]
+        elif options.watched:
+            contenders = [contender("metrics", variables={"APP_METRICS_PORT": str(free_port())}), contender("none")]
         else:
             contenders = [contender("project"), *(contender(label, source=PLAIN) for label in PLAIN_APPS)]
         results: dict[str, list[dict[str, float]]] = {each.name: [] for each in contenders}
