@@ -388,6 +388,7 @@ def test_each_alert_fires_and_is_told_and_ends(running: Running, tmp_path: Path)
             for name in alarms.seen - INHIBITED:
                 fleet.wait(partial(alarms.told, "resolved", name), f"somebody is told that {name} is over")
             every_panel_shows_something(fleet.project.folder, alarms.prometheus, allowed={"Guards"})
+            the_published_dashboards_find_their_series(alarms.prometheus)
             the_commands_of_the_runbook_work(fleet)
 
 
@@ -491,6 +492,33 @@ def every_panel_shows_something(project: Path, server: Prometheus, allowed: set[
             assert "$" not in query
             found = server.ask(query)
             assert found or panel["title"] in allowed, f"{panel['title']}: {query}"
+
+
+#: What the queries of the published dashboards 17508 (tasks by task) and 17509 (overview) ask for: names and labels, as
+#: https://github.com/danihodovic/celery-exporter/tree/master/celery-mixin/dashboards_out has them.
+PUBLISHED = {
+    "celery_worker_up": set(),
+    "celery_worker_tasks_active": set(),
+    "celery_queue_length": {"queue_name"},
+    **{
+        f"celery_task_{event}_total": {"name", "queue_name"}
+        for event in ("sent", "received", "succeeded", "retried", "revoked", "rejected")
+    },
+    "celery_task_failed_total": {"name", "queue_name", "exception"},
+    "celery_task_runtime_bucket": {"name", "queue_name", "le"},
+    "celery_task_runtime_sum": {"name", "queue_name"},
+    "celery_task_runtime_count": {"name", "queue_name"},
+}
+
+
+def the_published_dashboards_find_their_series(server: Prometheus) -> None:
+    """Look for every series that their queries name, with the labels by which they select and group."""
+    for name, labels in PUBLISHED.items():
+        found = server.get("series", **{"match[]": f'{name}{{job="{server.job}"}}'})
+        assert found, name
+        for series in found:
+            assert labels <= series.keys(), name
+            assert series.get("queue_name") != "None"  # which the queries leave out
 
 
 def the_commands_of_the_runbook_work(fleet: Fleet) -> None:

@@ -22,7 +22,7 @@ VARIABLE = re.compile(
 )
 
 #: Variables of servers and tools.
-NOT_OURS = re.compile("POSTGRES_(?!PASSWORD)|RABBITMQ_(?!PASSWORD)|REDISCLI_|KEDA_")
+NOT_OURS = re.compile("POSTGRES_(?!PASSWORD)|RABBITMQ_(?!PASSWORD)|REDISCLI_|KEDA_|GF_")
 
 
 def read(root: Path) -> dict[str, str]:
