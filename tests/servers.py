@@ -50,6 +50,7 @@ MADE = "as root, .ci/run makes it"
 
 #: The packages of Debian with programs of other names.
 PACKAGES = {
+    "amtool": "prometheus-alertmanager",
     "createdb": "postgresql",
     "epmd": "rabbitmq-server",
     "initdb": "postgresql",
@@ -57,6 +58,7 @@ PACKAGES = {
     "iptables-save": "iptables",
     "pg_isready": "postgresql",
     "postgres": "postgresql",
+    "promtool": "prometheus",
     "psql": "postgresql",
     "systemd-analyze": "systemd",
     "systemd-nspawn": "systemd-container",
