@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from my_celery_project.queues import QueueName, to
-from my_celery_project.runtime.observe import settings  # noqa: F401 - what this is about
+from my_celery_project.runtime.observe import processes
 from my_celery_project.runtime.testing.fleet import Fleet
 from my_celery_project.runtime.testing.servers import (
     free_port,
@@ -42,8 +42,8 @@ def total(text: str, series: str, /, **labels: str) -> float:
     )
 
 
-def test_the_figures_are_those_of_what_was_sent(fleet: Fleet) -> None:
-    port = free_port()
+def test_the_figures_are_those_of_what_was_sent(fleet: Fleet, tmp_path: Path) -> None:
+    port, folder = free_port(), tmp_path / "figures"
     for _ in range(20):
         fleet.send(BEAT, **PLACE)
     for _ in range(3):
@@ -51,8 +51,8 @@ def test_the_figures_are_those_of_what_was_sent(fleet: Fleet) -> None:
     for _ in range(10):
         fleet.send("tests.sends", BEAT, str(QueueName.DEFAULT), **PLACE)
     # A process of the pool ends after three tasks, and its figures are not lost with it.
-    limits = {"CELERY_WORKER_MAX_TASKS_PER_CHILD": "3"}
-    fleet.start_with("failing", "general", APP_METRICS_PORT=str(port), **limits)
+    variables = {"CELERY_WORKER_MAX_TASKS_PER_CHILD": "3", processes.FOLDER: str(folder)}
+    fleet.start_with("failing", "general", APP_METRICS_PORT=str(port), **variables)
 
     def counted(event: str, task: str) -> float:
         labels = {"hostname": "general", "queue_name": str(QueueName.DEFAULT), "name": task}
@@ -72,6 +72,9 @@ def test_the_figures_are_those_of_what_was_sent(fleet: Fleet) -> None:
     assert total(text, memory, process="main") > 10_000_000
     if fleet.pool == "prefork":  # another process may just be taking its place
         wait_until(lambda: total(scrape(port), memory, process="0") > 10_000_000)
+        shared = b"".join(file.read_bytes() for file in folder.glob("*.db"))
+        assert b"celery_task_sent" in shared
+        assert b"celery_task_succeeded" not in shared  # which the main process alone counts
     assert fleet.stop("general") == 0
 
 

@@ -30,7 +30,11 @@ from ..observer import Observer
 # They would be a second series for each of ours, which nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+#: All figures of a process.
 REGISTRY = CollectorRegistry(auto_describe=False)
+
+#: Those of them that the main process of a worker alone counts, in every pool.
+OF_WORKERS = CollectorRegistry(auto_describe=False)
 
 LABELS = ("name", "hostname", "queue_name")
 
@@ -113,6 +117,14 @@ WAITED = Histogram(
     registry=REGISTRY,
     buckets=BUCKETS,
 )
+
+for metric in (
+    FAILED,
+    RUNTIME,
+    WAITED,
+    *(COUNTERS[event] for event in COUNTERS if event != "task-sent"),
+):
+    OF_WORKERS.register(metric)
 
 
 class Series:

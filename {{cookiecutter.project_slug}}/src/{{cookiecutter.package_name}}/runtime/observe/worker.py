@@ -33,13 +33,15 @@ def observe(worker: Any, settings: Settings) -> None:
     Raises:
         ConfigurationError: They cannot be offered there.
     """
-    # How figures are kept must be decided before the first one is made.
-    folder = processes.share() if pool_name(worker.pool_cls) == "prefork" else None
     from . import metrics, offering, state
 
+    registry = metrics.REGISTRY
+    if pool_name(worker.pool_cls) == "prefork":  # decided before anything is counted
+        own = metrics.OF_WORKERS
+        registry = processes.sum_of(processes.share({metric.name for metric in own.collect()}))
+        registry.register(own)
     name = str(worker.hostname).partition("@")[0]
     recorder = offering.record(worker.app, name)
     task_received.connect(recorder.received, weak=False)
-    registry = processes.sum_of(folder) if folder else metrics.REGISTRY
     registry.register(state.WorkerState(name, worker))
     offering.offer(settings, name, registry)
