@@ -1,6 +1,8 @@
 """All checks of the template: `nox` runs every session, `nox -s bake` one, `nox -s full` all in full size."""
 
+import atexit
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -22,17 +24,35 @@ WORKERS = "4"
 #: too little of two cores to each: with 8, servers did not answer within their time limits.
 MANY_WORKERS = "6"
 
+#: Sessions that wait for nothing. They run at the lowest priority beside the others, which wait for servers, leases and
+#: outages, and leave a third of two cores idle.
+COMPUTING = ("bake", "quality", "upgrade")
+#: The process that runs them, once it was started.
+COMPUTERS: list[subprocess.Popen[bytes]] = []
+
 #: The records that the tests of this run leave, from which the last session makes a table.
 RECORDS: list[str] = []
 
 
 def pytest(session: nox.Session, *arguments: str, workers: str = WORKERS) -> None:
     """Run tests of the template in parallel; tests in one group stay in one process."""
-    record = session.cache_dir.absolute() / f"{session.name}.json"
+    record = recorded(session, session.name)
     record.unlink(missing_ok=True)
-    RECORDS.append(f"{session.name}={record}")
+    options = ("-n", workers, "--dist", "loadgroup", "--durations=5", f"--record={record}")
+    session.run("pytest", *options, *arguments, *session.posargs)
+
+
+def recorded(session: nox.Session, name: str) -> Path:
+    """Return the file for the record of a session, of which the summary will tell."""
+    record = session.cache_dir.absolute() / f"{name}.json"
+    RECORDS.append(f"{name}={record}")
     session.notify("summary", posargs=())
-    session.run("pytest", "-n", workers, "--dist", "loadgroup", f"--record={record}", *arguments, *session.posargs)
+    return record
+
+
+def output(session: nox.Session) -> Path:
+    """Return the file for what the sessions print that wait for nothing."""
+    return session.cache_dir.absolute() / "computed.log"
 
 
 def install(session: nox.Session) -> None:
@@ -50,7 +70,18 @@ def lint(session: nox.Session) -> None:
     session.run("yamllint", "--strict", ".")
 
 
-@nox.session
+@nox.session(venv_backend="none")
+def compute(session: nox.Session) -> None:
+    """Start bake, quality and upgrade at the lowest priority, beside the sessions that follow."""
+    command = ["nice", "-n", "19", sys.executable, "-m", "nox", "--session", *COMPUTING, "--", *session.posargs]
+    for name in COMPUTING:
+        recorded(session, name).unlink(missing_ok=True)
+    with output(session).open("wb") as file:
+        COMPUTERS.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file))
+    atexit.register(COMPUTERS[0].terminate)
+
+
+@nox.session(default=False)
 def bake(session: nox.Session) -> None:
     """Generate projects: every choice, every allowed pair, every completion and refusal, hostile input."""
     install(session)
@@ -58,7 +89,7 @@ def bake(session: nox.Session) -> None:
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers="2")
 
 
-@nox.session
+@nox.session(default=False)
 def quality(session: nox.Session) -> None:
     """Check every variant with the linters that its owner runs."""
     install(session)
@@ -85,7 +116,7 @@ def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
     modules = ["choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings"]
-    modules += ["database", "web", "pages", "django", "watch", "alerts", "first_look"]
+    modules += ["database", "web", "pages", "django", "watch", "alerts", "first_look", "sides"]
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers=MANY_WORKERS)
 
 
@@ -108,11 +139,21 @@ def deploy(session: nox.Session) -> None:
     pytest(session, *(f"tests/test_{module}.py" for module in modules))
 
 
-@nox.session
+@nox.session(default=False)
 def upgrade(session: nox.Session) -> None:
-    """Update a project that was made before `runtime/`, and run it beside one of today."""
+    """Update a project that was made before `runtime/`."""
     install(session)
     pytest(session, "tests/test_upgrade.py", workers="2")
+
+
+@nox.session(venv_backend="none")
+def computed(session: nox.Session) -> None:
+    """Wait for the sessions that `compute` has started, and show what they have printed."""
+    for process in COMPUTERS:
+        code = process.wait()
+        print(output(session).read_text("utf-8"))
+        if code:
+            session.error(f"{', '.join(COMPUTING)}: one has failed; see above")
 
 
 @nox.session(default=False, venv_backend="none")

@@ -27,6 +27,7 @@ from cookiecutter.exceptions import FailedHookException  # type: ignore[import-u
 from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
 from filelock import FileLock
 
+from history import OLD, Owner, commit
 from load import COLUMNS, table_row
 from servers import (
     NEWER_ROOT,
@@ -36,13 +37,14 @@ from servers import (
     Place,
     PostgreSQL,
     Project,
+    missing,
     needed,
     postgresql_server,
     quick_folder,
     rabbitmq_server,
     redis_server,
 )
-from support import UV, python_of, run
+from support import UV, git, python_of, run
 from variants import PROJECT, TEMPLATE, Answers, Choice, all_variants, allowed, cover, variant_id
 
 #: A change to a file of a project: its path in the project, the old text, the new text.
@@ -148,6 +150,14 @@ class Bakery:
             encoding="utf-8",
             check=False,
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_mypy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let mypy remember what it knows of libraries, for all projects that a process of this run checks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MYPY_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "mypy"))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -292,6 +302,29 @@ def installed(copied: Copied, shared: Path) -> Installed:
         return Project(folder, environment)
 
     return install
+
+
+@pytest.fixture(scope="session")
+def owner(bakery: Bakery, shared: Path) -> Owner:
+    """Return an owner whose clone of the template ends with what lies here, committed or not."""
+    found = subprocess.run(
+        ["git", "cat-file", "-e", f"{OLD}^{{commit}}"], cwd=TEMPLATE, check=False, capture_output=True
+    )
+    if found.returncode:
+        missing("the template's history back to before runtime/", "git fetch --unshallow, in a clone of its repository")
+    clone = shared / "celery-template"
+    with FileLock(f"{clone}.lock"):
+        if not clone.exists():
+            whole = clone.with_suffix(".new")
+            git(TEMPLATE, "clone", "--quiet", str(TEMPLATE), str(whole))
+            for name in ("cookiecutter.json", "hooks", "templates", "docs", PROJECT):
+                copy = shutil.copytree if (TEMPLATE / name).is_dir() else shutil.copy
+                if (whole / name).is_dir():
+                    shutil.rmtree(whole / name)
+                copy(TEMPLATE / name, whole / name)
+            commit(whole, "what lies here")
+            whole.rename(clone)
+    return Owner(bakery, clone)
 
 
 @pytest.fixture(scope="session")

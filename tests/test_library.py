@@ -131,13 +131,17 @@ def test_every_module_is_tested_somewhere(baked: Baked) -> None:
     assert tested == {file.relative_to(TESTS).as_posix() for file in TESTS.rglob("*.py")}
 
 
+@pytest.mark.parametrize(
+    "part", [["tests/runtime/worker"], ["tests/runtime", "--ignore=tests/runtime/worker"]], ids=["worker", "others"]
+)
 @in_every_host
-def test_the_runtime_keeps_its_promises(answers: Answers, hosted: Hosted) -> None:
+def test_the_runtime_keeps_its_promises(answers: Answers, part: list[str], hosted: Hosted) -> None:
     project, python = hosted(answers)
-    output = run([python, "-m", "pytest", "-p", "no:cacheprovider", "tests/runtime"], project)
-    assert re.search(r"= \d+ passed, ", output)
+    output = run([python, "-m", "pytest", "-p", "no:cacheprovider", *part], project)
+    assert re.search(r"= \d+ passed", output)
 
 
+@pytest.mark.xdist_group("linters")  # in one process, where mypy knows the libraries from the second time on
 @in_every_host
 def test_its_tests_pass_the_linters(answers: Answers, hosted: Hosted) -> None:
     project, python = hosted(answers)

@@ -27,7 +27,8 @@ from my_celery_project.runtime.local import (
 )
 from my_celery_project.runtime.testing.servers import wait_until
 
-#: A process with a child. It says what reaches it, and is ready when it has said ` ready.`
+#: A process with a child. It says what reaches it, and is ready when it has said ` ready.` It sleeps for short times,
+#: because Python begins a sleep although a signal has come just before, and handles that afterwards.
 PROGRAM = """
 import os, signal, sys, time
 
@@ -48,12 +49,12 @@ for sign in (signal.SIGTERM, signal.SIGQUIT):
     signal.signal(sign, stop)
 if child == 0:
     while True:
-        time.sleep(300)
+        time.sleep(0.2)
 print("INFO dull", flush=True)
 print("WARNING look", flush=True)
 print("child", child, "ready.", flush=True)
 while True:
-    time.sleep(300)
+    time.sleep(0.2)
 """
 
 
