@@ -49,7 +49,7 @@ Hosted = Callable[[Answers], tuple[Path, str]]
 #: Changes of a project that undo its wiring: file, old and new text, and the test that notices.
 UNWIRED = {
     "steps": ("runtime/app.py", 'app.steps["worker"].update(WORKER_STEPS)', "pass", "has_the_steps"),
-    "consumer": ("runtime/app.py", 'app.steps["consumer"].update(broker.consumer_steps)', "pass", "has_the_steps"),
+    "consumer": ("runtime/app.py", 'app.steps["consumer"].update(steps)', "pass", "has_the_steps"),
     "routes": ("celery.py", "routes=queues.ROUTES", "routes=[]", "tables_of_the_project"),
     "queues": ("celery.py", "queues=queues.QUEUES", "queues=queues.QUEUES[1:]", "tables_of_the_project"),
     "schedule": ("celery.py", "Beat(SCHEDULE)", "Beat({})", "tables_of_the_project"),

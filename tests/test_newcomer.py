@@ -339,7 +339,7 @@ def extend(newcomer: Newcomer, first: Terminal, second: Terminal) -> None:
     add_queue(newcomer, first)
     with newcomer.step("a task in this queue"):
         task_id = second.run(send).strip()
-        ran = rf"(?m)^images +\|.+Task images\.resize\[{task_id}\] succeeded"
+        ran = rf"(?m)^images +\|.+ images\.resize\[{task_id}\] succeeded"
         first.wait(lambda: re.search(ran, first.shown()), "the worker of the queue has run the task")
     with newcomer.step("a schedule, until the task that it sent has run"):
         row = block(newcomer.section("schedule", "Add a schedule"), "python")

@@ -38,7 +38,9 @@ SLACK = 5
 PERIOD = 180 if FULL else 30
 
 BEATS = ("one", "two")
-SENT = re.compile(r"\[(\S+ \S+): .*Sending due task mine \(")
+#: Lines with the whole time.
+LINES = {"APP_LOG_FORMAT": "json"}
+SENT = re.compile(r'"timestamp": "(\S+)".*Sending due task mine \(')
 
 
 def start_beats(fleet: Fleet, *names: str) -> None:
@@ -71,7 +73,7 @@ def add(fleet: Fleet) -> None:
 def sent(fleet: Fleet, *beats: str) -> list[float]:
     """Return when beats sent the heartbeat."""
     stamps = [stamp for beat in beats or fleet.processes for stamp in SENT.findall(fleet.log(beat))]
-    return sorted(datetime.strptime(stamp, "%Y-%m-%d %H:%M:%S,%f").timestamp() for stamp in stamps)
+    return sorted(datetime.fromisoformat(stamp).timestamp() for stamp in stamps)
 
 
 def leader(fleet: Fleet, *beats: str) -> str:
@@ -92,7 +94,7 @@ def no_double_and_no_gap(times: list[float], longest: float = INTERVAL + SLACK) 
 
 @pytest.mark.parametrize("broker", ANSWERS)
 def test_one_of_two_beats_sends_for_long_and_the_other_goes_on_when_it_is_killed(broker: str, running: Running) -> None:
-    with running(ANSWERS[broker]) as fleet:
+    with running(ANSWERS[broker], **LINES) as fleet:
         start_beats(fleet, *BEATS)
         fleet.start("general")
         add(fleet)
@@ -117,7 +119,7 @@ def test_one_of_two_beats_sends_for_long_and_the_other_goes_on_when_it_is_killed
 
 
 def test_a_beat_that_is_stopped_gives_the_lock_away_at_once(running: Running) -> None:
-    with running(ANSWERS["redis"]) as fleet:
+    with running(ANSWERS["redis"], **LINES) as fleet:
         start_beats(fleet, *BEATS)
         add(fleet)
         first = leader(fleet, *BEATS)
@@ -130,7 +132,7 @@ def test_a_beat_that_is_stopped_gives_the_lock_away_at_once(running: Running) ->
 
 
 def test_a_schedule_that_is_added_by_the_command_survives_a_restart(running: Running) -> None:
-    with running(ANSWERS["redis"]) as fleet:
+    with running(ANSWERS["redis"], **LINES) as fleet:
         start_beats(fleet, "one")
         leader(fleet, "one")
         add(fleet)
@@ -143,7 +145,7 @@ def test_a_schedule_that_is_added_by_the_command_survives_a_restart(running: Run
 
 
 def test_a_beat_that_stood_still_sends_nothing_until_it_has_the_lock_again(running: Running) -> None:
-    with running(ANSWERS["redis"], **SHORT) as fleet:
+    with running(ANSWERS["redis"], **LINES, **SHORT) as fleet:
         start_beats(fleet, *BEATS)
         add(fleet)
         first = leader(fleet, *BEATS)
@@ -164,7 +166,7 @@ def test_a_beat_that_stood_still_sends_nothing_until_it_has_the_lock_again(runni
 
 def test_beat_outlives_a_redis_that_hangs_and_one_that_forgets(running: Running) -> None:
     timeouts = {f"CELERY_REDBEAT_REDIS_OPTIONS__SOCKET_{name}": "0.5" for name in ("TIMEOUT", "CONNECT_TIMEOUT")}
-    with running(ANSWERS["redis"], **SHORT, **timeouts) as fleet:
+    with running(ANSWERS["redis"], **LINES, **SHORT, **timeouts) as fleet:
         redis: Any = Redis.from_url(fleet.variables["CELERY_BROKER_URL"])
         start_beats(fleet, "one")
         leader(fleet, "one")

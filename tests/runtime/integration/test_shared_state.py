@@ -64,7 +64,7 @@ def test_500_calls_with_the_same_key_have_one_effect(
     wait_until(lambda: len(two.succeeded("tests.pay")) == 500, 120)
     assert len(effects("begun")) == len(effects("paid")) == 1
     assert all(two.succeeded("tests.pay", worker) for worker in two.processes)
-    assert not re.search(r"tests\.pay\[.+ raised ", two.log())
+    assert not re.search(r"tests\.pay\[.+\] failed", two.log())
 
 
 def test_a_lock_admits_one_at_a_time_and_is_renewed(
@@ -90,7 +90,7 @@ def test_two_workers_together_stay_below_the_limit_of_the_fleet(
     # A start is noted some milliseconds after it was allowed, the first one perhaps later.
     assert max(sum(first <= other < first + 0.95 for other in times) for first in times) <= RATE
     assert times[-1] - times[0] > 4
-    assert not re.search(r"tests\.limited\[.+ raised ", two.log())
+    assert not re.search(r"tests\.limited\[.+\] failed", two.log())
 
 
 def test_a_circuit_that_one_worker_opens_is_open_in_the_other(
@@ -124,4 +124,4 @@ def test_a_unique_task_is_sent_once_until_it_has_ended(
     assert len(effects("reindexed")) == 1
     two.send("tests.send_reindex", name)
     wait_until(lambda: len(effects("reindexed")) == 2)
-    assert len(set(sent())) == 2
+    wait_until(lambda: len(set(sent())) == 2)  # which is noted after it was sent

@@ -25,7 +25,8 @@ def observe(app: App) -> None:
     """
     settings = read(Settings)
     if settings.is_wanted and app.observer is NOTHING:
-        from . import metrics, offering
+        from . import metrics, offering, processes
 
+        processes.keep()
         offering.record(app, NAME)
         offering.offer(settings, NAME, metrics.REGISTRY)

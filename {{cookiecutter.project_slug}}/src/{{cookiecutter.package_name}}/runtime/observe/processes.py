@@ -58,6 +58,11 @@ class Place:
         return str(number)
 
 
+def keep() -> None:
+    """Keep all figures that are made from now on in memory, also where FOLDER is set for others."""
+    values.ValueClass = values.MutexValue
+
+
 def share(alone: Collection[str] = ()) -> Path:
     """Let the figures that are made from now on be shared by this process and its children.
 

@@ -40,6 +40,8 @@ def observe(worker: Any, settings: Settings) -> None:
         own = metrics.OF_WORKERS
         registry = processes.sum_of(processes.share({metric.name for metric in own.collect()}))
         registry.register(own)
+    else:
+        processes.keep()
     name = str(worker.hostname).partition("@")[0]
     recorder = offering.record(worker.app, name)
     task_received.connect(recorder.received, weak=False)
