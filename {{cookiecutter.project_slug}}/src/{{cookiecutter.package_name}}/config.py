@@ -10,12 +10,10 @@
     ConfigurationError,
     Count,
     InMemory,
-    LogFormat,
     OnServers,
     OnThisMachine,
     PriorityNumber,
     Seconds,
-    TaskLogFormat,
     TimeZone,
     load_from,
 ){% endset %}
@@ -81,15 +79,6 @@ class Base({{ rows | map("last") | join(", ") }}):
     # takes 0.2 s, during which the worker starts no task.
     worker_max_tasks_per_child: Count = 10_000
     worker_max_memory_per_child: Count = 500_000
-
-    # Celery's formats, plus what runtime/context.py adds to every record.
-    worker_log_format: LogFormat = (
-        "[%(asctime)s: %(levelname)s/%(processName)s] %(context)s%(message)s"
-    )
-    worker_task_log_format: TaskLogFormat = (
-        "[%(asctime)s: %(levelname)s/%(processName)s] %(context)s"
-        "%(task_name)s[%(task_id)s]: %(message)s"
-    )
 
 
 class Development(OnThisMachine, Base):

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from celery import Celery
 from kombu.utils.imports import symbol_by_name
 
-from . import __version__, context, discovery
+from . import __version__, discovery
 from .config import machine
-from .observer import NOTHING, Observer, WebMetrics
+from .logs import installing
+from .observer import NOTHING, Observer, Several, WebMetrics
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -37,6 +38,7 @@ T = TypeVar("T", bound="BaseTask")
 WORKER_STEPS = (
     f"{__package__}.worker.checks:StartupChecks",
     f"{__package__}.worker.liveness:Heartbeat",
+    f"{__package__}.logs.worker:Lines",
 )
 
 
@@ -87,6 +89,11 @@ class App(Celery):
     def transient_errors(self) -> tuple[type[Exception], ...]:
         """Return the errors of the project's servers after which a task is retried."""
         return tuple(error for part in self.parts for error in part.transient_errors)
+
+    def observe(self, observer: Observer) -> None:
+        """Let another observer learn what this process does."""
+        is_first = self.observer is NOTHING
+        self.observer = observer if is_first else Several(self.observer, observer)
 
     @cached_property
     def keeps_results_here(self) -> bool:
@@ -174,5 +181,5 @@ def create(
         part.install(app)
     app.steps["worker"].update(WORKER_STEPS)
     app.steps["consumer"].update(broker.consumer_steps)
-    context.extend_log_records()
+    installing.install()
     return app

@@ -13,20 +13,17 @@ every pool. Nothing is set before a task or reset after it, so nothing can leak 
 
 from __future__ import annotations
 
-import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 from celery._state import get_current_worker_task
 from celery.app import amqp
-from celery.utils.log import task_logger
 
 from .connection import Connection
 from .routes import Router
@@ -169,34 +166,3 @@ class AMQP(amqp.AMQP):
         if tenant:
             message.headers[TENANT_HEADER] = tenant
         return message
-
-
-def shows_task(name: str) -> bool:
-    """Whether a logger's lines show the id of their task: those of Celery, of ours, of tasks."""
-    if name.startswith(("celery.", f"{__package__}.")):
-        return True
-    return logging.getLogger(name).parent is task_logger
-
-
-@cache
-def extend_log_records() -> None:
-    """Add the context to every log record of this process.
-
-    Records get the attributes `correlation_id` and `tenant`, or `-` if there is none, so that any
-    format or formatter can use them. `context` is both of them for people, in brackets and with a
-    space behind, or "" if there is nothing to say. This is a record factory, because a filter would
-    miss the loggers of other packages.
-    """
-    create = logging.getLogRecordFactory()
-
-    def with_context(*args: Any, **kwargs: Any) -> Any:
-        record: Any = create(*args, **kwargs)
-        (correlation_id, tenant), task_id = current_with_id()
-        record.correlation_id = correlation_id or "-"
-        record.tenant = tenant or "-"
-        is_shown = task_id and task_id == correlation_id and shows_task(record.name)
-        known = ("-" if is_shown else record.correlation_id, tenant)
-        record.context = f"[{' '.join(filter(None, known))}] " if known != ("-", None) else ""
-        return record
-
-    logging.setLogRecordFactory(with_context)

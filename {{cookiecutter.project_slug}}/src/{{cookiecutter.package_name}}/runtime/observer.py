@@ -50,6 +50,37 @@ class Observer:
         """
 
 
+class Several(Observer):
+    """Lets several observers note the same.
+
+    Args:
+        observers: The observers.
+    """
+
+    def __init__(self, *observers: Observer) -> None:
+        self.observers = observers
+
+    def note(self, request: Any, event: str) -> None:
+        """Let each note what has happened to a task."""
+        for observer in self.observers:
+            observer.note(request, event)
+
+    def succeeded(self, request: Any, seconds: float | None) -> None:
+        """Let each note a success."""
+        for observer in self.observers:
+            observer.succeeded(request, seconds)
+
+    def count(self, what: str, number: float = 1, **labels: str) -> None:
+        """Let each count something else."""
+        for observer in self.observers:
+            observer.count(what, number, **labels)
+
+    def set(self, what: str, value: float, **labels: str) -> None:
+        """Let each note a value."""
+        for observer in self.observers:
+            observer.set(what, value, **labels)
+
+
 class WebMetrics:
     """The metrics of web processes; by default, there are none."""
 

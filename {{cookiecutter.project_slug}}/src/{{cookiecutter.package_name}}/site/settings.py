@@ -11,6 +11,7 @@ import dj_database_url
 from .. import config
 from ..celery import app
 from ..runtime.django import environment
+from ..runtime.logs import setup as logs
 {% if cookiecutter.__results %}
 from ..runtime.web import pages
 {% endif %}
@@ -131,15 +132,8 @@ SECURE_HSTS_SECONDS = env.secure_hsts_seconds if env.is_server else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.secure_hsts_include_subdomains
 SECURE_HSTS_PRELOAD = env.secure_hsts_preload
 
-# Log lines of web processes; Celery's commands have formats of their own.
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": app.conf.worker_log_format}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.log_level},
-    "loggers": {"django": {"handlers": []}},
-}
+# Log lines are those of Celery's processes.
+LOGGING = logs.configuration(app.settings.log_format, env.log_level)
 
 # Tokens of the API: for clients, who send tasks, and for administrators.
 API_TOKEN = env.app_api_token

@@ -9,21 +9,19 @@ from .environment import ENV_FILE, ConfigurationError, Variables, read
 from .environments import InMemory, OnServers, OnThisMachine, load_from
 from .project import ProjectSettings, reader
 from .settings import Settings
-from .values import Count, LogFormat, PriorityNumber, Seconds, TaskLogFormat, TimeZone
+from .values import Count, PriorityNumber, Seconds, TimeZone
 
 __all__ = [
     "ENV_FILE",
     "ConfigurationError",
     "Count",
     "InMemory",
-    "LogFormat",
     "OnServers",
     "OnThisMachine",
     "PriorityNumber",
     "ProjectSettings",
     "Seconds",
     "Settings",
-    "TaskLogFormat",
     "TimeZone",
     "Variables",
     "load_from",

@@ -6,7 +6,7 @@ import inspect
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource
 
@@ -90,6 +90,8 @@ class InMemory(Mixin):
 
 class OnServers(Mixin):
     """A server that people rely on: every URL must be set and safe."""
+
+    log_format: ClassVar[Literal["console", "json"]] = "json"
 
     def refusals(self) -> Iterator[str]:
         """Yield a sentence for every URL that would leak or lose work."""

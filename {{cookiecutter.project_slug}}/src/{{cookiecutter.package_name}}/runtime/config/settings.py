@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
@@ -43,6 +43,9 @@ class Settings(Variables):
 
     #: The settings of the project's database, where it has one.
     database: ClassVar[type[Variables] | None] = None
+
+    #: The format of log lines, unless APP_LOG_FORMAT names one.
+    log_format: ClassVar[Literal["console", "json"]] = "console"
 
     #: The kind of broker that queues, priorities and routes are made for, and its URL schemes.
     broker: ClassVar[Broker]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-from logging import Formatter, makeLogRecord
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -23,10 +22,6 @@ Serializer = Literal["json"]
 
 #: Priorities that both brokers accept.
 PriorityNumber = Annotated[int, Field(ge=0, le=9)]
-
-#: The attributes that context.py and Celery add to a log record.
-RECORD = {"context": "", "correlation_id": "", "tenant": "", "processName": ""}
-TASK_RECORD = {**RECORD, "task_id": "", "task_name": ""}
 
 
 class RetryPolicy(BaseModel):
@@ -61,18 +56,6 @@ def is_zone(name: str) -> str:
     return name
 
 
-def is_format(text: str, record: dict[str, str]) -> str:
-    """Check that a log record can be written in a format."""
-    try:
-        Formatter(text).format(makeLogRecord(record))
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(
-            "it is not a format for log lines: use names such as %(asctime)s, %(levelname)s,"
-            f" %(message)s, {', '.join(f'%({name})s' for name in record)}"
-        ) from None
-    return text
-
-
 def is_importable(path: str) -> str:
     """Check that a path names a class in an existing module, or a registered scheduler."""
     module, _, name = path.partition(":") if ":" in path else path.rpartition(".")
@@ -98,7 +81,5 @@ def is_reading_order(name: str) -> str:
 
 
 TimeZone = Annotated[str, AfterValidator(is_zone)]
-LogFormat = Annotated[str, AfterValidator(lambda text: is_format(text, RECORD))]
-TaskLogFormat = Annotated[str, AfterValidator(lambda text: is_format(text, TASK_RECORD))]
 Importable = Annotated[str, AfterValidator(is_importable)]
 ReadingOrder = Annotated[str, AfterValidator(is_reading_order)]

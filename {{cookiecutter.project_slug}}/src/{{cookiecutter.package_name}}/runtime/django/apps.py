@@ -12,5 +12,8 @@ class JobsConfig(AppConfig):
     label = "jobs"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks, and let structlog write through Django's loggers."""
+        from ..logs.setup import bind_structlog
         from . import checks  # noqa: F401
+
+        bind_structlog()

@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from ..logs import setup
 from ..web import problems
 from ..web.operations import OPENAPI, TAGS
 from ..web.problems import Problem
@@ -33,6 +34,7 @@ def create_api(
     Raises:
         ConfigurationError: A setting is wrong or missing.
     """
+    setup.unless_configured(service.app.settings.log_format)
     limit = settings().web_max_body_bytes
     settings().token()  # development generates one if it is missing
     service.app.loader.import_default_modules()  # import the tasks that it sends

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
 from .. import context
+from ..logs import setup
 from ..web import problems
 from ..web.correlation import HEADER, request_id
 from ..web.operations import OPENAPI
@@ -40,6 +41,7 @@ def create_api(
     Raises:
         ConfigurationError: A setting is wrong or missing.
     """
+    setup.unless_configured(service.app.settings.log_format)
     limit = settings().web_max_body_bytes
     settings().token()  # development generates one if it is missing
     service.app.loader.import_default_modules()  # import the tasks that it sends

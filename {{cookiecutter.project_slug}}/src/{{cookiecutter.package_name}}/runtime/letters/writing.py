@@ -36,23 +36,31 @@ QUIET = timedelta(days=1)
 
 
 def write(app: Celery, letter: DeadLetter) -> bool:
-    """Store a dead letter, or log all of it if the store fails; return whether it was stored."""
-    if letter.is_periodic:
-        letter = replace(letter, id=id_of_failure(letter))
-    try:
-        store = store_of(app)
-        store.add(letter)
-    except Exception:
-        logger.critical("Could not store a dead letter: %s", letter.to_json(), exc_info=True)
+    """Store a dead letter and log that; return whether it was stored."""
+    stored = store(app, letter)
+    if stored is None:
         return False
-    told = (described(letter), app.main, one_line(letter.id))
-    if is_news(letter):
+    told = (described(stored), app.main, one_line(stored.id))
+    if is_news(stored):
         logger.error("Dead letter of %s; see `celery -A %s dead-letters show %s`", *told)
     else:
         logger.info("Dead letter of %s again; see `celery -A %s dead-letters show %s`", *told)
-    observer().count("dead_letters", queue_name=letter.queue, reason=letter.reason)
-    retention.keep_limits(store)
     return True
+
+
+def store(app: Celery, letter: DeadLetter) -> DeadLetter | None:
+    """Store a dead letter, or log all of it if the store fails; return it if it was stored."""
+    if letter.is_periodic:
+        letter = replace(letter, id=id_of_failure(letter))
+    try:
+        place = store_of(app)
+        place.add(letter)
+    except Exception:
+        logger.critical("Could not store a dead letter: %s", letter.to_json(), exc_info=True)
+        return None
+    observer().count("dead_letters", queue_name=letter.queue, reason=letter.reason)
+    retention.keep_limits(place)
+    return letter
 
 
 def described(letter: DeadLetter) -> str:

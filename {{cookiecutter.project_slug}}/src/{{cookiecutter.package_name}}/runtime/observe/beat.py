@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..config.environment import read
+from ..observer import NOTHING
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ def observe(app: App) -> None:
         ConfigurationError: The figures cannot be offered where the settings say.
     """
     settings = read(Settings)
-    from . import metrics, offering
+    if settings.is_wanted and app.observer is NOTHING:
+        from . import metrics, offering
 
-    if settings.is_wanted and not isinstance(app.observer, metrics.Recorder):
         offering.record(app, NAME)
         offering.offer(settings, NAME, metrics.REGISTRY)

@@ -30,7 +30,8 @@ def record(app: App, process: str) -> Recorder:
         app: The app.
         process: The name of the process, such as `general`.
     """
-    app.observer = recorder = Recorder(process, {*app.tasks}, {*app.amqp.queues})
+    recorder = Recorder(process, {*app.tasks}, {*app.amqp.queues})
+    app.observe(recorder)
     after_task_publish.connect(recorder.sent, weak=False)
     return recorder
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
-from celery.app import trace
 from celery.utils.log import get_logger
 
 from .. import budget
@@ -63,18 +61,8 @@ def tune(worker: Any, pool: str) -> None:
         # RabbitMQ they can also block a worker that stops: they wait for a confirmation of the
         # broker that another greenlet may have read.
         worker.options.update(without_heartbeat=True, without_gossip=True)
-    trace.logger.addFilter(is_told_only_here)
     # A publisher gives up soon; a worker keeps trying to store the results of its tasks.
     conf.update(result_backend_always_retry=True, result_backend_max_retries=RESULT_TRIES)
-
-
-def is_told_only_here(record: logging.LogRecord) -> bool:
-    """Return whether nothing else logs this end of a task.
-
-    An expected error, which Celery would log without the id of its dead letter
-    (celery/app/trace.py, `_log_error`), is logged when the dead letter is written.
-    """
-    return getattr(record, "data", {}).get("description") != trace.log_policy_expected.description
 
 
 def refusals(worker: Any, pool: str) -> Iterator[str]:

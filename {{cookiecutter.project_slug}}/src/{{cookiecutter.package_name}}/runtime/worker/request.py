@@ -83,8 +83,13 @@ class Request(BaseRequest):  # type: ignore[misc]
 
     #: Whether its dead letter was stored; None while there is none.
     letter_kept: bool | None = None
-    #: The name of the class of the error of a task that failed.
+    #: The error that ended a run, the name of its class, and its traceback.
+    error: Any = None
     error_class = ""
+    traceback = ""
+    #: The id of the dead letter, and whether that is an error that was not seen lately.
+    letter_id = ""
+    is_news = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make suspects of a crash run one at a time, and let the observer note each success.
@@ -165,18 +170,19 @@ class Request(BaseRequest):  # type: ignore[misc]
         """Handle the end of a task that took too long."""
         if not soft and not state.should_terminate:
             error = TimeLimitExceeded(timeout)
-            self.error_class = class_of(error)
+            self.error, self.error_class = error, class_of(error)
             self.write_letter(error)
         handling(self.request_dict, super().on_timeout, soft, timeout)
 
     def on_failure(self, exc_info: Any, *args: Any, **kwargs: Any) -> None:
         """Handle the end of a task that failed, or whose process was lost."""
         error = error_of(exc_info)
-        self.error_class = class_of(error)
+        self.error, self.error_class = error, class_of(error)
+        self.traceback = str(exc_info.traceback or "")
         if self.may_run_again(error) and handling(self.request_dict, self.run_again, exc_info):
             return
         if self.is_final(error):
-            self.write_letter(error, str(exc_info.traceback or ""))
+            self.write_letter(error, self.traceback)
         if isinstance(error, MemoryError):
             self.end_out_of_memory(error, exc_info)
             return
@@ -250,8 +256,11 @@ class Request(BaseRequest):  # type: ignore[misc]
 
     def write_letter(self, error: Any, traceback: str = "") -> None:
         """Write a dead letter before the message is acknowledged."""
-        kept = handling(self.request_dict, writing.write, self.app, self.letter(error, traceback))
+        letter = self.letter(error, traceback)
+        kept = handling(self.request_dict, writing.store, self.app, letter)
         self.letter_kept = bool(self.letter_kept or kept)
+        if kept:
+            self.letter_id, self.is_news = kept.id, writing.is_news(kept)
 
     def acknowledge(self) -> None:
         """Acknowledge the message, or let RabbitMQ dead-letter it if we could not store it."""
