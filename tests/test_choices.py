@@ -111,5 +111,5 @@ def test_a_project_works_on_its_servers(
             fleet.wait(partial(answers_ready, int(variables["WEB_PORT"])), "the web server is ready")
         fleet.stop(*lines)
         for name in lines:
-            others = [part for part in fleet.log(name).split("\n[") if failed not in part]
+            others = [part for part in re.split(r"\n(?=\d\d:\d\d:\d\d \[)", fleet.log(name)) if failed not in part]
             assert not [part for part in others if "Traceback" in part], fleet.log(name)

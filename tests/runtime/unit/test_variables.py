@@ -185,7 +185,6 @@ def may_be(variable: str, value: str) -> bool:
         ("CELERY_TASK_SERIALIZER", "pickle", "it should be 'json'"),
         ("CELERY_ACCEPT_CONTENT", "json, jsno", "it should be 'json'"),
         ("CELERY_TIMEZONE", "Europe/Olso", "it is not a time zone"),
-        ("CELERY_WORKER_LOG_FORMAT", "%(nobody)s", "it is not a format for log lines"),
         ("CELERY_TASK_PUBLISH_RETRY_POLICY__RETRIES", "1", "use one of interval_max"),
     ],
 )

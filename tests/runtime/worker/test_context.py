@@ -1,18 +1,19 @@
 """Correlation id and tenant, as a real worker's tasks see them."""
 
+import io
+import json
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from celery import chain, group
-from celery.utils.log import get_task_logger
 
 from my_celery_project.celery import app
 from my_celery_project.runtime import context, errors
 from my_celery_project.runtime.context import Context
+from my_celery_project.runtime.logs.rendering import formatter
 from my_celery_project.runtime.tasks import base
 
 WEB = Context("request-7", "acme")
@@ -67,14 +68,6 @@ def for_other_tenant(tenant: str) -> None:
 @app.task(name="tests.log")
 def log() -> None:
     logging.getLogger("some.library").warning("a line")
-
-
-@app.task(name="tests.shown", bind=True, ignore_result=False)
-def shown(self: base.BaseTask) -> list[str]:
-    create: Any = logging.getLogRecordFactory()
-    loggers = ("celery.app.trace", get_task_logger("shop.tasks").name, "some.library")
-    records = [create(name, logging.INFO, "", 0, "a line", (), None) for name in loggers]
-    return [str(self.request.id), *(record.context for record in records)]
 
 
 @pytest.fixture(autouse=True)
@@ -136,32 +129,25 @@ def test_a_task_can_publish_for_another_tenant(run: Callable[..., Any]) -> None:
     assert dict(SEEN) == {"for_other_tenant": WEB, "plain": WEB._replace(tenant="globex")}
 
 
-def test_every_log_line_has_the_context(
-    run: Callable[..., Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.WARNING)
-    with context.bind(*WEB):
+def test_every_log_line_has_the_context(run: Callable[..., Any]) -> None:
+    output, library = io.StringIO(), logging.getLogger("some.library")
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(formatter("json"))
+    library.addHandler(handler)
+    library.setLevel(logging.WARNING)
+    try:
+        with context.bind(*WEB):
+            run(log)
         run(log)
-    run(log)
-    logging.getLogger("some.library").warning("outside")
-    formatter = logging.Formatter(app.conf.worker_log_format)
-    first, second, outside = (
-        formatter.format(record) for record in caplog.records if record.name == "some.library"
-    )
-    assert first.endswith("] [request-7 acme] a line")
-    assert re.search(r"\] \[[-0-9a-f]{36}\] a line$", second)
-    assert outside.endswith("] outside")
-
-
-def test_no_log_line_shows_an_id_twice(run: Callable[..., Any]) -> None:
-    task_id, *contexts = run(shown).value
-    assert contexts == ["", "", f"[{task_id}] "]
-    with context.bind(tenant="acme"):
-        task_id, *contexts = run(shown).value
-    assert contexts == ["[- acme] ", "[- acme] ", f"[{task_id} acme] "]
-    with context.bind(*WEB):
-        _, *contexts = run(shown).value
-    assert contexts == ["[request-7 acme] "] * 3
+        library.warning("outside")
+    finally:
+        library.removeHandler(handler)
+    first, second, outside = map(json.loads, output.getvalue().splitlines())
+    assert (first["correlation_id"], first["tenant"]) == WEB
+    assert second["correlation_id"] == second["task_id"]
+    assert {first["task"], second["task"]} == {log.name}
+    assert first["worker"]
+    assert not {"correlation_id", "tenant", "task", "task_id"} & outside.keys()
 
 
 @pytest.mark.parametrize("value", ["", "a b", "a\nb", "a\n", "é", "%s\x1b[0m", "a" * 129])

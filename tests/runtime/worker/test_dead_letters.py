@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,7 @@ from my_celery_project.runtime.letters.letter import (
 from my_celery_project.runtime.letters.store import (
     store_of,
 )
+from my_celery_project.runtime.logs.rendering import ENDED, formatter
 from my_celery_project.runtime.tasks.base import (
     AtMostOnceTask,
     BaseTask,
@@ -262,21 +264,26 @@ def raises(kind: str, text: str) -> None:
     raise {"permanent": PermanentError, "unexpected": KeyError}[kind](text)
 
 
+def ended(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    """Return the records of tasks that have ended, and not succeeded."""
+    found = [record for record in caplog.records if hasattr(record, ENDED)]
+    return [record for record in found if getattr(record, ENDED)["outcome"] != "succeeded"]
+
+
 def test_a_permanent_error_is_logged_in_one_line_that_says_how_to_see_more(
     run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     assert run(raises, "permanent", "no such\nfile\x1b[2J").state == "FAILURE"
     (letter,) = letters()
-    lines = [record for record in caplog.records if "no such" in record.getMessage()]
-    assert [(record.levelname, record.getMessage()) for record in lines] == [
-        (
-            "ERROR",
-            r"Dead letter of tests.raises (failed): PermanentError: no such file\x1b[2J; "
-            f"see `celery -A {app.main} dead-letters show {letter.id}`",
-        )
-    ]
-    assert (lines[0].exc_info, "Traceback" in caplog.text) == (None, False)
+    (record,) = ended(caplog)
+    assert (record.levelname, record.ended_task["error"]) == ("ERROR", "PermanentError")
+    assert (record.ended_task["dead_letter"], "exception" in record.ended_task) == (letter.id, False)
+    line = formatter("console", colors=False).format(record)
+    assert r"PermanentError: no such file\x1b[2J; see" in line
+    assert f"see `celery -A {app.main} dead-letters show {letter.id}`" in line
+    assert "\n" not in line
+    assert "Traceback" not in caplog.text
     assert "in raises" in letter.traceback
 
 
@@ -284,10 +291,14 @@ def test_an_error_that_nobody_expects_is_logged_with_its_traceback(
     run: Run, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert run(raises, "unexpected", "surprise").state == "FAILURE"
-    letters()
-    assert "raised unexpected: KeyError" in caplog.text
-    assert "in raises" in caplog.text
-    assert "dead-letters show" in caplog.text
+    (letter,) = letters()
+    (record,) = ended(caplog)
+    assert (record.levelname, record.ended_task["error"]) == ("ERROR", "KeyError")
+    assert record.ended_task["dead_letter"] == letter.id
+    # Only the frames of the owner's code.
+    frames = re.findall(r'File ".+", line \d+, in (\w+)', record.ended_task["exception"])
+    assert frames == ["raises"]
+    assert "raised unexpected" not in caplog.text
 
 
 def fails_periodically(run: Run, *args: Any) -> None:
@@ -317,8 +328,7 @@ def test_a_periodic_task_that_goes_on_failing_is_one_letter_that_counts_and_is_t
     assert letter.last_failed_at is not None
     assert letter.failed_at < letter.last_failed_at < other.failed_at
     assert other.last_failed_at is None
-    lines = [record for record in caplog.records if record.message.startswith("Dead letter")]
-    assert [record.levelname for record in lines] == ["ERROR", "INFO", "INFO", "ERROR"]
+    assert [record.levelname for record in ended(caplog)] == ["ERROR", "INFO", "INFO", "ERROR"]
     row = json.loads(celery("list", "--json").output)[1]
     assert (row["count"], row["last_failed_at"]) == (3, letter.last_failed_at)
 

@@ -91,9 +91,10 @@ class App(Celery):
         return tuple(error for part in self.parts for error in part.transient_errors)
 
     def observe(self, observer: Observer) -> None:
-        """Let another observer learn what this process does."""
-        is_first = self.observer is NOTHING
-        self.observer = observer if is_first else Several(self.observer, observer)
+        """Let another observer learn what this process does, in place of one of its class."""
+        known = getattr(self.observer, "observers", (self.observer,))
+        others = [each for each in known if type(each) not in (Observer, type(observer))]
+        self.observer = Several(*others, observer) if others else observer
 
     @cached_property
     def keeps_results_here(self) -> bool:

@@ -37,7 +37,7 @@ LOGGED = re.compile(r"\b(DEBUG|INFO|WARNING|ERROR|CRITICAL)\b")
 SHUTDOWN = re.compile(r"worker: (Warm shutdown|Cold shutdown|Hitting Ctrl)")
 
 #: What gunicorn goes on to say when it listens.
-BOOTING = re.compile(r"\[INFO\] (Using|Booting) worker")
+BOOTING = re.compile(r"\[INFO *\] (Using|Booting) worker")
 
 #: What Celery warns of when a worker runs as root, which is nothing new to a developer.
 AS_ROOT = "ignore:You're running the worker with superuser privileges"

@@ -47,7 +47,7 @@ class Logger(logging.Logger):
 
 @cache
 def install() -> None:
-    """Make the loggers of this process safe, and let Celery's commands configure them by `setup.py`."""
+    """Make the loggers of this process safe, and let Celery's commands configure them."""
     logging.setLoggerClass(Logger)
     setup_logging.connect(set_up, weak=False)
 

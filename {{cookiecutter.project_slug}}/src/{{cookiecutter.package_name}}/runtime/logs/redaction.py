@@ -24,8 +24,8 @@ NAMES = re.compile(
 
 #: What any secret below has, so that most texts need only one search.
 SUSPICIOUS = re.compile(
-    r"://[^/\s]*@|eyJ|\d{4}[ -]?\d{4}|(?i:bearer |basic |-----BEGIN|pass|secret|token|key|sk_|ghp_|AKIA"
-    r"|xox|authorization|cookie)"
+    r"://[^/\s]*@|eyJ|\d{4}[ -]?\d{4}|(?i:bearer |basic |-----BEGIN|pass|secret|token|key|sk_"
+    r"|sk-|gh[opsu]_|github_pat|AKIA|xox|authorization|cookie|credential)"
 )
 
 #: Secrets in texts, and what replaces them.
@@ -59,8 +59,8 @@ PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     ),
 )
 
-#: 13 to 19 digits, perhaps in groups.
-CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
+#: 13 to 16 digits, perhaps in groups, of which the first name a kind of card.
+CARD = re.compile(r"\b(?:[3-6]\d|2[2-7])(?:[ -]?\d){11,14}\b")
 
 #: How much of a value is shown.
 LONGEST_TEXT = 20_000
@@ -119,7 +119,8 @@ def shown(value: Any, depth: int = 0) -> Any:
 
 def is_card_number(number: int) -> bool:
     """Whether a number is that of a card."""
-    return 10**12 <= number < 10**19 and is_card(str(number))
+    digits = str(number) if 10**12 <= number < 10**16 else ""
+    return CARD.fullmatch(digits) is not None and is_card(digits)
 
 
 def pairs(value: Mapping[Any, Any], depth: int) -> Iterable[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from celery import current_app
 from celery._state import get_current_worker_task
 from structlog.contextvars import get_contextvars
 from structlog.dev import ConsoleRenderer
@@ -30,11 +31,14 @@ USUAL = frozenset(vars(logging.makeLogRecord({}))) | {
     *("message", "asctime", "taskName", "correlation_id", "tenant", "context", FIELDS, ENDED)
 }
 
+#: What is known of the task that runs.
+OF_TASK = ("task", "task_id", "queue", "attempt", "correlation_id", "tenant", "worker")
+
 #: What a task may not set: a field of this name gets a `_` behind its name.
 OWN = frozenset(
     (
         *("timestamp", "level", "logger", "event", "exception", "stack", "outcome"),
-        *("task", "task_id", "queue", "attempt", "correlation_id", "tenant", "worker"),
+        *OF_TASK,
     )
 )
 
@@ -162,14 +166,19 @@ class People:
     """
 
     def __init__(self, colors: bool) -> None:
-        self.renderer = ConsoleRenderer(colors=colors, pad_event_to=0, sort_keys=False)
+        styles = ConsoleRenderer.get_default_level_styles(colors)
+        self.renderer = ConsoleRenderer(
+            colors=colors,
+            pad_event_to=0,
+            sort_keys=False,
+            level_styles={level.upper(): style for level, style in styles.items()},
+        )
 
     def __call__(self, fields: dict[str, Any]) -> str:
         """Return a line; a traceback follows in lines of its own."""
-        if "outcome" in fields:
-            fields = in_words(fields)
+        fields = in_words(fields) if "outcome" in fields else behind(fields)
         traces = [fields.pop(name) for name in ("stack", "exception") if name in fields]
-        fields["timestamp"] = fields["timestamp"][11:19]
+        fields |= {"timestamp": fields["timestamp"][11:19], "level": fields["level"].upper()}
         shown = {
             name: escaped(value) if type(value) is str else value for name, value in fields.items()
         }
@@ -181,15 +190,27 @@ class People:
         return output.getvalue()
 
 
+def behind(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields with those of the task behind what the line says itself."""
+    last = [name for name in OF_TASK if name in fields]
+    first = {name: value for name, value in fields.items() if name not in last}
+    return {**first, **{name: fields[name] for name in last}}
+
+
 def in_words(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a task that has ended, with the main ones in one phrase."""
-    fields = dict(fields)
-    seconds = fields.pop("seconds", None)
-    took = "" if seconds is None else f" in {seconds:.3g} s"
-    fields["event"] = f"{fields.pop('task')}[{fields.pop('task_id')}] {fields.pop('outcome')}{took}"
+    """Return the fields of a line about a task, with the main ones in one phrase."""
+    fields = {name: value for name, value in fields.items() if name != "logger"}
+    event = f"{fields.pop('task')}[{fields.pop('task_id')}] {fields.pop('outcome')}"
+    if "seconds" in fields:
+        event += f" after {fields.pop('seconds'):.3g} s"
+    if "error" in fields:
+        event += f": {fields.pop('error')}: {fields.pop('error_text')}"
+    if "dead_letter" in fields:
+        place = fields.pop("dead_letter")
+        event += f"; see `celery -A {current_app.main} dead-letters show {place}`"
     if fields["attempt"] == 1:
         del fields["attempt"]
-    return fields
+    return {**fields, "event": event}
 
 
 def formatter(format: Format, colors: bool | None = None) -> Lines:  # noqa: A002

@@ -1,10 +1,14 @@
-"""One line for each run of a task that has ended, written by the main process of its worker."""
+"""One line for each run of a task that has ended, written by the main process of its worker.
+
+At level DEBUG there is another one when a task is received, and one when it starts.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 from celery.exceptions import Reject, Retry
@@ -17,8 +21,9 @@ from .rendering import ENDED
 
 logger = logging.getLogger(__name__)
 
-#: What became of a task, for each type of Celery's events that ends a run.
+#: What became of a task, by the type of Celery's event, and the level of its line.
 OUTCOMES = {
+    "task-started": ("started", logging.DEBUG),
     "task-failed": ("failed", logging.ERROR),
     "task-retried": ("retried", logging.WARNING),
     "task-rejected": ("rejected", logging.WARNING),
@@ -27,10 +32,11 @@ OUTCOMES = {
 
 #: A frame of a traceback that is not of the owner's code: of Celery, its libraries, or `runtime/`.
 FRAME = re.compile(r"(?m)^  File \"([^\"]+)\", line \d+, in .*\n(?:    .*\n?)*")
-NOT_OURS = re.compile(rf"[\\/](?:celery|kombu|billiard|vine|{__package__.split('.')[-2]})[\\/]")
+LIBRARY = re.compile(r"[\\/]site-packages[\\/](?:celery|kombu|billiard|vine)[\\/]")
+RUNTIME = str(Path(__file__).parents[1])
 
 
-class EndedTasks(Observer):
+class TaskLines(Observer):
     """Writes a line for each run that has ended.
 
     Args:
@@ -48,17 +54,21 @@ class EndedTasks(Observer):
                 fields["seconds"] = round(seconds, 6)
             logger.info("task succeeded", extra={ENDED: fields})
 
+    def received(self, request: Any, **_: Any) -> None:
+        """Write that a task was received; a handler of the signal `task_received`."""
+        logger.debug("task received", extra={ENDED: self.about(request, "received")})
+
     def note(self, request: Any, event: str) -> None:
-        """Write the line of another end."""
+        """Write the line of another end, or of a start."""
         outcome, level = OUTCOMES.get(event, ("", 0))
         if not outcome or (outcome == "rejected" and request.letter_kept):
-            return  # it has not ended, or it has failed, and that was written
+            return  # it has failed, and that was written
         if outcome == "failed" and not request.is_news:
             level = logging.INFO
         if not logger.isEnabledFor(level):
             return
         fields = self.about(request, outcome)
-        if request.time_start is not None:
+        if outcome != "started" and request.time_start is not None:
             fields["seconds"] = round(max(0.0, time.time() - request.time_start), 6)
         fields.update(why(request, outcome))
         logger.log(level, "task %s" % outcome, extra={ENDED: fields})  # noqa: G002, UP031
@@ -107,5 +117,10 @@ def why(request: Any, outcome: str) -> dict[str, Any]:
 
 def of_owner(traceback: str) -> str:
     """Return a traceback without the frames that lead to the owner's code."""
-    shorter = FRAME.sub(lambda frame: "" if NOT_OURS.search(frame[1]) else frame[0], traceback)
+    shorter = FRAME.sub(lambda frame: frame[0] if is_owned(frame[1]) else "", traceback)
     return shorter if FRAME.search(shorter) else traceback
+
+
+def is_owned(file: str) -> bool:
+    """Whether a file belongs to the owner, or to a library of theirs."""
+    return not (file.startswith(RUNTIME) or LIBRARY.search(file))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import bootsteps
 from celery.app import trace
-from celery.signals import worker_shutting_down
+from celery.signals import task_received, worker_shutting_down
 from celery.utils.log import get_logger
 
 from . import setup
-from .tasks import EndedTasks
+from .tasks import TaskLines
+from .tasks import logger as task_logger
 
 logger = get_logger(__name__)
 
@@ -20,7 +22,10 @@ class Lines(bootsteps.Step):
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)
-        parent.app.observe(EndedTasks(str(parent.hostname)))
+        lines = TaskLines(str(parent.hostname))
+        parent.app.observe(lines)
+        if task_logger.isEnabledFor(logging.DEBUG):
+            task_received.connect(lines.received, weak=False)
         trace.logger.addFilter(is_told_only_here)
         if setup.is_json():
             parent.quiet = True  # no banner

@@ -231,7 +231,6 @@ class Request(BaseRequest):  # type: ignore[misc]
         headers = {**(context.headers or {}), CRASHES_HEADER: crashes}
         if not self.send_again(task.default_retry_delay, headers):
             return False
-        logger.warning("The process of %s[%s] was lost (%d so far)", self.name, self.id, crashes)
         state.task_ready(self)
         error = error_of(exc_info)
         if not isinstance(error, WorkerLostError):  # such as the SystemExit of a signal
