@@ -14,6 +14,7 @@ from celery.signals import before_task_publish
 from celery.utils.imports import load_extension_class_names, symbol_by_name
 
 from ..letters.letter import PERIODIC_HEADER
+from ..logs import setup
 from ..worker import liveness
 
 #: Seconds that a send may take after a stop signal; to an unreachable broker it would take minutes.
@@ -119,6 +120,11 @@ class Beat(command.Beat):
     """The command `celery beat`."""
 
     Service = Service
+
+    def run(self) -> Any:
+        """Run until the end, without a greeting if every line has to be JSON."""
+        self.quiet = self.quiet or setup.writes_json(self.app.settings.log_format)
+        return super().run()
 
     def start_scheduler(self) -> Any:
         """Run until the end, and let no alarm kill the process while it ends, which takes longer.

@@ -63,6 +63,18 @@ def configuration(
     }
 
 
+def writes_json(default: Format) -> bool:
+    """Return whether a process writes JSON once its log is configured.
+
+    Args:
+        default: The format, unless APP_LOG_FORMAT names one.
+
+    Raises:
+        ConfigurationError: A setting is wrong.
+    """
+    return (read(Settings).format or default) == "json"
+
+
 def set_up(default: Format, level: int | str | None = None, file: str | None = None) -> None:
     """Configure the loggers of the standard library and of structlog; the arguments are the same.
 
@@ -106,20 +118,10 @@ def for_celery(loglevel: int | None = None, logfile: str | None = None, **_: Any
     set_up(app.settings.log_format, loglevel, logfile)
     if app.conf.worker_redirect_stdouts:
         app.log.redirect_stdouts("INFO")
-    if is_json():
+    if writes_json(app.settings.log_format):
         # Celery writes to it what it says about a shutdown, if it has a file descriptor.
         sys.__stdout__ = sys.stdout  # type: ignore[assignment, misc]
     task_prerun.connect(forget, weak=False)
-
-
-def is_json() -> bool:
-    """Whether this process writes JSON."""
-    from .rendering import Lines, to_json
-
-    return any(
-        isinstance(handler.formatter, Lines) and handler.formatter.render is to_json
-        for handler in logging.getLogger().handlers
-    )
 
 
 def forget(**_: Any) -> None:

@@ -27,7 +27,7 @@ class Lines(bootsteps.Step):
         if task_logger.isEnabledFor(logging.DEBUG):
             task_received.connect(lines.received, weak=False)
         trace.logger.addFilter(is_told_only_here)
-        if setup.is_json():
+        if setup.writes_json(parent.app.settings.log_format):
             parent.quiet = True  # no banner
             worker_shutting_down.connect(tell, weak=False)
 
