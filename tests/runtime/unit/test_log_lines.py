@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from my_celery_project.runtime.logs import redaction, setup
+from my_celery_project.runtime.logs import printed, redaction, setup
 from my_celery_project.runtime.logs.rendering import formatter
 
 WORD = "hunter2secret"
@@ -187,3 +187,20 @@ def test_the_configuration_is_one_for_all_kinds_of_processes(
     assert config["root"] == {"handlers": ["lines"], "level": "WARNING"}
     assert config["handlers"]["lines"]["stream"] == "ext://sys.__stderr__"
     assert sys.__stderr__
+
+
+def test_what_is_printed_is_one_line_for_each_call(
+    lines: Callable[[], list[dict[str, Any]]],
+) -> None:
+    stream = printed.Printed(logging.getLogger("owner"), logging.INFO)
+    print("a", 1, {"b": 2}, file=stream)
+    print("two\nrows", file=stream)
+    print("begun", end="", file=stream)
+    print(file=stream)
+    print("not ended", end="", file=stream)
+    assert [line["event"] for line in lines()] == ["a 1 {'b': 2}", "two\nrows", "begun"]
+    stream.end_line()
+    stream.end_line()
+    assert [line["event"] for line in lines()] == ["not ended"]
+    print("x" * 2 * printed.LONGEST, end="", file=stream)
+    assert len(lines()) == 1

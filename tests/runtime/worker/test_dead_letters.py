@@ -278,7 +278,10 @@ def test_a_permanent_error_is_logged_in_one_line_that_says_how_to_see_more(
     (letter,) = letters()
     (record,) = ended(caplog)
     assert (record.levelname, record.ended_task["error"]) == ("ERROR", "PermanentError")
-    assert (record.ended_task["dead_letter"], "exception" in record.ended_task) == (letter.id, False)
+    assert (record.ended_task["dead_letter"], "exception" in record.ended_task) == (
+        letter.id,
+        False,
+    )
     line = formatter("console", colors=False).format(record)
     assert r"PermanentError: no such file\x1b[2J; see" in line
     assert f"see `celery -A {app.main} dead-letters show {letter.id}`" in line

@@ -120,10 +120,12 @@ class Beat(command.Beat):
     """The command `celery beat`."""
 
     Service = Service
+    quiet: bool
 
     def run(self) -> Any:
         """Run until the end, without a greeting if every line has to be JSON."""
-        self.quiet = self.quiet or setup.writes_json(self.app.settings.log_format)
+        app: Any = self.app
+        self.quiet = self.quiet or setup.writes_json(app.settings.log_format)
         return super().run()
 
     def start_scheduler(self) -> Any:

@@ -7,10 +7,10 @@ import sys
 from typing import Any
 
 import structlog
-from celery.signals import task_prerun
+from celery.signals import task_postrun, task_prerun
 
 from ..config.environment import read
-from . import loggers
+from . import loggers, printed
 from .installing import Logger
 from .settings import Format, Settings
 
@@ -117,7 +117,8 @@ def for_celery(loglevel: int | None = None, logfile: str | None = None, **_: Any
     app: Any = current_app
     set_up(app.settings.log_format, loglevel, logfile)
     if app.conf.worker_redirect_stdouts:
-        app.log.redirect_stdouts("INFO")
+        printed.redirect()
+        task_postrun.connect(printed.end_line, weak=False)
     if writes_json(app.settings.log_format):
         # Celery writes to it what it says about a shutdown, if it has a file descriptor.
         sys.__stdout__ = sys.stdout  # type: ignore[assignment, misc]
