@@ -15,31 +15,31 @@ class Bound(BoundLogger):
 
     def debug(self, event: Any = None, /, *args: Any, **fields: Any) -> Any:
         """Log at level DEBUG."""
-        return self._proxy_to_logger("debug", event, *args, **apart(fields))
+        return super().debug(event, *args, **apart(fields))
 
     def info(self, event: Any = None, /, *args: Any, **fields: Any) -> Any:
         """Log at level INFO."""
-        return self._proxy_to_logger("info", event, *args, **apart(fields))
+        return super().info(event, *args, **apart(fields))
 
     def warning(self, event: Any = None, /, *args: Any, **fields: Any) -> Any:
         """Log at level WARNING."""
-        return self._proxy_to_logger("warning", event, *args, **apart(fields))
+        return super().warning(event, *args, **apart(fields))
 
     warn = warning
 
     def error(self, event: Any = None, /, *args: Any, **fields: Any) -> Any:
         """Log at level ERROR."""
-        return self._proxy_to_logger("error", event, *args, **apart(fields))
+        return super().error(event, *args, **apart(fields))
 
     def critical(self, event: Any = None, /, *args: Any, **fields: Any) -> Any:
         """Log at level CRITICAL."""
-        return self._proxy_to_logger("critical", event, *args, **apart(fields))
+        return super().critical(event, *args, **apart(fields))
 
     fatal = critical
 
     def exception(self, event: Any = None, /, *args: Any, **fields: Any) -> Any:
         """Log at level ERROR, with the traceback of the error that is being handled."""
-        return self._proxy_to_logger("error", event, *args, **apart({"exc_info": True, **fields}))
+        return super().exception(event, *args, **apart(fields))
 
 
 def apart(fields: dict[str, Any]) -> dict[str, Any]:
