@@ -41,6 +41,8 @@ WORKER_STEPS = (
     f"{__package__}.logs.worker:Lines",
 )
 
+CONSUMER_STEPS = (f"{__package__}.worker.events:EventsOnRequest",)
+
 
 class App(Celery):
     """A Celery app whose tasks run at least once, or at most once if their class says so."""
@@ -181,6 +183,6 @@ def create(
     for part in parts:
         part.install(app)
     app.steps["worker"].update(WORKER_STEPS)
-    app.steps["consumer"].update(broker.consumer_steps)
+    app.steps["consumer"].update((*CONSUMER_STEPS, *broker.consumer_steps))
     installing.install()
     return app

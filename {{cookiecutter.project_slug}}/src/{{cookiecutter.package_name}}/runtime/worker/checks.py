@@ -57,9 +57,10 @@ def tune(worker: Any, pool: str) -> None:
         conf.worker_disable_prefetch = False
         worker.prefetch_multiplier = max(worker.prefetch_multiplier, 2)
     if not worker.task_events:
-        # Without --task-events nobody listens to heartbeats and gossip. Under a greenlet pool on
-        # RabbitMQ they can also block a worker that stops: they wait for a confirmation of the
-        # broker that another greenlet may have read.
+        # Nobody listens to gossip, nor to heartbeats until somebody asks for events, and then
+        # `events.py` sends them. Under a greenlet pool on RabbitMQ they can also block a worker
+        # that stops: they wait for a confirmation of the broker that another greenlet may have
+        # read.
         worker.options.update(without_heartbeat=True, without_gossip=True)
     # A publisher gives up soon; a worker keeps trying to store the results of its tasks.
     conf.update(result_backend_always_retry=True, result_backend_max_retries=RESULT_TRIES)
