@@ -116,7 +116,7 @@ def servers(session: nox.Session) -> None:
     """Run generated projects on real servers, which the tests start."""
     install(session)
     modules = ["choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings"]
-    modules += ["database", "web", "pages", "django", "watch", "alerts", "first_look", "sides"]
+    modules += ["database", "web", "pages", "django", "watch", "alerts", "first_look", "sides", "logs"]
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers=MANY_WORKERS)
 
 
