@@ -19,7 +19,9 @@ class Printed(LoggingProxy):
     Celery's own makes a line of each part that `print` writes.
     """
 
-    begun = local()
+    def __init__(self, logger: logging.Logger, level: int) -> None:
+        super().__init__(logger, level)
+        self.begun = local()
 
     def write(self, data: Any) -> int:  # type: ignore[override]  # what its stub forgets
         """Take text; return its length."""
@@ -42,10 +44,12 @@ class Printed(LoggingProxy):
 
 def redirect() -> None:
     """Let what this process and its children print be lines of the log."""
-    sys.stdout = sys.stderr = Printed(get_logger("celery.redirected"), logging.INFO)
+    logger = get_logger("celery.redirected")
+    sys.stdout, sys.stderr = Printed(logger, logging.INFO), Printed(logger, logging.WARNING)
 
 
 def end_line(**_: Any) -> None:
     """Give the logger what a task has printed without the end of a line; of `task_postrun`."""
-    if isinstance(sys.stdout, Printed):
-        sys.stdout.end_line()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, Printed):
+            stream.end_line()

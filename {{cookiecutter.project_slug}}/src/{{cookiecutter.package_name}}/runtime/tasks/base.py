@@ -125,8 +125,9 @@ class BaseTask(Task[Any, Any]):
         if not once_more:
             return
         # Tasks that only ran beside the culprit must not start beside it again. And the culprit
-        # must not kill this worker before its old message is acknowledged.
-        wait = self.default_retry_delay * random.uniform(1, 3) if crashes > 1 else 1  # noqa: S311
+        # must not kill this worker before its old message is acknowledged, or it would run once
+        # more: hence at least a second.
+        wait = max(1, self.default_retry_delay * random.uniform(1, 3)) if crashes > 1 else 1  # noqa: S311
         logger.warning("The worker of %s[%s] was lost (%d so far)", self.name, task_id, crashes)
         request = self.request
         again = self.signature_from_request(
