@@ -13,7 +13,8 @@ Three apps run the same no-op, in rounds of alternating order, each on an empty 
 The queue is filled before a worker starts, and its length is watched from outside: a rate is that of
 the middle 80 % of the tasks. CPU time is that of the worker with its processes. `--ways` compares
 ways to run many small items in the project: single tasks, single tasks that processes take ahead, and
-chunks of 100. `--watched` compares the project with itself: with metrics, and without.
+chunks of 100. `--watched` compares the project with itself: with metrics, with metrics and a JSON line
+for each task, and without both.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ class Contender:
         source: Python that defines `app`.
         chunk: Number of items in a message; 0 for single tasks.
         variables: Variables of its processes.
+        level: The level of the worker's log.
     """
 
     def __init__(
@@ -150,7 +152,9 @@ class Contender:
         source: str = OURS,
         chunk: int = 0,
         variables: Mapping[str, str] | None = None,
+        level: str = "ERROR",
     ) -> None:
+        self.level = level
         self.name, self.folder, self.python, self.pool = name, folder / name, python, pool
         self.chunk, self.variables = chunk, variables or {}
         self.folder.mkdir()
@@ -173,7 +177,7 @@ class Contender:
             env |= {"CELERY_BROKER_URL": urls["broker"], "CELERY_RESULT_BACKEND": urls["results"]}
         publish = [str(self.python), "publish.py", str(items), str(self.chunk)]
         publishing = float(subprocess.check_output(publish, cwd=self.folder, env=env))
-        celery = [str(self.python.parent / "celery"), "-A", "bench", "worker", "--loglevel", "ERROR"]
+        celery = [str(self.python.parent / "celery"), "-A", "bench", "worker", "--loglevel", self.level]
         arguments = ["--pool", self.pool, "--concurrency", str(concurrency), "--queues", "default"]
         with (
             (self.folder / "log").open("ab") as log,
@@ -267,7 +271,12 @@ def main() -> None:
                 contender("chunks", chunk=100),
             ]
         elif options.watched:
-            contenders = [contender("metrics", variables={"APP_METRICS_PORT": str(free_port())}), contender("none")]
+            metrics = {"APP_METRICS_PORT": str(free_port())}
+            contenders = [
+                contender("neither"),
+                contender("metrics", variables=metrics),
+                contender("metrics-logs", variables={**metrics, "APP_LOG_FORMAT": "json"}, level="INFO"),
+            ]
         else:
             contenders = [contender("project"), *(contender(label, source=PLAIN) for label in PLAIN_APPS)]
         results: dict[str, list[dict[str, float]]] = {each.name: [] for each in contenders}
@@ -283,23 +292,21 @@ def main() -> None:
                 Redis.from_url(redis).flushall()
                 results[each.name].append(each.measure(urls, items, options.concurrency))
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-        report(results)
+        first, *others = results
+        report(results, [(name, first) if options.watched else (first, name) for name in others])
 
 
-def report(results: dict[str, list[dict[str, float]]]) -> None:
-    """Print the medians of each app, and the ratios of the first one to the others."""
-    first, *others = results
+def report(results: dict[str, list[dict[str, float]]], pairs: list[tuple[str, str]]) -> None:
+    """Print the medians of each app, and the ratios of the first one of each pair to the second."""
     for label, rounds in results.items():
         medians = {name: statistics.median(row[name] for row in rounds) for name in rounds[0]}
         print(f"{label:14}", *(f"{name} {value:9.2f}" for name, value in medians.items()), sep="  ")
-    for other in others:
-        for name in results[first][0]:
-            pairs = zip(results[first], results[other], strict=True)
-            ratios = [ours[name] / theirs[name] for ours, theirs in pairs]
+    for one, other in pairs:
+        for name in results[one][0]:
+            paired = zip(results[one], results[other], strict=True)
+            ratios = [row[name] / against[name] for row, against in paired]
             low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-            print(
-                f"{first} / {other}, {name}: median {statistics.median(ratios):.2f}, quartiles {low:.2f} to {high:.2f}"
-            )
+            print(f"{one} / {other}, {name}: median {statistics.median(ratios):.2f}, quartiles {low:.2f} to {high:.2f}")
 
 
 if __name__ == "__main__":
