@@ -54,7 +54,7 @@ def test_a_high_priority_overtakes_in_its_queue(fleet: Fleet) -> None:
             pytest.skip(f"RabbitMQ {version} has no priorities in quorum queues")
     low = [beat(fleet, QueueName.DEFAULT, Priority.LOW) for _ in range(100)]
     high = beat(fleet, QueueName.DEFAULT, Priority.HIGH)
-    fleet.start("general", GENERAL_CONCURRENCY="1")
+    fleet.start("general", GENERAL_CONCURRENCY="1", CELERY_WORKER_LOGLEVEL="DEBUG")
     wait_until(lambda: len(fleet.received("heartbeat.beat", "general")) == len(low) + 1)
     assert fleet.received("heartbeat.beat", "general")[0] == high
 

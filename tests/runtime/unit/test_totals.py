@@ -40,15 +40,15 @@ def test_calls_are_counted_by_task() -> None:
         "workers": ["general@a"],
         "tasks": {
             "mail.send": {
-                **{"received": 2, "started": 2, "succeeded": 1, "failed": 1},
-                **{"retried": 0, "rejected": 0, "revoked": 0, "running": 0},
-                **{"success_rate": 0.5, "mean_seconds": 2.0, "p95_seconds": 2.0},
+                "received": 2, "started": 2, "succeeded": 1, "failed": 1,
+                "retried": 0, "rejected": 0, "revoked": 0, "running": 0,
+                "success_rate": 0.5, "mean_seconds": 2.0, "p95_seconds": 2.0,
                 "last_error": "ValueError('postgres://***@db/')",
             },
             "other": {
-                **{"received": 1, "started": 1, "succeeded": 0, "failed": 0},
-                **{"retried": 0, "rejected": 0, "revoked": 0, "running": 1},
-                **{"success_rate": None, "mean_seconds": None, "p95_seconds": None},
+                "received": 1, "started": 1, "succeeded": 0, "failed": 0,
+                "retried": 0, "rejected": 0, "revoked": 0, "running": 1,
+                "success_rate": None, "mean_seconds": None, "p95_seconds": None,
                 "last_error": "",
             },
         },
@@ -67,7 +67,13 @@ def test_a_retry_runs_again() -> None:
 
 def test_the_percentile_is_that_of_the_last_run_times() -> None:
     calls = [(str(n), n + 1.0) for n in range(100)]
-    totals = of(*(each for call, runtime in calls for each in (received(call), event("task-succeeded", call, runtime=runtime))))
+    totals = of(
+        *(
+            each
+            for call, runtime in calls
+            for each in (received(call), event("task-succeeded", call, runtime=runtime))
+        )
+    )
     total = totals.tasks["mail.send"]
     assert total.mean == pytest.approx(50.5)
     assert total.p95 == pytest.approx(95.05)
@@ -81,7 +87,9 @@ def test_a_call_that_was_received_before_has_no_name() -> None:
 
 def test_calls_whose_end_is_never_told_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MOST", 2)
-    totals = of(*(each for n in range(5) for each in (received(str(n)), event("task-started", str(n)))))
+    totals = of(
+        *(each for n in range(5) for each in (received(str(n)), event("task-started", str(n))))
+    )
     assert len(totals.open) == 2
     assert totals.tasks["mail.send"].running == 2
 
@@ -101,13 +109,23 @@ class Control:
         self.workers = {"general@a", "io@b"}
 
     def broadcast(
-        self, command: str, reply: bool = False, timeout: float = 0, destination: list[str] | None = None
+        self,
+        command: str,
+        reply: bool = False,
+        timeout: float = 0,
+        destination: list[str] | None = None,
     ) -> list[dict[str, dict[str, str]]] | None:
         if command == "disable_events":
             self.sends -= set(destination or self.workers)
             return None
         answers = [
-            {worker: {"ok": "task events already enabled" if worker in self.sends else "task events enabled"}}
+            {
+                worker: {
+                    "ok": "task events already enabled"
+                    if worker in self.sends
+                    else "task events enabled"
+                }
+            }
             for worker in self.workers
         ]
         self.sends |= self.workers

@@ -148,7 +148,10 @@ class Fleet:
         return re.findall(rf"{re.escape(task)}\[([-0-9a-f]+)\] succeeded", self.log(*names))
 
     def received(self, task: str, name: str) -> list[str]:
-        """Return the ids of a task's calls in the order in which a worker took them."""
+        """Return the ids of a task's calls in the order in which a worker took them.
+
+        Its log must have the level DEBUG.
+        """
         return re.findall(rf"{re.escape(task)}\[([-0-9a-f]+)\] received", self.log(name))
 
     def close(self) -> None:
