@@ -76,17 +76,17 @@ class Totals:
 
     def __init__(self) -> None:
         self.tasks: dict[str, Total] = {}
-        #: The names of the workers that have sent something, with the time of the last event.
-        self.workers: dict[str, float] = {}
+        #: The names of the workers that have sent something.
+        self.workers: set[str] = set()
         self.open: OrderedDict[str, tuple[str, bool]] = OrderedDict()
 
     def add(self, event: dict[str, Any]) -> None:
         """Count an event."""
         kind, worker = event["type"], event.get("hostname", "")
         if kind == "worker-offline":
-            self.workers.pop(worker, None)
+            self.workers.discard(worker)
         else:
-            self.workers[worker] = event["local_received"]
+            self.workers.add(worker)
         if kind not in COUNTED:
             return
         name, runs = self.open.pop(event["uuid"], (EARLIER, False))

@@ -18,6 +18,7 @@ from structlog.contextvars import get_contextvars
 from structlog.dev import ConsoleRenderer
 
 from ..context import current_with_id
+from ..letters.messages import queue_of
 from ..printable import escaped
 from . import redaction
 from .installing import FIELDS
@@ -105,10 +106,9 @@ def of_task() -> Iterator[tuple[str, str | int]]:
 
 def about(request: Any) -> Iterator[tuple[str, str | int]]:
     """Yield what a line shows of a request."""
-    info = request.delivery_info or {}
     yield "task", str(request.task)
-    if queue := info.get("routing_key"):
-        yield "queue", str(queue).rpartition(".")[2]
+    if queue := queue_of(request.delivery_info or {}, {}):
+        yield "queue", queue
     yield "attempt", (request.retries or 0) + 1
     if request.hostname:
         yield "worker", str(request.hostname)

@@ -11,12 +11,9 @@ from typing import Any
 
 from celery import bootsteps
 from celery.events.dispatcher import EventDispatcher
-from celery.utils.log import get_logger
 from celery.worker.consumer.events import Events
 from celery.worker.heartbeat import Heart
 from kombu.common import ignore_errors
-
-logger = get_logger(__name__)
 
 #: The group of the events that somebody asks for, and of those that tell that a worker lives.
 TASKS, WORKERS = "task", "worker"
