@@ -95,7 +95,7 @@ def selection(filters: dict[str, Any]) -> Filter:
 @contextmanager
 def opened(context: click.Context) -> Iterator[Letters]:
     """Open the store of dead letters, and turn its errors into one-line errors."""
-    from ..config import machine
+    from ..config.not_running import for_command
     from ..letters import store
 
     app = context.obj.app
@@ -104,8 +104,7 @@ def opened(context: click.Context) -> Iterator[Letters]:
         with store.opened(app) as letters:
             yield letters
     except errors as error:
-        what = machine.NOT_RUNNING if machine.is_meant(error) else one_line(error)
-        raise click.ClickException(what) from None
+        raise for_command(error) from None
 
 
 def brief(letter: DeadLetter) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def monitor(context: click.Context, interval: float, duration: float | None, as_
     Workers send events for as long as this runs, which costs them a third of the throughput of
     short tasks. Metrics for Prometheus cost next to nothing.
     """
-    from ..config import machine
+    from ..config.not_running import for_command
 
     app = context.obj.app
     try:
@@ -47,8 +47,7 @@ def monitor(context: click.Context, interval: float, duration: float | None, as_
             connection.ensure_connection(max_retries=1, timeout=5)
             watch(app, connection, interval, duration, as_json)
     except (OperationalError, OSError) as error:
-        what = machine.NOT_RUNNING if machine.is_meant(error) else one_line(error)
-        raise click.ClickException(what) from None
+        raise for_command(error) from None
     except KeyboardInterrupt:
         pass
 
