@@ -66,14 +66,14 @@ def lines(fleet: Fleet, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def submit(port: int, task: str) -> None:
+def submit(port: int, task: str, **arguments: str) -> None:
     """Send a task over HTTP with an id that its lines must have."""
     headers = {
         "Authorization": f"Bearer {ADMIN}",
         "Content-Type": "application/json",
         "X-Request-Id": "request-1",
     }
-    body = json.dumps({"task": task}).encode()
+    body = json.dumps({"task": task, "arguments": arguments}).encode()
     with urlopen(Request(f"http://127.0.0.1:{port}/tasks", body, headers), timeout=PATIENCE) as answer:
         assert answer.status == 202
 

@@ -18,7 +18,7 @@ from kombu.utils.imports import symbol_by_name
 from . import __version__, discovery
 from .config import machine
 from .logs import installing
-from .observer import NOTHING, Observer, Several, WebMetrics
+from .observer import NO_TRACES, NOTHING, Observer, Several, Traces, WebMetrics
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -64,6 +64,8 @@ class App(Celery):
     observer: Observer = NOTHING
     #: What its web processes count.
     web_metrics = WebMetrics()
+    #: What follows its tasks from process to process.
+    traces: Traces = NO_TRACES
     #: Calls a function when the caller's transaction is committed.
     on_commit: Callable[[Callable[[], object]], object]
     #: The other parts of the project, such as a database.

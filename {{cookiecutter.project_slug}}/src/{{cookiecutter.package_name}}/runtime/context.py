@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
@@ -153,6 +154,12 @@ class AMQP(amqp.AMQP):
         if create_missing is None:
             create_missing = self.app.conf.task_create_missing_queues
         return Router(self.routes, queues or self.queues, create_missing, app=self.app)
+
+    @cached_property
+    def send_task_message(self) -> Callable[..., Any]:
+        """Return the function that sends a message."""
+        send: Callable[..., Any] = self.app.traces.around(super().send_task_message)
+        return send
 
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:
         """Return a message with the context; headers that the caller gives win over it."""

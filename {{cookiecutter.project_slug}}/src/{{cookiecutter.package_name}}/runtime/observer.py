@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from celery import current_app
@@ -101,11 +102,42 @@ class WebMetrics:
         return ""
 
 
+class Traces:
+    """What follows a task from process to process; by default, nothing does."""
+
+    def around(self, send: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a function that sends a message, and tells those who follow it.
+
+        Args:
+            send: Sends a message; Celery's `send_task_message`.
+        """
+        return send
+
+    def web(self, api: Any, instrument: str) -> None:
+        """Follow the requests of a web framework.
+
+        Args:
+            api: The app of the framework.
+            instrument: The function that does so, as `module:function`.
+        """
+
+    def ids(self) -> Iterable[tuple[str, str]]:
+        """Return the names and values by which a log line tells what it belongs to."""
+        return ()
+
+
 #: What other apps, such as those of a test, have.
 NOTHING = Observer()
+NO_TRACES = Traces()
 
 
 def observer() -> Observer:
     """Return the observer of the current app, for code that has no app at hand."""
     found: Observer = getattr(current_app, "observer", NOTHING)
+    return found
+
+
+def traces() -> Traces:
+    """Return what follows the tasks of the current app, for code that has no app at hand."""
+    found: Traces = getattr(current_app, "traces", NO_TRACES)
     return found

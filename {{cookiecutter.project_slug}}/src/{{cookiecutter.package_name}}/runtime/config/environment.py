@@ -39,7 +39,7 @@ HARMLESS = re.compile(r"-?[0-9.]{1,15}|[A-Za-z_/]{1,24}")
 HARMLESS_KEY = re.compile(r"[A-Za-z_.*-]{1,80}")
 
 #: Prefixes that platforms use too: a name is refused only if it resembles one of ours.
-SHARED_PREFIXES = ("APP_", "DATABASE_")
+SHARED_PREFIXES = ("APP_", "DATABASE_", "SENTRY_")
 
 #: How similar a name must be to a known one to count as a misspelling of it; 1 means equal. URL and
 #: URL2 count as two names.

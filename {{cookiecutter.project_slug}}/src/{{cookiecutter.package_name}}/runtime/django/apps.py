@@ -12,8 +12,10 @@ class JobsConfig(AppConfig):
     label = "jobs"
 
     def ready(self) -> None:
-        """Register the system checks, and let structlog write through Django's loggers."""
+        """Register the system checks, let structlog write through Django's loggers, and trace."""
         from ..logs.setup import bind_structlog
+        from ..observer import traces
         from . import checks  # noqa: F401
 
         bind_structlog()
+        traces().web(None, f"{__package__}.traces:instrument")

@@ -62,6 +62,7 @@ def create_api(
     api.add_exception_handler(Exception, on_error)
     api.add_middleware(BodyLimit, limit=limit)
     api.add_middleware(Correlation)  # the last one added is the first one called
+    service.app.traces.web(api, f"{__package__}.traces:instrument")
     return api
 
 

@@ -75,6 +75,7 @@ def create_api(
     api.register_error_handler(HTTPException, on_http_error)
     api.register_error_handler(Exception, on_error)
     api.wsgi_app = Correlation(api.wsgi_app)  # type: ignore[method-assign]
+    service.app.traces.web(api, f"{__package__}.traces:instrument")
     return api
 
 

@@ -19,6 +19,7 @@ from structlog.dev import ConsoleRenderer
 
 from ..context import current_with_id
 from ..letters.messages import queue_of
+from ..observer import traces
 from ..printable import escaped
 from . import redaction
 from .installing import FIELDS
@@ -33,7 +34,10 @@ USUAL = frozenset(vars(logging.makeLogRecord({}))) | {
 }
 
 #: What is known of the task that runs.
-OF_TASK = ("task", "task_id", "queue", "attempt", "correlation_id", "tenant", "worker")
+OF_TASK = (
+    *("task", "task_id", "queue", "attempt", "correlation_id", "tenant", "worker"),
+    *("trace_id", "span_id"),
+)
 
 #: What a task may not set: a field of this name gets a `_` behind its name.
 OWN = frozenset(
@@ -102,6 +106,7 @@ def of_task() -> Iterator[tuple[str, str | int]]:
         yield "correlation_id", correlation_id
     if tenant:
         yield "tenant", tenant
+    yield from traces().ids()
 
 
 def about(request: Any) -> Iterator[tuple[str, str | int]]:

@@ -35,6 +35,9 @@ FRAME = re.compile(r"(?m)^  File \"([^\"]+)\", line \d+, in .*\n(?:    .*\n?)*")
 LIBRARY = re.compile(r"[\\/]site-packages[\\/](?:celery|kombu|billiard|vine)[\\/]")
 RUNTIME = str(Path(__file__).parents[1])
 
+#: The header by which a message belongs to a trace: https://www.w3.org/TR/trace-context/
+TRACE = re.compile("[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
 
 class TaskLines(Observer):
     """Writes a line for each run that has ended.
@@ -89,6 +92,8 @@ class TaskLines(Observer):
             fields["correlation_id"] = context.correlation_id
         if context.tenant:
             fields["tenant"] = context.tenant
+        if trace := TRACE.fullmatch(str(headers.get("traceparent") or "")):
+            fields["trace_id"] = trace[1]
         return fields
 
 
