@@ -132,7 +132,9 @@ class TestJobs(api.Api):
         assert heartbeat.beat.name in known
         for path in ("active", "scheduled"):
             assert self.call("GET", f"/admin/{path}")[:2] == (200, {"tasks": []})
-        assert self.call("GET", "/health/celery")[:2] == (200, {"status": "ok"})
+        status, told, _ = self.call("GET", "/health/celery")
+        assert (status, told["status"]) == (200, "ok")
+        assert {queue["name"] for queue in told["queues"]} == set(app.amqp.queues)
 
     @pytest.mark.usefixtures("worker", "store")
     def test_administrators_repair_dead_letters(self) -> None:
@@ -161,8 +163,10 @@ class TestJobs(api.Api):
         assert context.is_valid(answer["X-Request-ID"])
 
     def test_health(self) -> None:
-        for path in ("live", "ready"):
-            assert self.call("GET", f"/health/{path}")[:2] == (200, {"status": "ok"})
+        assert self.call("GET", "/health/live")[:2] == (200, {"status": "ok"})
+        status, told, _ = self.call("GET", "/health/ready")
+        assert status == 200
+        assert {"broker", "database"} <= {server["name"] for server in told["servers"]}
         with patch.object(app, "connection_for_write", side_effect=OSError("away")):
             status, told, _ = self.call("GET", "/health/ready")
         assert status == 503

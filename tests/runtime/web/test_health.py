@@ -2,6 +2,7 @@ import httpx
 import pytest
 from kombu.exceptions import OperationalError
 
+from my_celery_project.celery import app
 from my_celery_project.runtime.web import servers
 
 
@@ -16,8 +17,11 @@ def away(_: object) -> None:
 
 
 def test_it_is_alive_and_ready(web: httpx.Client) -> None:
-    for path in ("/health/live", "/health/ready"):
-        assert web.get(path).json() == {"status": "ok"}
+    assert web.get("/health/live").json() == {"status": "ok"}
+    told = web.get("/health/ready").json()
+    assert told["status"] == "ok"
+    assert "broker" in {server["name"] for server in told["servers"]}
+    assert all(0 <= server["seconds"] < 60 for server in told["servers"])
 
 
 def test_it_lives_but_is_not_ready_without_a_broker(
@@ -31,7 +35,11 @@ def test_it_lives_but_is_not_ready_without_a_broker(
 
 
 def test_a_worker_is_seen(web: httpx.Client, worker: None) -> None:
-    assert web.get("/health/celery").status_code == 200
+    told = web.get("/health/celery").json()
+    assert told["status"] == "ok"
+    queues = {queue["name"]: queue for queue in told["queues"]}
+    assert queues.keys() == set(app.amqp.queues)
+    assert queues["default"] == {"name": "default", "workers": 1, "messages": 0}
 
 
 def test_workers_are_not_asked_for_every_request(
@@ -39,9 +47,8 @@ def test_workers_are_not_asked_for_every_request(
 ) -> None:
     questions: list[None] = []
 
-    def ask(*_: object) -> bool:
+    def ask(*_: object) -> None:
         questions.append(None)
-        return False
 
     monkeypatch.setattr(servers.Workers, "ask", ask)
     answers = [web.get("/health/celery") for _ in range(3)]

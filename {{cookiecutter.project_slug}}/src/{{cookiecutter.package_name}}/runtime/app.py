@@ -13,12 +13,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from celery import Celery
+from celery.signals import beat_init
 from kombu.utils.imports import symbol_by_name
 
 from . import __version__, discovery
 from .config import machine
 from .logs import installing
-from .observer import NO_TRACES, NOTHING, Observer, Several, Traces, WebMetrics
+from .observer import (
+    NO_NOTICES,
+    NO_TRACES,
+    NOTHING,
+    Notices,
+    Observer,
+    Several,
+    Traces,
+    WebMetrics,
+)
 from .runs import Runs
 from .tasks.cancellation import Cancellation
 
@@ -39,6 +49,7 @@ WORKER_STEPS = (
     f"{__package__}.worker.checks:StartupChecks",
     f"{__package__}.worker.liveness:Heartbeat",
     f"{__package__}.logs.worker:Lines",
+    f"{__package__}.notices.starting:Telling",
 )
 
 CONSUMER_STEPS = (f"{__package__}.worker.events:EventsOnRequest",)
@@ -66,6 +77,10 @@ class App(Celery):
     web_metrics = WebMetrics()
     #: What follows its tasks from process to process.
     traces: Traces = NO_TRACES
+    #: What tells people that something is wrong, and the class of the place where all processes
+    #: count what to tell, as `module:class`, if there is one.
+    notices: Notices = NO_NOTICES
+    notices_place: str = ""
     #: Calls a function when the caller's transaction is committed.
     on_commit: Callable[[Callable[[], object]], object]
     #: The other parts of the project, such as a database.
@@ -93,6 +108,11 @@ class App(Celery):
     def transient_errors(self) -> tuple[type[Exception], ...]:
         """Return the errors of the project's servers after which a task is retried."""
         return tuple(error for part in self.parts for error in part.transient_errors)
+
+    @property
+    def checks(self) -> dict[str, Callable[[], object]]:
+        """Return what checks that a server of the project answers, by the name of the server."""
+        return {name: check for part in self.parts for name, check in part.checks().items()}
 
     def observe(self, observer: Observer) -> None:
         """Let another observer learn what this process does, in place of one of its class."""
@@ -142,6 +162,13 @@ def at_once(function: Callable[[], object]) -> None:
     function()
 
 
+def start_telling(sender: Any, **_: Any) -> None:
+    """Let beat tell people; a handler of the signal `beat_init`."""
+    from .notices import starting  # which a mere publisher does not need
+
+    starting.of_beat(sender)
+
+
 def create(
     package: str,
     settings: Settings,
@@ -188,4 +215,5 @@ def create(
     steps = (*CONSUMER_STEPS, *broker.consumer_steps)
     app.steps["consumer"].update(steps)
     installing.install()
+    beat_init.connect(start_telling)
     return app

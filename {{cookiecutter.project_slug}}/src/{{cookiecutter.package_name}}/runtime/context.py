@@ -158,7 +158,8 @@ class AMQP(amqp.AMQP):
     @cached_property
     def send_task_message(self) -> Callable[..., Any]:
         """Return the function that sends a message."""
-        send: Callable[..., Any] = self.app.traces.around(super().send_task_message)
+        app: Any = self.app  # Celery's types do not know ours
+        send: Callable[..., Any] = app.traces.around(super().send_task_message)
         return send
 
     def as_task_v2(self, *args: Any, **kwargs: Any) -> Any:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import current_app
+
+if TYPE_CHECKING:
+    from .letters.letter import DeadLetter
 
 
 class Observer:
@@ -126,9 +129,23 @@ class Traces:
         return ()
 
 
+class Notices:
+    """What tells people that something is wrong; by default, nobody is told."""
+
+    #: Whether somebody is told.
+    is_wanted = False
+
+    def failed(self, letter: DeadLetter) -> None:
+        """Count a task that has failed for good."""
+
+    def ticked(self) -> None:
+        """Note that beat looks at its schedule."""
+
+
 #: What other apps, such as those of a test, have.
 NOTHING = Observer()
 NO_TRACES = Traces()
+NO_NOTICES = Notices()
 
 
 def observer() -> Observer:
@@ -140,4 +157,10 @@ def observer() -> Observer:
 def traces() -> Traces:
     """Return what follows the tasks of the current app, for code that has no app at hand."""
     found: Traces = getattr(current_app, "traces", NO_TRACES)
+    return found
+
+
+def notices() -> Notices:
+    """Return what tells people, for code that has no app at hand."""
+    found: Notices = getattr(current_app, "notices", NO_NOTICES)
     return found

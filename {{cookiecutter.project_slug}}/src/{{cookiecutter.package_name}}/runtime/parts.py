@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ class Part:
     tasks: tuple[str, ...] = ()
     #: Its errors after which a task is retried.
     transient_errors: tuple[type[Exception], ...] = ()
+
+    def checks(self) -> Mapping[str, Callable[[], object]]:
+        """Return functions that raise an error if a server does not answer, by its name."""
+        return {}
 
     def install(self, app: App) -> None:
         """Set attributes of the app when the app is created.

@@ -269,7 +269,8 @@ def exporter() -> Any:
 
         def shutdown(self) -> None:
             """Stop."""
-            self.exporter.shutdown()
+            exporter: Any = self.exporter  # its types are incomplete
+            exporter.shutdown()
 
         def force_flush(self, timeout_millis: int = 30_000) -> bool:
             """Do nothing: there is no buffer here."""

@@ -43,13 +43,14 @@ class Stoppable(Base):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if liveness.is_watched():
+        if liveness.is_watched() or self.app.notices.is_wanted:
             self.max_interval = min(self.max_interval, liveness.INTERVAL)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; return the seconds until the next look, none when beat is to end."""
         if liveness.is_watched():
             liveness.touch()
+        self.app.notices.ticked()
         self.app.observer.set("beat_last_tick_timestamp_seconds", time.time())
         with self.uninterrupted():
             wait: float = super().tick(*args, **kwargs)

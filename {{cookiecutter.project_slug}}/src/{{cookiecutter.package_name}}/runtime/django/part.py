@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from ..parts import Part
 from ..tasks.cancellation import Cancellation
@@ -20,6 +21,10 @@ class Django(Part, Cancellation):
     transient_errors = TRANSIENT_ERRORS
     at_reports = True
 
+    def checks(self) -> Mapping[str, Callable[[], object]]:
+        """Return the check of whether the database answers."""
+        return {"database": check_database}
+
     def install(self, app: App) -> None:
         """Use Django's transactions, and register as the app's cancellation."""
         app.cancellation, app.on_commit = self, transaction.on_commit
@@ -32,3 +37,11 @@ class Django(Part, Cancellation):
             Ignore: The job was cancelled.
         """
         check(task)
+
+
+def check_database() -> None:
+    """Check the database on a new connection, since nothing renews that of a mere thread."""
+    try:
+        connection.ensure_connection()
+    finally:
+        connection.close()

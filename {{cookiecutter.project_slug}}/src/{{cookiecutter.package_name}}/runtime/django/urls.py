@@ -110,14 +110,12 @@ def of_health(service: Service) -> list[URLPattern]:
         return respond(FINE)
 
     def ready(request: HttpRequest) -> HttpResponse:
-        """Report whether the servers that it needs answer."""
-        service.ready()
-        return respond(FINE)
+        """Report whether the servers that it needs answer, and how soon."""
+        return respond(service.ready())
 
     def celery(request: HttpRequest) -> HttpResponse:
-        """Report whether a worker answers; the report may be a few seconds old."""
-        servers.workers.check(service.app)
-        return respond(FINE)
+        """Report the workers of each queue and what waits; it may be a few seconds old."""
+        return respond(servers.workers.check(service.app))
 
     return [
         path("health/live", route(GET=live)),

@@ -22,12 +22,10 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/ready", **documented(operations.READY))
     async def ready() -> Response:
-        await call(service.ready)
-        return respond(FINE)
+        return respond(await call(service.ready))
 
     @router.get("/celery", **documented(operations.CELERY))
     async def celery() -> Response:
-        await call(servers.workers.check, service.app)
-        return respond(FINE)
+        return respond(await call(servers.workers.check, service.app))
 
     return router

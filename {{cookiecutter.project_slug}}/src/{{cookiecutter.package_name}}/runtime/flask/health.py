@@ -30,12 +30,10 @@ def routes(service: Service) -> APIBlueprint:
 
     @api.get("/ready", **documented(operations.READY))
     def ready() -> Response:
-        call(service.ready)
-        return respond(FINE)
+        return respond(call(service.ready))
 
     @api.get("/celery", **documented(operations.CELERY))
     def celery() -> Response:
-        call(servers.workers.check, service.app)
-        return respond(FINE)
+        return respond(call(servers.workers.check, service.app))
 
     return api

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from celery.utils.log import get_logger
 from kombu.utils.json import dumps
 
-from ..observer import observer
+from ..observer import notices, observer
 from ..printable import one_line, shortened
 from . import retention
 from .letter import DeadLetter
@@ -52,6 +52,8 @@ def store(app: Celery, letter: DeadLetter) -> DeadLetter | None:
     """Store a dead letter, or log all of it if the store fails; return it if it was stored."""
     if letter.is_periodic:
         letter = replace(letter, id=id_of_failure(letter))
+    if not is_known(letter):
+        notices().failed(letter)
     try:
         place = store_of(app)
         place.add(letter)
@@ -79,13 +81,18 @@ def id_of_failure(letter: DeadLetter) -> str:
 _failures: dict[str, datetime] = {}
 
 
+def is_known(letter: DeadLetter) -> bool:
+    """Whether this process has lately seen the same failure of a periodic task."""
+    last = _failures.get(letter.id) if letter.is_periodic else None
+    return last is not None and last >= datetime.now(UTC) - QUIET
+
+
 def is_news(letter: DeadLetter) -> bool:
     """Whether a failure is logged as an error; a repeated one of a periodic task is not."""
     if not letter.is_periodic:
         return True
-    moment = datetime.now(UTC)
+    is_new, moment = not is_known(letter), datetime.now(UTC)
     for known in [known for known, last in _failures.items() if last < moment - QUIET]:
         del _failures[known]
-    is_known = letter.id in _failures
     _failures[letter.id] = moment
-    return not is_known
+    return is_new

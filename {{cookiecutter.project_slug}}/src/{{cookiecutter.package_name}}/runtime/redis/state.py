@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from ..parts import Part
@@ -17,6 +18,10 @@ class RedisState(Part):
 
     transient_errors = TRANSIENT_ERRORS
 
+    def checks(self) -> Mapping[str, Callable[[], object]]:
+        """Return the check of whether Redis answers."""
+        return {"Redis": lambda: store.client().ping()}
+
     def install(self, app: App) -> None:
         """Keep dead letters and records of runs in Redis.
 
@@ -26,4 +31,5 @@ class RedisState(Part):
         from .runs import Runs
 
         store.check(app.conf)
+        app.notices_place = f"{__package__}.notices:Place"
         app.dead_letter_store, app.runs = f"{__package__}.dead_letters:DeadLetters", Runs()

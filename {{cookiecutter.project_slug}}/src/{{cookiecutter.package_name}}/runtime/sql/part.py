@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from sqlalchemy import exc
@@ -25,6 +26,12 @@ class Database(Part):
 
     def __init__(self, *, keeps_dead_letters: bool = False) -> None:
         self.keeps_dead_letters = keeps_dead_letters
+
+    def checks(self) -> Mapping[str, Callable[[], object]]:
+        """Return the check of whether the database answers."""
+        from . import database
+
+        return {"database": database.check}
 
     def install(self, app: App) -> None:
         """Say where dead letters are."""

@@ -177,6 +177,37 @@ class Health(BaseModel):
     status: Literal["ok"]
 
 
+class Server(BaseModel):
+    """A server that answers."""
+
+    name: str = Field(examples=["broker"])
+    seconds: float = Field(description="How long its answer took.", examples=[0.004])
+
+
+class Readiness(Health):
+    """The servers that this process needs, all of which answer."""
+
+    servers: list[Server]
+
+
+class ServedQueue(BaseModel):
+    """A queue, and how many workers consume it."""
+
+    name: str = QUEUE
+    workers: int = COUNT
+    messages: int = COUNT
+
+
+class CeleryHealth(Health):
+    """What is known of workers, queues and beat; at least one worker answers."""
+
+    queues: list[ServedQueue]
+    beat_seconds: float | None = Field(
+        description="Seconds since beat has looked at its schedule, if that is known.",
+        examples=[2.5],
+    )
+
+
 class Queue(BaseModel):
     """A queue and what waits in it."""
 

@@ -245,8 +245,12 @@ READY = Operation(
     "is_ready",
     "Do the servers that it needs answer?",
     "The error names those that do not.",
-    bodies.Health,
+    bodies.Readiness,
 )
 CELERY = Operation(
-    "has_worker", "Does a worker answer?", "The answer may be a few seconds old.", bodies.Health
+    "has_worker",
+    "Does a worker answer?",
+    "For each queue, how many workers consume it, and how many messages wait. The answer may be a"
+    " few seconds old.",
+    bodies.CeleryHealth,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from celery.utils.log import get_logger
 from kombu import Connection
+from kombu.utils.imports import symbol_by_name
 
-from . import problems
+from . import bodies, problems
 from .problems import away
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ def check_broker(app: App) -> None:
         pass
 
 
-def ready(checks: Mapping[str, Check]) -> None:
+def ready(checks: Mapping[str, Check]) -> bodies.Readiness:
     """Make sure that this process can serve requests.
 
     Args:
@@ -57,31 +59,40 @@ def ready(checks: Mapping[str, Check]) -> None:
     Raises:
         Problem: A server does not answer.
     """
-    missing = [name for name, check in checks.items() if not answers(check)]
+    times = {name: seconds_of(check) for name, check in checks.items()}
+    missing = [name for name, seconds in times.items() if seconds is None]
     if missing:
         raise away(f"these servers do not answer: {', '.join(missing)}")
+    return bodies.Readiness(
+        status="ok",
+        servers=[
+            bodies.Server(name=name, seconds=round(seconds or 0, 6))
+            for name, seconds in times.items()
+        ],
+    )
 
 
-def answers(check: Check) -> bool:
-    """Whether a server answers."""
+def seconds_of(check: Check) -> float | None:
+    """Return how long the answer of a server took, or None if there was none."""
+    began = time.perf_counter()
     try:
         check()
     except problems.outages() as error:
         logger.warning("A server is unreachable: %s", error)
-        return False
-    return True
+        return None
+    return time.perf_counter() - began
 
 
 class Workers:
-    """A check of whether a worker answers, made at most every few seconds."""
+    """A check of whether workers answer, made at most every few seconds."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._asked = float("-inf")
-        self._answer = False
+        self._answer: bodies.CeleryHealth | None = None
 
-    def check(self, app: App) -> None:
-        """Make sure that a worker answers.
+    def check(self, app: App) -> bodies.CeleryHealth:
+        """Make sure that a worker answers, and return what is known of queues and beat.
 
         Raises:
             Problem: No worker answers.
@@ -90,14 +101,36 @@ class Workers:
             if time.monotonic() - self._asked > FRESH:
                 self._answer = self.ask(app)
                 self._asked = time.monotonic()
-            if not self._answer:
+            if self._answer is None:
                 raise away("no worker answers")
+            return self._answer
 
-    def ask(self, app: App) -> bool:
-        """Wait for the first worker that answers."""
+    def ask(self, app: App) -> bodies.CeleryHealth | None:
+        """Ask workers for their queues, and the broker for what waits in each."""
         with broker(app) as connection:
-            answers = app.control.ping(timeout=PATIENCE, limit=1, connection=connection)
-        return bool(answers)
+            answers = inspect(app, connection).active_queues()
+            if not answers:
+                return None
+            consumed = Counter(
+                queue["name"] for queues in answers.values() for queue in queues or []
+            )
+            queues = [
+                bodies.ServedQueue(
+                    name=name,
+                    workers=consumed[name],
+                    messages=app.broker.look(connection, name).messages,
+                )
+                for name in app.amqp.queues
+            ]
+        return bodies.CeleryHealth(status="ok", queues=queues, beat_seconds=since_tick(app))
+
+
+def since_tick(app: App) -> float | None:
+    """Return the seconds since beat has looked at its schedule, if that is known."""
+    if not app.notices_place:
+        return None
+    last = symbol_by_name(app.notices_place)().last_tick()
+    return None if last is None else round(max(0.0, time.time() - last), 1)
 
 
 workers = Workers()

@@ -57,13 +57,13 @@ class Service:
         """Return the checks of the servers that a web process needs: see `servers.ready`."""
         return {"broker": partial(servers.check_broker, self.app), **self.checks}
 
-    def ready(self) -> None:
+    def ready(self) -> bodies.Readiness:
         """Make sure that all needed servers answer.
 
         Raises:
             Problem: One of them does not.
         """
-        servers.ready(self.needed())
+        return servers.ready(self.needed())
 
     def allowed(self) -> bodies.AllowedTasks:
         """Return the tasks that clients may send."""

@@ -1,0 +1,1 @@
+"""Telling people: of tasks that have failed for good, of servers and workers that are away."""
