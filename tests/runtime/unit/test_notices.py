@@ -158,23 +158,46 @@ def test_without_a_shared_place_the_rest_is_told_when_the_process_ends(
     assert numbers(world) == [1]
 
 
+class Shared(Memory):
+    """A place that several processes could share, and that may be away."""
+
+    is_shared = True
+    errors = (ConnectionError,)
+    is_away = True
+
+    def check(self) -> None:
+        if self.is_away:
+            raise ConnectionError("away")
+
+    def add(self, kind: Kind, text: str, letter: str) -> None:
+        self.check()
+        super().add(kind, text, letter)
+
+    def lead(self, name: str, seconds: float) -> bool:
+        self.check()
+        return super().lead(name, seconds)
+
+
 def test_a_place_that_is_away_loses_no_failure(world: World) -> None:
-    class Away(Memory):
-        is_shared = True
-        errors = (ConnectionError,)
-        is_away = True
-
-        def add(self, kind: Kind, text: str, letter: str) -> None:
-            if self.is_away:
-                raise ConnectionError("away")
-            super().add(kind, text, letter)
-
-    place = Away()
+    place = Shared()
     teller = Notifier(app, read(settings.Settings), "general@a", place, looks=False)
     teller.failed(letter())
+    with pytest.raises(ConnectionError):
+        teller.take_turn()
     place.is_away = False
     turns(world, teller, 60)
     assert numbers(world) == [1]
+
+
+def test_beat_tells_that_the_shared_place_is_away_and_that_it_is_back(world: World) -> None:
+    place = Shared()
+    teller = Notifier(app, read(settings.Settings), "beat", place, looks=True)
+    world.found = {"Redis": "Redis is away."}
+    turns(world, teller, 300)
+    assert [text for _, _, text in world.sent] == ["Redis is away."]
+    place.is_away, world.found = False, {}
+    turns(world, teller, 120)
+    assert [text for _, _, text in world.sent[1:]] == ["Over: Redis is away."]
 
 
 def test_a_notice_has_no_secret_and_no_control_characters() -> None:

@@ -1,8 +1,8 @@
 """The thread that tells people, in the main process of every worker, and in beat.
 
 In a project with a Redis one of them leads, and another takes over when it ends: so workers tell
-that beat is silent, and beat tells that no worker answers. Without one, beat tells what is wrong
-with servers and workers, and each worker tells of its own failures.
+that beat is silent, and beat tells that no worker answers. Without one, and while it is away, beat
+tells what is wrong with servers and workers, and each worker counts its own failures.
 
 A notice says what has failed how often, and which problems have begun or ended. At most `MOST` are
 sent in an interval; what happens meanwhile is counted in the next. A notice that cannot be sent is
@@ -60,7 +60,8 @@ class Notifier(Notices):
         settings: Who is told, and how.
         name: The name of this process.
         place: Where it is counted.
-        looks: Whether this process tells what is wrong with servers and workers, too.
+        looks: Whether this process tells what is wrong with servers and workers by itself, where
+            or while no place is shared.
     """
 
     is_wanted = True
@@ -70,11 +71,10 @@ class Notifier(Notices):
     ) -> None:
         self.app, self.settings, self.place, self.looks = app, settings, place, looks
         self.name = f"{name} {os.getpid()}"
-        #: What could not be counted in the shared place.
+        #: What is counted and told while the shared place is away.
         self.own = Memory()
         self.tick: float | None = None
         self.looked = 0.0
-        self.found: dict[str, str] = {}
         self.complained = False
         self.stopping = Event()
         self.thread = Thread(target=self.run, name="notices", daemon=True)
@@ -120,26 +120,43 @@ class Notifier(Notices):
             self.complained = False
 
     def take_turn(self) -> None:
-        """Tell what is due, if this process leads."""
-        if self.tick is not None:
-            self.place.ticked(self.tick)
-        self.hand_over()
-        if not self.place.lead(self.name, LEASE):
-            return
-        state = self.place.load()
-        if self.looks and time.time() - self.looked >= LOOK:
+        """Tell what is due, if this process leads, or if it cannot ask who does."""
+        try:
+            if self.tick is not None:
+                self.place.ticked(self.tick)
+            self.hand_over()
+            if self.place.lead(self.name, LEASE):
+                self.tell_from(self.place, looks=self.looks or self.place.is_shared)
+        except self.place.errors:
+            if not self.looks:
+                raise
+            self.tell_from(self.own, looks=True)
+
+    def tell_from(self, place: Place, *, looks: bool) -> None:
+        """Tell what is due in a place.
+
+        Args:
+            place: The place.
+            looks: Whether to look for problems with servers and workers.
+        """
+        state = place.load()
+        if looks and time.time() - self.looked >= LOOK:
             self.looked = time.time()
-            self.found = problems(self.app, self.place)
-            self.judge(state, self.found)
-        self.tell(state)
+            self.judge(state, problems(self.app, place))
+        self.tell(place, state)
 
     def hand_over(self) -> None:
-        """Count in the shared place what could not be counted there before."""
-        counted = self.own.counted()
+        """Give the shared place what was counted and told here while it was away."""
+        counted, own = self.own.counted(), self.own.load()
+        if not (counted or own.told or own.problems):
+            return
         for kind, failures in counted.items():
             for _ in range(failures.number):
                 self.place.add(kind, failures.text, failures.letter)
-        self.own.save(self.own.state, counted)
+        state = self.place.load()
+        state.told = {**own.told, **state.told}  # so that the end of a problem is told as well
+        self.place.save(state, {})
+        self.own.save(State(sent=own.sent), counted)
 
     def judge(self, state: State, found: Mapping[str, str]) -> None:
         """Note which problems have begun, which ones last, and which ones have ended.
@@ -157,9 +174,9 @@ class Notifier(Notices):
         for name in [name for name in state.told if name not in found]:
             state.news.append(texts.over(state.told.pop(name)))
 
-    def tell(self, state: State) -> None:
+    def tell(self, place: Place, state: State) -> None:
         """Send a notice if one is due, and keep the state."""
-        now, counted = time.time(), self.place.counted()
+        now, counted = time.time(), place.counted()
         number = sum(failures.number for failures in counted.values())
         if number != state.number:
             state.number, state.changed = number, now
@@ -171,9 +188,9 @@ class Notifier(Notices):
         if state.notice is None and self.is_due(state, now):
             told = counted
             self.write(state, told)
-        self.place.save(state, told)  # before it is sent, so that nothing is told twice or never
+        place.save(state, told)  # before it is sent, so that nothing is told twice or never
         if state.notice is not None:
-            self.send(state)
+            self.send(place, state)
 
     def is_due(self, state: State, now: float) -> bool:
         """Whether a notice is to be sent now."""
@@ -192,7 +209,7 @@ class Notifier(Notices):
             self.write(state, counted)
             self.place.save(state, counted)
         if state.notice is not None:
-            self.send(state)
+            self.send(self.place, state)
 
     def write(self, state: State, told: Mapping[Kind, Failures]) -> None:
         """Write the notice that is to be sent."""
@@ -201,7 +218,7 @@ class Notifier(Notices):
         state.news, state.since, state.number = [], None, 0
         state.sent.append(time.time())
 
-    def send(self, state: State) -> None:
+    def send(self, place: Place, state: State) -> None:
         """Send the notice to those who lack it."""
         notice: Any = state.notice
         for channel in list(notice["channels"]):
@@ -213,4 +230,4 @@ class Notifier(Notices):
                 notice["channels"].remove(channel)
         if not notice["channels"]:
             state.notice = None
-        self.place.save(state, {})
+        place.save(state, {})

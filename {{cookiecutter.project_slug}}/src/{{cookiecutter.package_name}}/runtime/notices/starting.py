@@ -21,9 +21,8 @@ class Telling(bootsteps.Step):
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)
         app = parent.app
-        # Where no place is shared, only beat looks after servers and workers, so that not each
-        # worker tells the same.
-        begin(app, str(parent.hostname), looks=bool(app.notices_place) or not app.conf.beat_schedule)
+        # Not each worker is to tell the same where no place is shared.
+        begin(app, str(parent.hostname), looks=not app.conf.beat_schedule)
 
 
 def of_beat(sender: Any, **_: Any) -> None:
