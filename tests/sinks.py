@@ -19,8 +19,8 @@ class Sink(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.bodies: list[bytes] = []
 
     @property
@@ -47,9 +47,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def sink() -> Iterator[Sink]:
-    """Run a sink on a free port."""
-    with Sink() as server:
+def sink(port: int = 0) -> Iterator[Sink]:
+    """Run a sink, by default on a free port."""
+    with Sink(port) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
