@@ -23,6 +23,7 @@ from zlib import crc32
 
 import pytest
 import yaml
+from aiosmtpd.controller import Controller
 from cookiecutter.exceptions import FailedHookException  # type: ignore[import-untyped]
 from cookiecutter.main import cookiecutter  # type: ignore[import-untyped]
 from filelock import FileLock
@@ -34,9 +35,11 @@ from servers import (
     PATIENCE,
     Checkout,
     Fleet,
+    Inbox,
     Place,
     PostgreSQL,
     Project,
+    free_port,
     missing,
     needed,
     postgresql_server,
@@ -350,6 +353,16 @@ def rabbitmq(baked: Baked) -> Iterator[Callable[[Place], str]]:
             return urls[place]
 
         yield url
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    """Yield an inbox with an SMTP server."""
+    inbox = Inbox(free_port())
+    controller = Controller(inbox, hostname="127.0.0.1", port=inbox.port)
+    controller.start()
+    yield inbox
+    controller.stop()
 
 
 @pytest.fixture

@@ -6,11 +6,9 @@ import json
 import os
 import re
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 
 import pytest
-from aiosmtpd.controller import Controller
 
 from conftest import Running
 from servers import PATIENCE, Fleet, Inbox, free_port
@@ -67,18 +65,6 @@ def test_a_burst_of_failures_is_at_most_three_notices(running: Running) -> None:
         assert "x probe.fail (failed): ValueError: on purpose" in told[0]
 
 
-@contextmanager
-def mail_server() -> Iterator[Inbox]:
-    """Run a mail server."""
-    inbox = Inbox(free_port())
-    controller = Controller(inbox, hostname="127.0.0.1", port=inbox.port)
-    controller.start()
-    try:
-        yield inbox
-    finally:
-        controller.stop()
-
-
 #: With a Redis and without one, which has places of their own.
 PLACES: list[Answers] = [
     {},
@@ -89,36 +75,36 @@ PLACES: list[Answers] = [
 
 
 @pytest.mark.parametrize("answers", PLACES, ids=variant_id)
-def test_what_could_not_be_told_is_told_later_and_by_mail_too(answers: Answers, running: Running) -> None:
+def test_what_could_not_be_told_is_told_later_and_by_mail_too(answers: Answers, running: Running, inbox: Inbox) -> None:
     port = free_port()
-    with mail_server() as inbox:
-        variables = {
-            "APP_NOTIFY_MAIL_TO": "ops@example.com",
-            "APP_NOTIFY_MAIL_FROM": "celery@example.com",
-            "APP_NOTIFY_SMTP_URL": f"smtp://127.0.0.1:{inbox.port}",
-            "APP_NOTIFY_WEBHOOK_URL": f"http://127.0.0.1:{port}/hook",
-        }
-        with running(answers, *SOON, **variables) as fleet:
-            fleet.variables["DATABASE_URL"] = f"sqlite:///{fleet.cwd}/database.sqlite"
-            migrate(fleet)
-            fleet.start("general")
-            fleet.ask("send_many", 7, "probe.fail", [], {}, {})
-            fleet.wait(lambda: inbox.to("ops@example.com"), "the mail arrives")
-            fleet.wait(lambda: "could not be sent by webhook" in fleet.log("general"), "the worker says so", AWAY * 2)
-            with sink(port) as server:
-                fleet.wait(lambda: failures(texts(server)) == 7, "the webhook is told")
-                fleet.ask("send_many", 5, "probe.fail", [], {}, {})
-                fleet.wait(lambda: failures(texts(server)) == 12, "it is told of what has failed since")
-                # What is left when a worker stops is told then, or by the next that leads.
-                fleet.ends(fleet.send("probe.fail"))
-                fleet.stop("general")
-                if answers.get("broker") != "rabbitmq":
-                    fleet.start("general")
-                fleet.wait(lambda: failures(texts(server)) == 13, "the last one is told")
-        (first, *_) = inbox.to("ops@example.com")
-        assert first["Subject"] == f"[{fleet.project.package}] 7 failures of probe.fail"
-        assert first["From"] == "celery@example.com"
-        assert sum(failures([str(mail.get_payload())]) for mail in inbox.to("ops@example.com")) == 13
+    variables = {
+        "APP_NOTIFY_MAIL_TO": "ops@example.com",
+        "APP_NOTIFY_MAIL_FROM": "celery@example.com",
+        "APP_NOTIFY_SMTP_URL": f"smtp://127.0.0.1:{inbox.port}",
+        "APP_NOTIFY_WEBHOOK_URL": f"http://127.0.0.1:{port}/hook",
+    }
+    with running(answers, *SOON, **variables) as fleet:
+        fleet.variables["DATABASE_URL"] = f"sqlite:///{fleet.cwd}/database.sqlite"
+        migrate(fleet)
+        fleet.start("general")
+        fleet.ask("send_many", 7, "probe.fail", [], {}, {})
+        fleet.wait(lambda: inbox.to("ops@example.com"), "the mail arrives")
+        time.sleep(AWAY)
+        assert "A notice could not be sent by webhook" in fleet.log("general")
+        with sink(port) as server:
+            fleet.wait(lambda: failures(texts(server)) == 7, "the webhook is told")
+            fleet.ask("send_many", 5, "probe.fail", [], {}, {})
+            fleet.wait(lambda: failures(texts(server)) == 12, "it is told of what has failed since")
+            # What is left when a worker stops is told then, or by the next that leads.
+            fleet.ends(fleet.send("probe.fail"))
+            fleet.stop("general")
+            if answers.get("broker") != "rabbitmq":
+                fleet.start("general")
+            fleet.wait(lambda: failures(texts(server)) == 13, "the last one is told")
+    mails = inbox.to("ops@example.com")
+    assert mails[0]["Subject"] == f"[{fleet.project.package}] 7 failures of probe.fail"
+    assert mails[0]["From"] == "celery@example.com"
+    assert failures([str(mail.get_payload()) for mail in mails]) == 13
 
 
 def test_workers_tell_that_beat_is_silent_and_beat_that_no_worker_answers(running: Running) -> None:
@@ -142,7 +128,9 @@ def told(fleet: Fleet, server: Sink, sentence: str) -> None:
     """Wait until a notice has a line that begins with a sentence."""
     beginning = re.compile(f"(?m)^{re.escape(sentence)}")
     fleet.wait(
-        lambda: any(beginning.search(text) for text in texts(server)), f"{sentence} is told: {texts(server)}", PATIENCE * 2
+        lambda: any(beginning.search(text) for text in texts(server)),
+        f"{sentence} is told: {texts(server)}",
+        PATIENCE * 2,
     )
 
 

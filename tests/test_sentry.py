@@ -162,7 +162,7 @@ BROKEN = (
     (
         "src/*/runtime/web/service.py",
         "        arguments = self.catalogue.checked(submission.task, submission.arguments)\n",
-        "        arguments = {}\n        raise ValueError(\"on purpose\")\n",
+        '        arguments = {}\n        raise ValueError("on purpose")\n',
     ),
 )
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
 from pytest_httpserver import HTTPServer
 from redis import Redis
 from werkzeug import Request, Response
@@ -116,16 +115,6 @@ QUEUES = {
 
 
 # The fleet of the Procfile
-
-
-@pytest.fixture
-def inbox() -> Iterator[Inbox]:
-    """Yield an inbox with an SMTP server."""
-    inbox = Inbox(free_port())
-    controller = Controller(inbox, hostname="127.0.0.1", port=inbox.port)
-    controller.start()
-    yield inbox
-    controller.stop()
 
 
 @dataclass(frozen=True)
