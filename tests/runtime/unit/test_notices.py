@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -42,16 +43,16 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    monkeypatch.setattr(notifier.time, "time", world.time)
+    monkeypatch.setattr("time.time", world.time)
     monkeypatch.setattr(sending, "send", world.send)
     monkeypatch.setattr(notifier, "problems", lambda *_: dict(world.found))
     return world
 
 
 @pytest.fixture(autouse=True)
-def variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+def variables(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setenv("APP_NOTIFY_WEBHOOK_URL", HOOK)
-    yield monkeypatch
+    return monkeypatch
 
 
 @pytest.fixture
@@ -265,9 +266,9 @@ def test_a_beat_that_looks_at_its_schedule_is_not_silent(monkeypatch: pytest.Mon
         def last_tick(self) -> float | None:
             return 1000.0
 
-    monkeypatch.setattr(app.conf, "beat_schedule", {"x": {}})
+    project: Any = SimpleNamespace(conf=SimpleNamespace(beat_schedule={"heartbeat": {}}))
     for now, silent in ((1119.0, False), (1300.0, True)):
-        monkeypatch.setattr(problems.time, "time", lambda now=now: now)
-        assert bool(problems.of_beat(app, Known())) == silent
-    assert "for 5 minutes" in problems.of_beat(app, Known())
-    assert not problems.of_beat(app, Memory())
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        assert bool(problems.of_beat(project, Known())) == silent
+    assert "for 5 minutes" in problems.of_beat(project, Known())
+    assert not problems.of_beat(project, Memory())

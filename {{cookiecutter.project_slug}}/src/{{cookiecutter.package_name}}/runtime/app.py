@@ -77,8 +77,8 @@ class App(Celery):
     web_metrics = WebMetrics()
     #: What follows its tasks from process to process.
     traces: Traces = NO_TRACES
-    #: What tells people that something is wrong, and the class of the place where all processes
-    #: count what to tell, as `module:class`, if there is one.
+    #: What tells people that something is wrong, and the function that returns the place where all
+    #: processes count what to tell, as `module:function`, if there is one.
     notices: Notices = NO_NOTICES
     notices_place: str = ""
     #: Calls a function when the caller's transaction is committed.

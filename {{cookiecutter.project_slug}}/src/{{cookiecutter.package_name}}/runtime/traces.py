@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from .app import App
 
-Address = Annotated[str, Field(pattern="^https?://", repr=False)]
+Address = Annotated[str, Field(pattern="^https?://")]
 
 #: How many seconds a process of a pool that ends may spend on sending its last spans.
 LAST_SECONDS = 3
@@ -46,9 +46,9 @@ class Settings(Variables):
     model_config = SettingsConfigDict(env_prefix="OTEL_EXPORTER_OTLP_")
 
     # The address of the collector; the second one includes the path, such as /v1/traces.
-    endpoint: Address | None = Field(default=None, examples=["http://127.0.0.1:4318"])
+    endpoint: Address | None = Field(default=None, repr=False, examples=["http://127.0.0.1:4318"])
     traces_endpoint: Address | None = Field(
-        default=None, examples=["http://127.0.0.1:4318/v1/traces"]
+        default=None, repr=False, examples=["http://127.0.0.1:4318/v1/traces"]
     )
     protocol: Literal["http/protobuf"] = "http/protobuf"
     traces_protocol: Literal["http/protobuf"] = "http/protobuf"

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from celery import current_app
@@ -51,7 +52,7 @@ OWN = frozenset(
 def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     """Return what a line shows of a record, in its order."""
     event: dict[str, Any] = {
-        "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "timestamp": timestamp(record.created),
         "level": record.levelname.lower(),
         "logger": record.name,
     }
@@ -72,6 +73,18 @@ def fields_of(record: logging.LogRecord) -> dict[str, Any]:
     if record.stack_info:
         event["stack"] = redaction.text(record.stack_info)
     return event
+
+
+def timestamp(moment: float) -> str:
+    """Return a time in seconds since 1970 as ISO 8601, in UTC with milliseconds."""
+    second = int(moment)
+    return f"{of_second(second)}.{int((moment - second) * 1000):03}+00:00"
+
+
+@lru_cache(maxsize=2)
+def of_second(second: int) -> str:
+    """Return a second as ISO 8601; most lines are of the same one as the line before."""
+    return datetime.fromtimestamp(second, UTC).isoformat()[:19]
 
 
 def said(record: logging.LogRecord) -> str:
@@ -144,7 +157,7 @@ class Lines(logging.Formatter):
             return self.render(fields_of(record))
         except Exception as error:
             problem = {
-                "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "timestamp": timestamp(record.created),
                 "level": "error",
                 "logger": __name__,
                 "event": f"a line of {record.name} cannot be shown",

@@ -122,10 +122,11 @@ class Notifier(Notices):
     def take_turn(self) -> None:
         """Tell what is due, if this process leads, or if it cannot ask who does."""
         try:
+            leads = self.place.lead(self.name, LEASE)
             if self.tick is not None:
                 self.place.ticked(self.tick)
             self.hand_over()
-            if self.place.lead(self.name, LEASE):
+            if leads:
                 self.tell_from(self.place, looks=self.looks or self.place.is_shared)
         except self.place.errors:
             if not self.looks:

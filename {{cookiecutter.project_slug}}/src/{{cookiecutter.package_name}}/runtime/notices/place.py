@@ -103,7 +103,7 @@ class Place(ABC):
             told: The failures.
         """
 
-    def ticked(self, moment: float) -> None:
+    def ticked(self, moment: float) -> None:  # noqa: B027 - there may be nothing to do
         """Note when beat last looked at its schedule, in seconds since 1970."""
 
     def last_tick(self) -> float | None:

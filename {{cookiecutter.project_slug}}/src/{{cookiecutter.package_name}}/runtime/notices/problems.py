@@ -70,4 +70,7 @@ def of_beat(app: App, place: Place) -> str:
     silent = time.time() - last
     if silent < SILENT:
         return ""
-    return f"Beat has not looked at its schedule for {silent / 60:.0f} minutes, so no periodic task is sent."
+    return (
+        f"Beat has not looked at its schedule for {silent / 60:.0f} minutes, so no periodic task"
+        " is sent."
+    )

@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from ..config.environment import Variables
 
-#: The default port of each scheme. With `smtp`, the connection is encrypted if the server offers it.
+#: The default port of each scheme. With `smtp`, a connection is encrypted if the server offers it.
 PORTS = {"smtp": 25, "smtps": 465}
 
 

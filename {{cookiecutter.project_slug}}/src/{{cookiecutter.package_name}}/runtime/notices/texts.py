@@ -17,9 +17,7 @@ def over(sentence: str) -> str:
     return f"Over: {sentence}"
 
 
-def notice(
-    package: str, news: Sequence[str], told: Mapping[Kind, Failures]
-) -> tuple[str, str]:
+def notice(package: str, news: Sequence[str], told: Mapping[Kind, Failures]) -> tuple[str, str]:
     """Return the subject and the text of a notice.
 
     Args:
@@ -49,7 +47,9 @@ def notice(
 
 def described(package: str, kind: Kind, failures: Failures) -> list[str]:
     """Return what a notice says about one kind of failures."""
-    cause = one_line(f"{kind.error}: {failures.text}" if failures.text else kind.error or kind.reason)
+    cause = one_line(
+        f"{kind.error}: {failures.text}" if failures.text else kind.error or kind.reason
+    )
     return [
         f"- {failures.number} x {one_line(kind.task)} ({one_line(kind.reason)}): {cause}",
         f"  last: celery -A {package} dead-letters show {one_line(failures.letter)}",

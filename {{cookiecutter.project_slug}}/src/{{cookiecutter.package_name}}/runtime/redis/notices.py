@@ -9,7 +9,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from ..notices import place
-from ..notices.place import Failures, Kind, State
+from ..notices.place import Failures, Kind, Memory, State
 from . import store
 
 #: Become the leader, or stay it. Key: the leader's; arguments: a name, and milliseconds.
@@ -45,8 +45,8 @@ class Place(place.Place):
     is_shared = True
     errors = (RedisError,)
 
-    def __init__(self, client: Any = None) -> None:
-        self.client = client or store.client()
+    def __init__(self, client: Any) -> None:
+        self.client = client
         names = ("state", "numbers", "last", "leader", "beat")
         self.state, self.numbers, self.last, self.leader, self.beat = (
             store.key("notices", name) for name in names
@@ -94,3 +94,8 @@ class Place(place.Place):
         """Return when that was, if it is known."""
         found = self.client.get(self.beat)
         return float(found) if found else None
+
+
+def shared() -> place.Place:
+    """Return the place in the project's Redis; the memory of this process if there is none."""
+    return Place(store.client()) if store.url() else Memory()

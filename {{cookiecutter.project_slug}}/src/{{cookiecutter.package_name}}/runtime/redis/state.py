@@ -31,5 +31,5 @@ class RedisState(Part):
         from .runs import Runs
 
         store.check(app.conf)
-        app.notices_place = f"{__package__}.notices:Place"
+        app.notices_place = f"{__package__}.notices:shared"
         app.dead_letter_store, app.runs = f"{__package__}.dead_letters:DeadLetters", Runs()
