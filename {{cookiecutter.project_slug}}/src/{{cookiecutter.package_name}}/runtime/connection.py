@@ -57,6 +57,15 @@ class Prompt:
 
         return explained
 
+    def _ensure_connection(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Connect; close what is left of a connection that was lost before.
+
+        kombu would forget it with its socket open (kombu/connection.py, `_connection_factory`).
+        """
+        if self._connection is not None and not self.connected:
+            self.collect()
+        return super()._ensure_connection(*args, **kwargs)  # type: ignore[misc]
+
 
 class PooledConnection(Prompt, connection.PooledConnection):
     """A connection of a publisher."""
