@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -514,6 +515,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", type=Path, help="file to write: counts, time, figures, and what was missing, as JSON")
 
 
+def cpu_time() -> float:
+    """Return the seconds of CPU time that this process and its children have used, once they have ended."""
+    return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, USED))
+
+
+#: The tests of this process that run now, with the CPU time that was used before them.
+BEGUN = pytest.StashKey[float]()
+USED = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note the CPU time before a test."""
+    item.stash[BEGUN] = cpu_time()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Note what a test has cost, for the record of the run."""
+    if call.when == "teardown" and BEGUN in item.stash:
+        item.user_properties.append(("cpu", cpu_time() - item.stash[BEGUN]))
+
+
+def costs(reports: Iterable[Any]) -> dict[str, float]:
+    """Return the seconds of CPU time of each test, the largest first."""
+    found = {report.nodeid: value for report in reports for name, value in report.user_properties if name == "cpu"}
+    return {test: round(value, 2) for test, value in sorted(found.items(), key=lambda item: -item[1])}
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print the figures of this run, and write its record."""
     reports = {outcome: terminalreporter.getreports(outcome) for outcome in ("passed", "failed", "error", "skipped")}
@@ -527,5 +557,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             "seconds": time.monotonic() - STARTED,
             "figures": texts,
             "skipped": list(reasons),
+            "cpu": costs(terminalreporter.getreports("")),
         }
         file.write_text(json.dumps(record), "utf-8")

@@ -35,18 +35,20 @@ def duration(seconds: float) -> str:
 
 
 def sessions(records: Records) -> list[list[str]]:
-    """Return the table of sessions, with the number of tests, their outcomes and their time."""
+    """Return the table of sessions, with the number of tests, their outcomes, and the time of the clock and the CPU."""
     outcomes = ("passed", "skipped", "failed", "error")
-    rows = [["session", *outcomes, "min:s"]]
-    total, seconds = Counter[str](), 0.0
+    rows = [["session", *outcomes, "min:s", "CPU min:s"]]
+    total, seconds, computed = Counter[str](), 0.0, 0.0
     for name, record in records.items():
         if record is None:
-            rows.append([name, "broken off", *[""] * len(outcomes)])
+            rows.append([name, "broken off", *[""] * (len(outcomes) + 1)])
             continue
-        rows.append([name, *(str(record["counts"][outcome]) for outcome in outcomes), duration(record["seconds"])])
+        cpu = sum(record["cpu"].values())
+        times = [duration(record["seconds"]), duration(cpu)]
+        rows.append([name, *(str(record["counts"][outcome]) for outcome in outcomes), *times])
         total.update(record["counts"])
-        seconds += record["seconds"]
-    return [*rows, ["all", *(str(total[outcome]) for outcome in outcomes), duration(seconds)]]
+        seconds, computed = seconds + record["seconds"], computed + cpu
+    return [*rows, ["all", *(str(total[outcome]) for outcome in outcomes), duration(seconds), duration(computed)]]
 
 
 def missing(records: Records) -> list[list[str]]:

@@ -87,6 +87,7 @@ PASSED: dict[str, Any] = {
     "seconds": 61.7,
     "figures": ["Servers: Redis 7", "a table  \nof two lines"],
     "skipped": [],
+    "cpu": {"tests/test_bake.py::test_a": 70.5, "tests/test_bake.py::test_b": 20.0},
 }
 
 
@@ -107,8 +108,8 @@ def test_a_table_says_what_was_missing_and_how_to_get_it(told: Told, tmp_path: P
     proof = tmp_path / "proof.md"
     code, output = told("--proof", str(proof), bake=PASSED, servers={**PASSED, "counts": counts, "skipped": skipped})
     rows = [re.split(r"  +", line) for line in output.splitlines()]
-    assert ["bake", "3", "0", "0", "0", "1:02"] in rows
-    assert ["all", "4", "4", "0", "0", "2:03"] in rows
+    assert ["bake", "3", "0", "0", "0", "1:02", "1:30"] in rows
+    assert ["all", "4", "4", "0", "0", "2:03", "3:01"] in rows
     assert rows.index(["missing", "how to get it", "skipped tests"]) + 1 == rows.index(
         ["redis-server", "apt-get install redis-server", "3: 1 of test_faults, 2 of test_web"]
     )
