@@ -15,43 +15,19 @@ import time
 from datetime import datetime
 from typing import Any
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics
 
 from ..context import SENT_HEADER
 from ..letters.messages import queue_of
 from ..observer import Observer
+from .figures import FIGURES, LABELS, Series
 
 # They would be a second series for each of ours, which nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 #: All figures of a process.
 REGISTRY = CollectorRegistry(auto_describe=False)
-
-#: Those of them that the main process of a worker alone counts, in every pool.
-OF_WORKERS = CollectorRegistry(auto_describe=False)
-
-LABELS = ("name", "hostname", "queue_name")
-
-#: Upper limits in seconds. The first ones are the usual ones of Prometheus; tasks may be longer
-#: than requests.
-BUCKETS = (*Histogram.DEFAULT_BUCKETS[:-1], 30, 60, 120, 180, 240, 300, 600, 1800, 3600)
-
-#: What is counted for each type of Celery's events.
-COUNTED = {
-    "task-sent": "Tasks that the process has sent.",
-    "task-received": "Tasks that the worker has received.",
-    "task-started": "Tasks that have started.",
-    "task-succeeded": "Tasks that have succeeded.",
-    "task-retried": "Tasks that failed, or lost their process, and will run again.",
-    "task-rejected": "Tasks whose message was given back or set aside.",
-    "task-revoked": "Tasks that were revoked, or have expired.",
-}
+REGISTRY.register(FIGURES)
 
 #: What else is counted, by the name that `Observer.count` gets, with its labels.
 COUNTED_ELSEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -91,9 +67,7 @@ def gauge(name: str, text: str, *labels: str) -> Gauge:
     return Gauge(f"celery_{name}", text, labels, registry=REGISTRY, multiprocess_mode="mostrecent")
 
 
-COUNTERS = {
-    event: counter(event.replace("-", "_"), text, *LABELS) for event, text in COUNTED.items()
-}
+SENT = counter("task_sent", "Tasks that the process has sent.", *LABELS)
 
 OTHERS = {
     name: counter(name, text, "hostname", *labels)
@@ -101,44 +75,6 @@ OTHERS = {
 }
 
 SET = {name: gauge(name, text, "hostname", *labels) for name, (text, labels) in GAUGES.items()}
-
-FAILED = counter(
-    "task_failed", "Tasks that failed for good, by class of error.", *LABELS, "exception"
-)
-
-RUNTIME = Histogram(
-    "celery_task_runtime", "Seconds that a task ran.", LABELS, registry=REGISTRY, buckets=BUCKETS
-)
-
-WAITED = Histogram(
-    "celery_task_queue_wait_time",
-    "Seconds between sending a task, or the time for which it was sent, and its start.",
-    LABELS,
-    registry=REGISTRY,
-    buckets=BUCKETS,
-)
-
-for metric in (
-    FAILED,
-    RUNTIME,
-    WAITED,
-    *(COUNTERS[event] for event in COUNTERS if event != "task-sent"),
-):
-    OF_WORKERS.register(metric)
-
-
-class Series:
-    """The series of one task in one queue; all of them exist from the first message on.
-
-    A rate needs a series that was zero before.
-    """
-
-    def __init__(self, labels: tuple[str, str, str]) -> None:
-        self.labels = labels
-        self.counters = {
-            event: each.labels(*labels) for event, each in COUNTERS.items() if event != "task-sent"
-        }
-        self.runtime, self.waited = RUNTIME.labels(*labels), WAITED.labels(*labels)
 
 
 class Recorder(Observer):
@@ -155,14 +91,16 @@ class Recorder(Observer):
         self.known: dict[tuple[str, str], Series] = {}
 
     def series(self, request: Any) -> Series:
-        """Return the series of a request."""
-        key = (request.name, queue_of(request.delivery_info, {}))
+        """Return the series of a request, which keeps it from its first event on."""
         try:
-            return self.known[key]
-        except KeyError:
-            name, queue = key
-            labels = (name, self.process, self.known_queue(queue))
-            return self.known.setdefault(key, Series(labels))
+            found: Series = request.series
+        except AttributeError:
+            key = (request.name, queue_of(request.delivery_info, {}))
+            if key not in self.known:
+                name, queue = key
+                self.known[key] = FIGURES.of((name, self.process, self.known_queue(queue)))
+            found = request.series = self.known[key]
+        return found
 
     def known_queue(self, queue: str) -> str:
         """Return the name of a queue for a label."""
@@ -170,34 +108,28 @@ class Recorder(Observer):
 
     def received(self, request: Any, **_: Any) -> None:
         """Count a message that has arrived; a handler of the signal `task_received`."""
-        self.series(request).counters["task-received"].inc()
+        self.series(request).count("task-received")
 
     def sent(self, sender: str, routing_key: str = "", **_: Any) -> None:
         """Count a message that was sent; a handler of the signal `after_task_publish`."""
         name = sender if sender in self.tasks else OTHER
         # RabbitMQ's delayed delivery puts the delay before the name of the queue.
         queue = routing_key if routing_key in self.queues else routing_key.rpartition(".")[2]
-        COUNTERS["task-sent"].labels(name, self.process, self.known_queue(queue)).inc()
+        SENT.labels(name, self.process, self.known_queue(queue)).inc()
 
     def note(self, request: Any, event: str) -> None:
         """Count an event."""
         series = self.series(request)
-        if event == "task-failed":
-            FAILED.labels(*series.labels, request.error_class).inc()
-            return
         if event == "task-started":
-            wait = waited(request)
-            if wait is not None:
-                series.waited.observe(wait)
-        if found := series.counters.get(event):
-            found.inc()
+            series.start(waited(request))
+        elif event == "task-failed":
+            series.fail(request.error_class)
+        elif event in series.counts:
+            series.count(event)
 
     def succeeded(self, request: Any, seconds: float | None) -> None:
         """Count a success and its run time."""
-        series = self.series(request)
-        series.counters["task-succeeded"].inc()
-        if seconds is not None:
-            series.runtime.observe(seconds)
+        self.series(request).succeed(seconds)
 
     def count(self, what: str, number: float = 1, **labels: str) -> None:
         """Count something else."""

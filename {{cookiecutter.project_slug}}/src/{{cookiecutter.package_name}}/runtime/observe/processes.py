@@ -12,10 +12,9 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Collection
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from prometheus_client import CollectorRegistry, values
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -63,12 +62,8 @@ def keep() -> None:
     values.ValueClass = values.MutexValue
 
 
-def share(alone: Collection[str] = ()) -> Path:
+def share() -> Path:
     """Let the figures that are made from now on be shared by this process and its children.
-
-    Args:
-        alone: Names of those that this process alone counts. They stay in its memory, which takes
-            half the time, and no child writes a zero for each of them.
 
     Returns:
         The folder of the figures. If it is made here, it is deleted when the process ends.
@@ -77,12 +72,7 @@ def share(alone: Collection[str] = ()) -> Path:
     folder = Path(given or tempfile.mkdtemp(prefix="metrics-"))
     make_folder(folder)
     os.environ[FOLDER] = str(folder)
-    shared = values.MultiProcessValue(Place(folder))  # type: ignore[no-untyped-call]
-
-    def value(kind: str, metric: str, *rest: Any, **options: Any) -> Any:
-        return (values.MutexValue if metric in alone else shared)(kind, metric, *rest, **options)
-
-    values.ValueClass = value
+    values.ValueClass = values.MultiProcessValue(Place(folder))  # type: ignore[no-untyped-call]
     owner = os.getpid()
 
     def delete() -> None:

@@ -10,6 +10,7 @@ from celery.signals import task_received
 from ..config.environment import read
 from ..worker.pools import pool_name
 from . import processes
+from .figures import FIGURES
 from .settings import Settings
 
 
@@ -37,9 +38,8 @@ def observe(worker: Any, settings: Settings) -> None:
 
     registry = metrics.REGISTRY
     if pool_name(worker.pool_cls) == "prefork":  # decided before anything is counted
-        own = metrics.OF_WORKERS
-        registry = processes.sum_of(processes.share({metric.name for metric in own.collect()}))
-        registry.register(own)
+        registry = processes.sum_of(processes.share())
+        registry.register(FIGURES)  # which no process of the pool counts
     else:
         processes.keep()
     name = str(worker.hostname).partition("@")[0]
