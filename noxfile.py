@@ -117,7 +117,7 @@ def servers(session: nox.Session) -> None:
     install(session)
     modules = ["choices", "servers", "context", "workflows", "schedules", "idempotency", "dead_letters", "settings"]
     modules += ["database", "web", "pages", "django", "watch", "alerts", "first_look", "sides", "logs"]
-    modules += ["traces", "sentry", "notices"]
+    modules += ["traces", "sentry", "notices", "flower"]
     pytest(session, *(f"tests/test_{module}.py" for module in modules), workers=MANY_WORKERS)
 
 

@@ -19,14 +19,16 @@ if [ -e "$units/$slug.target" ]; then
     systemctl --quiet disable --now "$slug.target"
 fi
 rm -f "$units/$slug.target" "$units/$slug-worker@.service" "$units/$slug-worker@"*.service.d/fleet.conf \
-    "$units/$slug-beat.service" "$units/$slug-exporter.service" "$units/$slug-web.service" \
+    "$units/$slug-beat.service" "$units/$slug-exporter.service" "$units/$slug-flower.service" \
+    "$units/$slug-web.service" \
     "$units/$slug-watch.service" "$units/$slug-watch.timer" \
     "/etc/sysusers.d/$slug.conf" "/etc/tmpfiles.d/$slug.conf"
 # Keep a folder that holds drop-ins of your own.
 rmdir --ignore-fail-on-non-empty "$units/$slug-worker@"*.service.d 2>/dev/null || true
 rm -rf "/run/$slug"
 systemctl daemon-reload
-systemctl reset-failed "$slug-worker@*" "$slug-beat.service" "$slug-exporter.service" "$slug-web.service" 2>/dev/null || true
+systemctl reset-failed "$slug-worker@*" "$slug-beat.service" "$slug-exporter.service" "$slug-flower.service" \
+    "$slug-web.service" 2>/dev/null || true
 if [ "${1:-}" = --purge ]; then
     rm -rf "/etc/${slug:?}" "/var/lib/$slug"
     if id -u "$user" >/dev/null 2>&1; then

@@ -11,7 +11,7 @@ from typing import NamedTuple
 LINE = re.compile(r"(?m)^([\w-]+): (.+)$")
 
 #: The line that a process writes when it is ready.
-READY = re.compile(r" ready\.|beat: Starting|Uvicorn running|Listening at")
+READY = re.compile(r" ready\.|beat: Starting|Uvicorn running|Listening at|Visit me at")
 
 #: A variable of the shell with a default.
 VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
