@@ -576,7 +576,9 @@ class Fleet:
     def is_ready(self, name: str) -> bool:
         """Whether a process works; fail if it has ended."""
         assert self.processes[name].poll() is None, f"{name} did not start:\n{self.tails()}"
-        return re.search(r" ready\.|beat: Starting|Uvicorn running|Listening at|Visit me at", self.log(name)) is not None
+        return (
+            re.search(r" ready\.|beat: Starting|Uvicorn running|Listening at|Visit me at", self.log(name)) is not None
+        )
 
     def start_general(self, *names: str, **variables: str) -> None:
         """Start general workers under names of their own."""

@@ -14,7 +14,7 @@ import pytest
 
 from conftest import Installed, Running
 from servers import PATIENCE, Fleet, free_port
-from test_pages import browser_page
+from test_pages import browser
 from test_settings import refusal
 from variants import Answers, variant_id
 
@@ -70,11 +70,11 @@ def test_only_those_who_log_in_see_workers_and_tasks(answers: Answers, running: 
 
 
 def test_people_log_in_with_a_browser(running: Running) -> None:
-    with flowering({"flower": True}, running) as (fleet, port), browser_page(("admin", PASSWORD)) as page:
+    with flowering({"flower": True}, running) as (fleet, port), browser(port, login=("admin", PASSWORD)) as page:
         fleet.ends(fleet.send("probe.step"))
-        page.goto(f"http://127.0.0.1:{port}/")
+        page.goto("/")
         page.get_by_text(re.compile("^general@")).first.wait_for()
-        page.goto(f"http://127.0.0.1:{port}/tasks")
+        page.goto("/tasks")
         page.get_by_text("probe.step").first.wait_for()
 
 
@@ -88,7 +88,10 @@ def test_it_is_served_below_a_path(running: Running) -> None:
     ("variables", "sentence"),
     [
         ({}, "FLOWER_BASIC_AUTH is not set: Flower shows and stops tasks, so people have to log in"),
-        ({"FLOWER_BASIC_AUTH": "admin:short"}, "FLOWER_BASIC_AUTH is wrong: its password has 5 characters but needs 12"),
+        (
+            {"FLOWER_BASIC_AUTH": "admin:short"},
+            "FLOWER_BASIC_AUTH is wrong: its password has 5 characters but needs 12",
+        ),
         ({"FLOWER_AUTH_PROVIDER": "flower.views.auth.GithubLoginHandler"}, "FLOWER_AUTH is not: set it to a pattern"),
     ],
 )

@@ -60,18 +60,20 @@ CONTRASTS = """() => {
 
 
 @contextmanager
-def browser(port: int, expected: str = "nothing") -> Iterator[Page]:
+def browser(port: int, expected: str = "nothing", login: tuple[str, str] | None = None) -> Iterator[Page]:
     """Yield a page of a browser; in the end, nothing in it has failed and it has asked no other server.
 
     Args:
         port: The port of the web server.
         expected: A pattern for errors of the console that are part of the test.
+        login: The user and the password, if the server asks for them.
     """
     chromium = needed("chromium")
     failures: list[str] = []
     with sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]).new_page(
-            base_url=f"http://127.0.0.1:{port}"
+            base_url=f"http://127.0.0.1:{port}",
+            http_credentials={"username": login[0], "password": login[1]} if login else None,
         )
         page.set_default_timeout(PATIENCE * 1000)
         expect.set_options(timeout=PATIENCE * 1000)
