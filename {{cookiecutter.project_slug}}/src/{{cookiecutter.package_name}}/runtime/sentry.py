@@ -87,8 +87,7 @@ def options(app: App, settings: Settings, dsn: str) -> dict[str, Any]:
         "environment": settings.environment or os.environ.get("APP_ENV") or "development",
         "release": settings.release or release(app.main),
         "traces_sample_rate": settings.traces_sample_rate,
-        # These would show arguments of tasks.
-        "send_default_pii": False,
+        # Both would show arguments of tasks.
         "include_local_variables": False,
         "max_request_body_size": "never",
         "before_send": redacted,
