@@ -57,14 +57,14 @@ class Prompt:
 
         return explained
 
-    def _ensure_connection(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def _connection_factory(self: Any) -> Any:
         """Connect; close what is left of a connection that was lost before.
 
         kombu would forget it with its socket open (kombu/connection.py, `_connection_factory`).
         """
-        if self._connection is not None and not self.connected:
+        if self._connection is not None:
             self.collect()
-        return super()._ensure_connection(*args, **kwargs)  # type: ignore[misc]
+        return super()._connection_factory()  # type: ignore[misc]
 
 
 class PooledConnection(Prompt, connection.PooledConnection):
